@@ -1,0 +1,96 @@
+//! Where generated code stands and what it stands on, as Rust paths.
+//!
+//! The one place that knows how paths of the runtime library, of its generated modules and of the
+//! user's own modules are put together.
+
+use crate::error::{Error, Result};
+
+/// The file id of `/mp/proxy.capnp`, whose types are the runtime's own business.
+pub(crate) const PROXY_FILE: u64 = 0xcc31_6e3f_71a0_40fb;
+
+/// The schema files that the runtime library has generated code for, by file id.
+const CORE: &[(u64, &str)] = &[
+    (PROXY_FILE, "proxy"),
+    (0xcd2c_6232_cb48_4a28, "common"),
+    (0x888b_4f7f_51e6_91f7, "echo"),
+    (0xf2c5_cfa3_1940_6aa6, "init"),
+    (0xc77d_03df_6a41_b505, "mining"),
+    (0x9c35_05dc_45e1_46ac, "rpc"),
+];
+
+/// The file ids that the runtime library has generated code for.
+pub(crate) fn core_files() -> impl Iterator<Item = u64> {
+    CORE.iter().map(|(id, _)| *id)
+}
+
+/// The module that the runtime library has for a schema file.
+pub(crate) fn core_module(file: u64) -> Option<&'static str> {
+    CORE.iter()
+        .find(|(id, _)| *id == file)
+        .map(|(_, name)| *name)
+}
+
+/// The paths of one run of the generator.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    /// The runtime library: `::bitcoin_ipc`, or `crate` within it.
+    pub(crate) runtime: String,
+    /// The module whose children are the files' traits and values.
+    pub(crate) interfaces: String,
+    /// The module whose children are capnpc's modules.
+    pub(crate) wire: String,
+}
+
+impl Layout {
+    /// The runtime library's own layout.
+    pub(crate) fn library() -> Self {
+        Self {
+            runtime: "crate".to_owned(),
+            interfaces: "crate::interfaces".to_owned(),
+            wire: "crate::protocol::capnp::generated::wire".to_owned(),
+        }
+    }
+
+    /// A user's layout, all in one module.
+    pub(crate) fn user(runtime: &str, module: &str) -> Result<Self> {
+        let module = module.trim_end_matches("::");
+        let well_formed = module.split("::").all(|part| {
+            part.chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '#')
+        });
+        if !(well_formed && module.starts_with("crate::")) {
+            return Err(Error::Usage(format!(
+                "module {module:?}: give the whole path of the module that includes the generated \
+                 code, such as `crate::closure`"
+            )));
+        }
+        Ok(Self {
+            runtime: runtime.to_owned(),
+            interfaces: format!("{module}::interfaces"),
+            wire: format!("{module}::wire"),
+        })
+    }
+
+    /// Whether this is the runtime library generating its own code.
+    pub(crate) fn is_library(&self) -> bool {
+        self.runtime == "crate"
+    }
+
+    /// The module that generated proxies use.
+    pub(crate) fn rt(&self) -> String {
+        format!("{}::rt", self.runtime)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_is_a_whole_path() {
+        assert!(Layout::user("::bitcoin_ipc", "crate::a::b").is_ok());
+        for wrong in ["closure", "self::closure", "crate", "crate::a b"] {
+            assert!(Layout::user("::bitcoin_ipc", wrong).is_err(), "{wrong}");
+        }
+    }
+}

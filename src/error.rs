@@ -1,0 +1,177 @@
+//! The library's error type: what failed, on what, and what to do about it.
+//!
+//! Knows only the standard library, so that the interfaces can name it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A [`std::result::Result`] with this library's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong between two processes.
+///
+/// Cheap to clone, so that one cause can fail every call that waited on a connection.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused; `what` names the action and its object.
+    #[error("{what}: {source}")]
+    Io {
+        /// The action and its object, such as `connect to /run/node.sock`.
+        what: String,
+        /// The operating system's reason.
+        source: Arc<io::Error>,
+    },
+    /// The connection is gone, or was never there.
+    #[error("{0}")]
+    Disconnected(String),
+    /// The peer answered with an exception. The connection goes on.
+    #[error("{text}")]
+    Remote {
+        /// The exception's kind on the wire.
+        kind: RemoteKind,
+        /// The peer's own words.
+        text: String,
+    },
+    /// The peer does not have this interface or method.
+    #[error("{0}")]
+    Unimplemented(String),
+    /// A deadline passed.
+    #[error("{what}: no answer within {}", Seconds(*.after))]
+    Timeout {
+        /// What was waited for.
+        what: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The caller cancelled the call.
+    #[error("{0}: cancelled")]
+    Cancelled(String),
+    /// A value cannot cross: it is malformed, or too large.
+    #[error("{field}: {reason}")]
+    Conversion {
+        /// The field's path, such as `Mining.getTip.result.hash`.
+        field: String,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// An address that cannot be used.
+    #[error("address {address:?}: {reason}")]
+    Address {
+        /// The address as it was given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody listens there: no socket has this path, or the one that has it is a leftover.
+    #[error("nothing listens at {}: {source}", path.display())]
+    NoListener {
+        /// Where a listener was looked for.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: Arc<io::Error>,
+    },
+    /// A program could not be started, or ended before it answered.
+    #[error("{program}: {reason}")]
+    Spawn {
+        /// The program as it was given.
+        program: String,
+        /// Why it did not become a peer.
+        reason: String,
+        /// The operating system's reason, where starting it failed.
+        #[source]
+        source: Option<Arc<io::Error>>,
+    },
+    /// The caller used the library in a way that can never work.
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// The kinds of exception on the wire (`rpc.capnp`, `Exception.Type`) that have no variant of
+/// their own in [`enum@Error`]: `disconnected` is [`Error::Disconnected`] and `unimplemented` is
+/// [`Error::Unimplemented`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteKind {
+    /// The method threw.
+    Failed,
+    /// The peer is at one of its limits; trying again later may work.
+    Overloaded,
+}
+
+impl Error {
+    /// The exception with this text that a caller gets from an implementation that fails.
+    pub fn failed(text: impl Into<String>) -> Self {
+        Self::Remote {
+            kind: RemoteKind::Failed,
+            text: text.into(),
+        }
+    }
+
+    /// The exception a caller gets from an implementation that is at a limit.
+    pub fn overloaded(text: impl Into<String>) -> Self {
+        Self::Remote {
+            kind: RemoteKind::Overloaded,
+            text: text.into(),
+        }
+    }
+
+    /// An operating-system error with the action and object that it is about.
+    pub fn io(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self::Io {
+            what: what.into(),
+            source: Arc::new(source.into()),
+        }
+    }
+
+    /// A value that cannot cross, by its field.
+    pub fn conversion(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Conversion {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The same error with the name of what contains the field put before the field's own,
+    /// where this is a conversion error.
+    #[must_use]
+    pub fn within(self, container: &str) -> Self {
+        match self {
+            Self::Conversion { field, reason } => Self::Conversion {
+                field: format!("{container}.{field}"),
+                reason,
+            },
+            other => other,
+        }
+    }
+
+    /// Whether the peer lacks the method or interface.
+    pub fn is_unimplemented(&self) -> bool {
+        matches!(self, Self::Unimplemented(_))
+    }
+
+    /// Whether there is nobody to connect to; trying again later may work.
+    pub fn is_no_listener(&self) -> bool {
+        matches!(self, Self::NoListener { .. })
+    }
+
+    /// Whether the connection is gone.
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected(_))
+    }
+}
+
+/// A duration in the largest unit that keeps it readable.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < Duration::from_secs(1) {
+            write!(f, "{} ms", self.0.as_millis())
+        } else {
+            write!(f, "{} s", self.0.as_secs_f64())
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The interfaces as traits, and the values they carry, generated from the schemas.
+//!
+//! Knows the standard library and [`crate::Error`], nothing of proxies, wires or processes: a
+//! program that only implements or uses an interface needs nothing else.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::error::Result;
+
+/// A call under way. The call is made when the method is called, not when this is first polled;
+/// dropping it cancels the call.
+pub type Call<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+/// A call that already has its result: what the async form of a local object's method returns.
+pub fn ready<T: Send + 'static>(result: Result<T>) -> Call<T> {
+    Box::pin(std::future::ready(result))
+}
+
+/// What an object in another process can tell about its connection. Every trait's `remote()`
+/// gives it; a local object has none.
+pub trait Remote: Any + Send + Sync {
+    /// Whether calls can still reach the object.
+    fn is_connected(&self) -> bool;
+
+    /// The end of the connection, to be waited for without holding the object.
+    fn disconnection(&self) -> Disconnection;
+
+    /// Blocks until the connection is gone, or `timeout` has passed; tells whether it is gone.
+    fn wait_disconnected(&self, timeout: Option<Duration>) -> bool {
+        self.disconnection().wait(timeout)
+    }
+
+    /// Whether the peer implements a method, by its name in the schema, such as `makeMining`. The
+    /// method is not run: the call names no thread, and a peer refuses that before it runs
+    /// anything, while it answers one that it does not have in another way. (A spawned Core 31.99
+    /// node ends when its `makeMining` does run.)
+    ///
+    /// # Errors
+    /// When there is no such method in the schema or it runs without a thread, and when the
+    /// connection fails.
+    fn implements(&self, method: &str) -> Result<bool>;
+
+    /// Ends the connection at once. Calls under way, on any of its objects, fail as disconnected.
+    fn disconnect(&self);
+
+    /// Runs `f` once when this object goes: when its last handle is dropped or its connection
+    /// ends, whichever is first. It runs on a thread of its own kind, never on the event loop.
+    fn on_cleanup(&self, f: Box<dyn FnOnce() + Send>);
+
+    /// For the protocol that made the object.
+    #[doc(hidden)]
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// The end of a connection.
+pub struct Disconnection(Box<dyn Fn(Option<Duration>) -> bool + Send + Sync>);
+
+impl Disconnection {
+    /// Waits with `wait`, which blocks for the time it is given and tells whether the end came.
+    pub fn new(wait: impl Fn(Option<Duration>) -> bool + Send + Sync + 'static) -> Self {
+        Self(Box::new(wait))
+    }
+
+    /// Blocks until the connection is gone, or `timeout` has passed; tells whether it is gone.
+    pub fn wait(&self, timeout: Option<Duration>) -> bool {
+        (self.0)(timeout)
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/core32/interfaces.rs"));
