@@ -7,8 +7,12 @@
 
 pub mod error;
 pub mod interfaces;
+pub mod process;
+pub mod transport;
 
 pub use error::{Error, RemoteKind, Result};
+pub use process::Program;
+pub use transport::Address;
 
 /// Includes the code that `bitcoin-ipc-codegen` generated under this name. Use it inside a module
 /// of the same name at the crate's root.

@@ -1,0 +1,97 @@
+//! What to start, and how: a description that is complete before anything is forked.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where a child's standard input comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stdin {
+    /// The parent's own, as in Bitcoin Core.
+    #[default]
+    Inherit,
+    /// `/dev/null`: the child cannot take the parent's input.
+    Null,
+}
+
+/// Where a child's standard error goes.
+#[derive(Default)]
+pub enum Stderr {
+    /// The parent's own, as in Bitcoin Core.
+    #[default]
+    Inherit,
+    /// `/dev/null`.
+    Null,
+    /// Line by line to this function, without the newline, on a thread of its own. Lines longer
+    /// than [`MAX_LINE`](super::MAX_LINE) bytes are cut, what is not UTF-8 is replaced. The
+    /// function must not panic: the child would find its standard error closed.
+    Lines(Box<dyn FnMut(&str) + Send>),
+}
+
+impl fmt::Debug for Stderr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inherit => "Inherit",
+            Self::Null => "Null",
+            Self::Lines(_) => "Lines",
+        })
+    }
+}
+
+/// A program to start as a child with `-ipcfd <N>`.
+#[derive(Debug)]
+pub struct Program {
+    pub(super) path: PathBuf,
+    pub(super) arg0: Option<OsString>,
+    pub(super) environment: Vec<(OsString, OsString)>,
+    pub(super) stdin: Stdin,
+    pub(super) stderr: Stderr,
+}
+
+impl Program {
+    /// The program at `path`. A name without a slash is looked for in `PATH` by the operating
+    /// system.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            arg0: None,
+            environment: Vec::new(),
+            stdin: Stdin::default(),
+            stderr: Stderr::default(),
+        }
+    }
+
+    /// The name that it is started under, its first word; otherwise that is its path. A program
+    /// that has several roles is told its role by this.
+    #[must_use]
+    pub fn arg0(mut self, name: impl Into<OsString>) -> Self {
+        self.arg0 = Some(name.into());
+        self
+    }
+
+    /// Sets a variable in the child's environment, which is the parent's otherwise.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Where its standard input comes from.
+    #[must_use]
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// Where its standard error goes.
+    #[must_use]
+    pub fn stderr(mut self, stderr: Stderr) -> Self {
+        self.stderr = stderr;
+        self
+    }
+
+    /// Where the program is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
