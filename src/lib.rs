@@ -5,13 +5,24 @@
 //! Bitcoin Core 30, 31 and 32 and with libmultiprocess. An interface is a trait; a call to one of
 //! its methods runs here or in another process, and the caller's code is the same.
 
+pub mod call;
 pub mod error;
+pub mod generation;
 pub mod interfaces;
+pub mod ipc;
+pub mod limits;
 pub mod process;
+pub mod protocol;
+pub mod roles;
 pub mod transport;
 
+pub use call::{CallOptions, CancelToken};
 pub use error::{Error, RemoteKind, Result};
+pub use generation::Generation;
+pub use ipc::{Ipc, Listener, Relay, Spawned};
+pub use limits::Limits;
 pub use process::Program;
+pub use protocol::capnp::rt;
 pub use transport::Address;
 
 /// Includes the code that `bitcoin-ipc-codegen` generated under this name. Use it inside a module

@@ -1,0 +1,238 @@
+//! What a caller may say about the calls it makes: how long they may take, and how to cancel them.
+//!
+//! Knows no protocol. The options of a thread hold for every call it makes inside
+//! [`CallOptions::run`], also through trait objects, whose methods have no place for them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Options for the calls made inside [`CallOptions::run`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use bitcoin_ipc::CallOptions;
+/// let answer = CallOptions::new()
+///     .timeout(Duration::from_secs(5))
+///     .run(|| 6 * 7 /* echo.echo("hi") */);
+/// assert_eq!(answer, 42);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct CallOptions {
+    timeout: Option<Duration>,
+    cancel: Option<CancelToken>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<CallOptions> = RefCell::new(CallOptions::default());
+}
+
+/// Puts other options in force. On a thread that is ending, where there is no place for them any
+/// more, calls have none.
+fn replace(options: CallOptions) {
+    let _ = CURRENT.try_with(|current| current.replace(options));
+}
+
+impl CallOptions {
+    /// No time limit and no cancellation.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Each call fails with [`crate::Error::Timeout`] when it has no answer after this time.
+    ///
+    /// The peer is not told: it finishes the method, and its answer is dropped when it comes,
+    /// because a Core 30 node dies of a call that is cancelled while it runs.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Each call fails with [`crate::Error::Cancelled`] once `token` is cancelled. As with a
+    /// time-out, the peer is not told.
+    #[must_use]
+    pub fn cancel(mut self, token: &CancelToken) -> Self {
+        self.cancel = Some(token.clone());
+        self
+    }
+
+    /// Runs `f`; the calls this thread makes in it have these options, and where one is not set
+    /// here, that of an outer `run`.
+    pub fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        /// Puts the outer options back, also when `f` panics.
+        struct Restore(Option<CallOptions>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                if let Some(outer) = self.0.take() {
+                    replace(outer);
+                }
+            }
+        }
+        let outer = Self::current();
+        let _restore = Restore(Some(outer.clone()));
+        replace(Self {
+            timeout: self.timeout.or(outer.timeout),
+            cancel: self.cancel.or(outer.cancel),
+        });
+        f()
+    }
+
+    /// The options in force on this thread.
+    pub(crate) fn current() -> Self {
+        CURRENT
+            .try_with(|current| current.borrow().clone())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn time_limit(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    pub(crate) fn token(&self) -> Option<&CancelToken> {
+        self.cancel.as_ref()
+    }
+}
+
+/// Cancels calls from another thread, such as a signal handler's.
+#[derive(Clone, Default)]
+pub struct CancelToken(Arc<Token>);
+
+#[derive(Default)]
+struct Token {
+    cancelled: AtomicBool,
+    next: AtomicU64,
+    listeners: Mutex<HashMap<u64, Listener>>,
+}
+
+type Listener = Arc<dyn Fn() + Send + Sync>;
+
+impl Token {
+    fn listeners(&self) -> MutexGuard<'_, HashMap<u64, Listener>> {
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Fails every call that carries this token, now and later.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        // Not under the lock: what a listener wakes may end its registration at once.
+        let listeners: Vec<_> = self.0.listeners().values().cloned().collect();
+        for listener in listeners {
+            listener();
+        }
+    }
+
+    /// Whether it has been cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Calls `listener` on cancellation, until the registration is dropped, or at once where that
+    /// has happened. It may be called more than once, and must not block.
+    pub(crate) fn listen(&self, listener: impl Fn() + Send + Sync + 'static) -> Registration {
+        let id = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let listener: Listener = Arc::new(listener);
+        self.0.listeners().insert(id, listener.clone());
+        // After it is there, so that one of the two calls it.
+        if self.is_cancelled() {
+            listener();
+        }
+        Registration {
+            token: self.clone(),
+            id,
+        }
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelToken")
+            .field(&self.is_cancelled())
+            .finish()
+    }
+}
+
+/// Ends a listener when dropped.
+pub(crate) struct Registration {
+    token: CancelToken,
+    id: u64,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let listener = self.token.0.listeners().remove(&self.id);
+        drop(listener);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inner_options_inherit_and_end() {
+        let token = CancelToken::new();
+        CallOptions::new().cancel(&token).run(|| {
+            CallOptions::new().timeout(Duration::from_secs(1)).run(|| {
+                let options = CallOptions::current();
+                assert_eq!(options.time_limit(), Some(Duration::from_secs(1)));
+                token.cancel();
+                assert!(options.token().is_some_and(CancelToken::is_cancelled));
+            });
+            assert_eq!(CallOptions::current().time_limit(), None);
+        });
+        assert!(CallOptions::current().token().is_none());
+    }
+
+    /// A call that began while its token was cancelled was not cancelled.
+    #[test]
+    fn a_late_listener_is_told_at_once() {
+        let token = CancelToken::new();
+        token.cancel();
+        let heard = Arc::new(AtomicU64::new(0));
+        let counter = heard.clone();
+        let _registration = token.listen(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+        assert_eq!(heard.load(Ordering::SeqCst), 1);
+    }
+
+    /// A listener was called under the lock that the end of its registration takes: a waker that
+    /// polls at once, and so ends its call, waited for itself.
+    #[test]
+    fn a_listener_may_end_its_registration() {
+        let token = CancelToken::new();
+        let registration = Arc::new(Mutex::new(None));
+        let own = registration.clone();
+        let ending = token.listen(move || drop(own.lock().map(|mut own| own.take())));
+        *registration.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending);
+        token.cancel();
+        assert!(token.0.listeners().is_empty());
+    }
+
+    #[test]
+    fn a_dropped_registration_no_longer_listens() {
+        let token = CancelToken::new();
+        let heard = Arc::new(AtomicU64::new(0));
+        let counter = heard.clone();
+        let registration = token.listen(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+        token.cancel();
+        drop(registration);
+        token.cancel();
+        assert_eq!(heard.load(Ordering::SeqCst), 1);
+    }
+}

@@ -1,0 +1,290 @@
+//! The façade: the only place that joins processes, transports and a protocol.
+//!
+//! Bitcoin Core's `interfaces::Ipc`, in Rust.
+
+use std::ffi::OsString;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::interfaces::Remote;
+use crate::limits::Limits;
+use crate::process::{self, Child, ExitStatus, Program};
+use crate::protocol::capnp::rt::Interface;
+use crate::protocol::capnp::{self, Capnp};
+use crate::protocol::{Listening, Protocol};
+use crate::transport::{self, Address, DataDir};
+
+/// How long a program that ended its connection without an answer gets to exit, so that the error
+/// can tell how it ended.
+const EXIT_TIME: Duration = Duration::from_secs(1);
+
+/// This process's side of the IPC: what it is called, what it offers, and the protocol it speaks.
+///
+/// `I` is the trait object type of the processes' bootstrap interface: `dyn Init` for Bitcoin
+/// Core's, or one of your own schema's.
+pub struct Ipc<I: ?Sized> {
+    protocol: Box<dyn Protocol<I>>,
+    init: Arc<I>,
+    data_dir: DataDir,
+}
+
+impl<I: Interface + ?Sized> Ipc<I> {
+    /// A process called `exe_name` that serves `init` to those who ask, over Cap'n Proto, with the
+    /// default [`Limits`].
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the operating system gives no thread.
+    pub fn new(exe_name: &str, init: Arc<I>) -> Result<Self> {
+        Self::with_limits(exe_name, init, Limits::default())
+    }
+
+    /// The same with limits of your own.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the operating system gives no thread.
+    pub fn with_limits(exe_name: &str, init: Arc<I>, limits: Limits) -> Result<Self> {
+        Ok(Self::with_protocol(
+            Box::new(Capnp::new(exe_name, limits)?),
+            init,
+        ))
+    }
+}
+
+impl<I: ?Sized> Ipc<I> {
+    /// The same over any protocol.
+    pub fn with_protocol(protocol: Box<dyn Protocol<I>>, init: Arc<I>) -> Self {
+        Self {
+            protocol,
+            init,
+            data_dir: DataDir::new("", transport::Chain::Main),
+        }
+    }
+
+    /// Resolves `unix` addresses in this data directory. Without it they are relative to the
+    /// working directory.
+    #[must_use]
+    pub fn data_dir(mut self, data_dir: DataDir) -> Self {
+        self.data_dir = data_dir;
+        self
+    }
+
+    /// Starts `program` as a child that serves its `Init` over a socketpair, and gets that `Init`.
+    ///
+    /// # Errors
+    /// [`Error::Spawn`] when it cannot be started, or ends before it answers; [`Error::Timeout`]
+    /// when it does not answer, in which case it is killed. No child is left.
+    pub fn spawn(&self, program: Program) -> Result<Spawned<I>> {
+        let name = program.path().display().to_string();
+        let (stream, child) = process::spawn(program)?;
+        let init = self.connect_child(&name, stream, &child)?;
+        Ok(Spawned { init, child })
+    }
+
+    /// Gets the `Init` of a child that [`process::spawn`] started: [`Ipc::spawn`] in two steps,
+    /// for who needs the child in the meantime. `program` is its name for errors.
+    ///
+    /// # Errors
+    /// As [`Ipc::spawn`].
+    pub fn connect_child(
+        &self,
+        program: &str,
+        stream: UnixStream,
+        child: &Child,
+    ) -> Result<Arc<I>> {
+        self.protocol
+            .connect(stream)
+            .map_err(|error| no_peer(program, child, error))
+    }
+
+    /// When this process's arguments say that it was spawned (exactly `<program> -ipcfd <N>`),
+    /// serves `init` to the parent until the parent lets go of it, and gives the exit status for
+    /// this process. Otherwise gives `None` at once: the process was started in another way.
+    ///
+    /// A Ctrl-C in a terminal reaches parent and child alike; the parent decides what ends, so the
+    /// child ignores it, and calls `on_interrupt` when the first one comes.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when `N` is no integer, [`Error::Io`] when it is no connected socket.
+    pub fn start_spawned(
+        &self,
+        args: &[OsString],
+        on_interrupt: impl FnOnce() + Send + 'static,
+    ) -> Result<Option<u8>> {
+        let Some(fd) = process::check_spawned(args)? else {
+            return Ok(None);
+        };
+        process::ignore_sigint(on_interrupt)?;
+        self.serve(process::inherited_stream(fd)?)?;
+        Ok(Some(0))
+    }
+
+    /// Serves `init` to the peer of a connected stream until it is gone. Blocks.
+    ///
+    /// # Errors
+    /// When the stream cannot be used at all.
+    pub fn serve(&self, stream: UnixStream) -> Result<()> {
+        self.protocol.serve(stream, self.init.clone())
+    }
+
+    /// Connects to a process that listens at `address`, and gets its `Init`. The connection ends
+    /// when the last handle to that is dropped. `None` means that none is to be had: the address
+    /// is `auto` and nothing listens there, or it is off.
+    ///
+    /// # Errors
+    /// [`Error::Address`], [`Error::Io`], and what goes wrong in the handshake.
+    pub fn connect(&self, address: &Address) -> Result<Option<Arc<I>>> {
+        transport::connect(address, &self.data_dir)?
+            .map(|stream| self.protocol.connect(stream))
+            .transpose()
+    }
+
+    /// Makes a connected stream a client connection and gets the peer's `Init`.
+    ///
+    /// # Errors
+    /// What goes wrong in the handshake.
+    pub fn connect_stream(&self, stream: UnixStream) -> Result<Arc<I>> {
+        self.protocol.connect(stream)
+    }
+
+    /// Listens at `address` and serves `init` to everyone who connects, until what it returns is
+    /// dropped; the socket file goes then.
+    ///
+    /// # Errors
+    /// [`Error::Address`] and [`Error::Io`].
+    pub fn listen(&self, address: &Address) -> Result<Listener> {
+        let (listener, file) = transport::bind(address, &self.data_dir)?.into_parts();
+        Ok(Listener {
+            _listening: self.protocol.listen(listener, self.init.clone())?,
+            file,
+        })
+    }
+
+    /// Ends the connections of everyone who connected to this process.
+    pub fn disconnect_incoming(&self) {
+        self.protocol.disconnect_incoming();
+    }
+
+    /// How many peers this process serves.
+    pub fn incoming(&self) -> usize {
+        self.protocol.incoming()
+    }
+}
+
+/// Runs `f` once when the remote object goes: when its last handle is dropped or its connection
+/// ends, whichever is first. For a local object nothing is ever run, and false is returned.
+///
+/// `remote` is what the trait's `remote()` gives.
+pub fn add_cleanup(remote: Option<&dyn Remote>, f: impl FnOnce() + Send + 'static) -> bool {
+    match remote {
+        Some(remote) => {
+            remote.on_cleanup(Box::new(f));
+            true
+        }
+        None => false,
+    }
+}
+
+/// A socket that peers can connect to.
+#[must_use = "dropping it stops listening"]
+pub struct Listener {
+    _listening: Listening,
+    file: Option<transport::SocketFile>,
+}
+
+impl Listener {
+    /// Where it listens, when that is a file.
+    pub fn path(&self) -> Option<&std::path::Path> {
+        self.file.as_ref().map(transport::SocketFile::path)
+    }
+}
+
+/// A child that any number of clients reach through one socket, each with its `Init`. Knows no
+/// interface: capabilities are forwarded untouched. When it is dropped, the clients are
+/// disconnected, the socket's file goes, and the child is let go of.
+#[must_use = "dropping it ends it"]
+pub struct Relay {
+    relay: capnp::Relay,
+    _file: Option<transport::SocketFile>,
+}
+
+impl Relay {
+    /// Listens at `address`, an absolute path, for clients of the peer on `stream`.
+    ///
+    /// # Errors
+    /// [`Error::Address`] and [`Error::Io`].
+    pub fn start(stream: UnixStream, address: &Address, limits: Limits) -> Result<Self> {
+        let data_dir = DataDir::new("", transport::Chain::Main);
+        let (listener, file) = transport::bind(address, &data_dir)?.into_parts();
+        let relay = capnp::Relay::start(Capnp::new("relay", limits)?, stream, listener)?;
+        Ok(Self { relay, _file: file })
+    }
+
+    /// Blocks until the peer has given its `Init`, or `timeout` has passed; tells whether it has.
+    ///
+    /// # Errors
+    /// [`Error::Disconnected`] where it ended the connection instead.
+    pub fn wait_ready(&self, timeout: Duration) -> Result<bool> {
+        self.relay.wait_ready(timeout)
+    }
+
+    /// Blocks until the peer has ended the connection, or `timeout` has passed; tells whether it
+    /// has.
+    pub fn wait_closed(&self, timeout: Option<Duration>) -> bool {
+        self.relay.wait_closed(timeout)
+    }
+}
+
+/// A child process and its `Init`.
+pub struct Spawned<I: ?Sized> {
+    /// The child's `Init`. When its last handle is dropped, the child ends.
+    pub init: Arc<I>,
+    /// The child.
+    pub child: Child,
+}
+
+impl<I: ?Sized> Spawned<I> {
+    /// Lets go of `Init` and waits for the child to end. If there are other handles to `init`
+    /// it ends only when they are dropped, too.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the child cannot be waited for.
+    pub fn finish(self) -> Result<ExitStatus> {
+        drop(self.init);
+        self.child.wait()
+    }
+}
+
+/// Why a program did not become a peer; sees to it that it is gone. `error` is that of its
+/// handshake.
+pub fn no_peer(program: &str, child: &Child, error: Error) -> Error {
+    let exited = child.wait_timeout(EXIT_TIME);
+    if let (Error::Disconnected(_), Ok(Some(status))) = (&error, &exited) {
+        child.finish_stderr(EXIT_TIME);
+        return Error::Spawn {
+            program: program.to_owned(),
+            reason: match (status.code(), status.signal()) {
+                (Some(code), _) => format!("exited with status {code} before answering"),
+                _ => format!("was ended by {status} before answering"),
+            },
+            source: None,
+        };
+    }
+    if !matches!(exited, Ok(Some(_))) {
+        let _ = child.kill(process::Signal::KILL);
+        let _ = child.wait();
+    }
+    match error {
+        Error::Disconnected(reason) => Error::Spawn {
+            program: program.to_owned(),
+            reason,
+            source: None,
+        },
+        Error::Timeout { what, after } => Error::Timeout {
+            what: format!("{program}: {what}"),
+            after,
+        },
+        error => error,
+    }
+}

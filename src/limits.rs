@@ -1,0 +1,106 @@
+//! The bounds within which a peer may use this process: sizes, counts and times.
+//!
+//! Knows only the standard library, so that every layer can be handed the same value. Whoever
+//! enforces a bound says so in its own words when a peer runs into it.
+
+use std::time::Duration;
+
+const MIB: usize = 1024 * 1024;
+
+/// What a peer may make this process hold, and for how long.
+///
+/// The defaults let everything through that Bitcoin Core does. Each bound is per connection
+/// unless its description says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// The largest message, in bytes, in either direction. Default 64 MiB: the C++ sides read no
+    /// more, and a larger message ruins the connection when they receive it.
+    pub message_bytes: usize,
+    /// How many levels of pointers a message may have, and how many calls may be pipelined one
+    /// on the other. Default 64, as on the C++ sides. It bounds the stack that reading takes.
+    pub nesting: u32,
+    /// How many capabilities one message may carry. Default 1024; Core's messages carry three.
+    /// Each costs some hundred bytes here for the 24 it takes on the wire.
+    pub capabilities: usize,
+    /// How many server threads a peer may have at a time. Default 256.
+    pub threads_per_connection: usize,
+    /// How many calls back and forth may be nested on one thread. Default 100, which a thread's
+    /// usual stack of 2 MiB bears.
+    pub callback_depth: usize,
+    /// How many connections a listener serves at a time. Default 1000, below the usual limit of
+    /// 1024 open files.
+    pub connections: usize,
+    /// How many of the peer's calls may be unfinished at a time. Default 1000. A call beyond is
+    /// answered with an exception of kind overloaded.
+    pub calls_in_flight: usize,
+    /// How many of our objects the peer may hold at a time. Default 10 000. Calls of a peer that
+    /// holds more are answered with an exception of kind overloaded.
+    pub objects: usize,
+    /// How many bytes of received messages may be held by calls in flight. Default 256 MiB, four
+    /// of the largest messages. A call beyond is answered with an exception of kind overloaded.
+    pub received_bytes: usize,
+    /// How many bytes may wait to be written to a peer. Default 128 MiB, two of the largest
+    /// messages. A peer that reads so slowly is disconnected.
+    pub queued_bytes: usize,
+    /// The time a message may take from its first byte to its last. Default 30 s. There is no
+    /// limit on the silence between messages.
+    pub frame_time: Duration,
+    /// The time within which an incoming connection must have sent its first complete message.
+    /// Default 10 s.
+    pub handshake_time: Duration,
+    /// The time that a clean shutdown may spend on writing what is still queued. Default 1 s.
+    pub flush_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 64 * MIB,
+            nesting: 64,
+            capabilities: 1024,
+            threads_per_connection: 256,
+            callback_depth: 100,
+            connections: 1000,
+            calls_in_flight: 1000,
+            objects: 10_000,
+            received_bytes: 256 * MIB,
+            queued_bytes: 128 * MIB,
+            frame_time: Duration::from_secs(30),
+            handshake_time: Duration::from_secs(10),
+            flush_time: Duration::from_secs(1),
+        }
+    }
+}
+
+/// One setter a field, taking and giving the value so that they can be chained.
+macro_rules! setters {
+    ($($setter:ident: $field:ident, $type:ty;)*) => {
+        impl Limits {
+            $(
+                #[doc = concat!("With [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+                #[must_use]
+                pub fn $setter(mut self, $field: $type) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters! {
+    with_message_bytes: message_bytes, usize;
+    with_nesting: nesting, u32;
+    with_capabilities: capabilities, usize;
+    with_threads_per_connection: threads_per_connection, usize;
+    with_callback_depth: callback_depth, usize;
+    with_connections: connections, usize;
+    with_calls_in_flight: calls_in_flight, usize;
+    with_objects: objects, usize;
+    with_received_bytes: received_bytes, usize;
+    with_queued_bytes: queued_bytes, usize;
+    with_frame_time: frame_time, Duration;
+    with_handshake_time: handshake_time, Duration;
+    with_flush_time: flush_time, Duration;
+}

@@ -1,0 +1,133 @@
+//! Requests and responses in the log, in the words of Core's `-debug=ipc`.
+//!
+//! Knows methods and messages; nothing of who reads the log. Values are cut at
+//! [`VALUE_LENGTH`] characters and are not written at all unless somebody listens.
+
+use std::fmt;
+
+use capnp::any_pointer;
+
+use super::rt::Method;
+use crate::error::Error;
+
+/// Where a message's values are cut in the log, in characters.
+pub const VALUE_LENGTH: usize = 200;
+
+/// A request that arrived.
+pub fn server_receives(request: u64, method: &Method, params: any_pointer::Reader<'_>) {
+    if listening() {
+        let Method {
+            interface, name, ..
+        } = method;
+        let values = values(method.show_params, params);
+        tracing::debug!(target: "ipc", "IPC server recv request  #{request} {interface}.{name} {values}");
+    }
+}
+
+/// The answer to a request.
+pub fn server_sends<'a>(
+    request: u64,
+    method: &Method,
+    results: impl FnOnce() -> any_pointer::Reader<'a>,
+) {
+    if listening() {
+        let Method {
+            interface, name, ..
+        } = method;
+        let values = values(method.show_results, results());
+        tracing::debug!(target: "ipc", "IPC server send response #{request} {interface}.{name} {values}");
+    }
+}
+
+/// A request that fails.
+pub fn server_fails(request: u64, method: &Method, error: &Error) {
+    let Method {
+        interface, name, ..
+    } = method;
+    tracing::debug!(target: "ipc", "IPC server error request #{request} {interface}.{name} {error}");
+}
+
+/// A call that is made.
+pub fn client_sends<'a>(method: &Method, params: impl FnOnce() -> any_pointer::Reader<'a>) {
+    if listening() {
+        let Method {
+            interface, name, ..
+        } = method;
+        let values = values(method.show_params, params());
+        tracing::debug!(target: "ipc", "IPC client send {interface}.{name} {values}");
+    }
+}
+
+/// A call's result.
+pub fn client_receives(method: &Method, results: any_pointer::Reader<'_>) {
+    if listening() {
+        let Method {
+            interface, name, ..
+        } = method;
+        let values = values(method.show_results, results);
+        tracing::debug!(target: "ipc", "IPC client recv {interface}.{name} {values}");
+    }
+}
+
+/// A call that failed.
+pub fn client_fails(method: &Method, error: &Error) {
+    let Method {
+        interface, name, ..
+    } = method;
+    tracing::debug!(target: "ipc", "IPC client exception {interface}.{name} {error}");
+}
+
+fn listening() -> bool {
+    tracing::enabled!(target: "ipc", tracing::Level::DEBUG)
+}
+
+type Show = fn(any_pointer::Reader<'_>, &mut dyn fmt::Write) -> fmt::Result;
+
+fn values(show: Show, message: any_pointer::Reader<'_>) -> String {
+    let mut cut = Cut {
+        text: String::new(),
+        left: VALUE_LENGTH,
+    };
+    // Fails exactly when the rest is cut.
+    let _ = show(message, &mut cut);
+    if cut.left == 0 {
+        cut.text.push('…');
+    }
+    cut.text
+}
+
+/// Takes so many characters and then refuses, so that nobody goes on formatting a large message.
+struct Cut {
+    text: String,
+    left: usize,
+}
+
+impl fmt::Write for Cut {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.left == 0 {
+                return Err(fmt::Error);
+            }
+            self.text.push(character);
+            self.left -= 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn long_values_are_cut() {
+        let mut cut = Cut {
+            text: String::new(),
+            left: 3,
+        };
+        assert!(cut.write_str("äöüß").is_err());
+        assert_eq!(cut.text, "äöü");
+    }
+}

@@ -1,0 +1,271 @@
+//! The protocol on Cap'n Proto RPC, as libmultiprocess speaks it.
+//!
+//! Knows capnp-rpc and threads; nothing of addresses, child processes, roles or the command line.
+//! From the stream to the method a request passes: `frame` (bounds), capnp-rpc, `server` (which
+//! thread), generated code (values), the method. A call passes: generated code, `object`, the
+//! `event_loop`, capnp-rpc, `frame`. `waiter` is where threads wait; `threads` and `lanes` are which is
+//! which.
+
+mod connection;
+mod convert;
+mod current;
+mod event_loop;
+mod frame;
+pub mod generated;
+mod lanes;
+mod log;
+mod object;
+mod relay;
+pub mod rt;
+mod server;
+mod sync;
+mod threads;
+pub mod waiter;
+
+use std::collections::HashMap;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use ::capnp::capability::FromClientHook;
+use futures::channel::{mpsc as local, oneshot};
+use futures::future::{self, Either, FutureExt};
+use futures::stream::StreamExt;
+
+use self::connection::{Connection, Shared, Side, Stream};
+pub use self::current::log_name;
+use self::event_loop::{EventLoop, LoopState, OffLoop};
+use self::object::Object;
+pub use self::relay::Relay;
+use self::rt::Interface;
+use self::server::{AnyClient, Local};
+use self::sync::lock;
+use self::waiter::ConnectionId;
+use super::{Listening, Protocol};
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+
+/// How long a listener rests after the system refused it a connection, such as for want of
+/// descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Cap'n Proto RPC with an event loop of its own. When it is dropped, the connections that it
+/// serves end; those that it made go on until their `Init` is dropped.
+pub struct Capnp {
+    event_loop: Arc<EventLoop>,
+    limits: Limits,
+    incoming: Arc<Incoming>,
+}
+
+#[derive(Default)]
+struct Incoming(Mutex<HashMap<ConnectionId, Arc<Shared>>>);
+
+impl Capnp {
+    /// Accepts connections on `listener` and gives each peer what `bootstrap` makes.
+    fn accept_with(
+        &self,
+        listener: UnixListener,
+        bootstrap: impl Fn(&Rc<Connection>) -> AnyClient + Send + 'static,
+    ) -> Result<Listening> {
+        listener
+            .set_nonblocking(true)
+            .map_err(|error| Error::io("prepare the listening socket", error))?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (event_loop, limits) = (self.event_loop.clone(), self.limits.clone());
+        let incoming = self.incoming.clone();
+        self.event_loop.post(move |state| {
+            let accepting = accept(
+                state.clone(),
+                event_loop,
+                listener,
+                bootstrap,
+                limits,
+                incoming,
+            );
+            state.spawn(future::select(Box::pin(accepting), stopped).map(|_| ()));
+        });
+        Ok(Listening::new(move || drop(stop)))
+    }
+
+    /// Starts the event loop. `exe_name` is what peers see in the names of threads.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the operating system gives no thread.
+    pub fn new(exe_name: &str, limits: Limits) -> Result<Self> {
+        Ok(Self {
+            event_loop: EventLoop::start(exe_name)?,
+            limits,
+            incoming: Arc::default(),
+        })
+    }
+}
+
+impl Drop for Capnp {
+    fn drop(&mut self) {
+        self.incoming.disconnect();
+    }
+}
+
+impl Incoming {
+    fn disconnect(&self) {
+        // Not under the lock, which the loop takes when a connection has ended.
+        let connections: Vec<_> = lock(&self.0).values().cloned().collect();
+        for shared in connections {
+            shared.disconnect();
+        }
+    }
+
+    /// Serves what `bootstrap` makes on a stream. `on_closed` runs on the loop.
+    fn open(
+        self: &Arc<Self>,
+        state: &Rc<LoopState>,
+        shared: &Arc<Shared>,
+        stream: Stream,
+        bootstrap: impl FnOnce(&Rc<Connection>) -> AnyClient,
+        on_closed: impl FnOnce() + 'static,
+    ) {
+        let (this, id) = (self.clone(), shared.id);
+        lock(&self.0).insert(id, shared.clone());
+        Connection::open(
+            state,
+            shared.clone(),
+            stream,
+            Side::Server,
+            |connection| Some(bootstrap(connection)),
+            move || {
+                lock(&this.0).remove(&id);
+                on_closed();
+            },
+        );
+    }
+}
+
+impl<I: Interface + ?Sized> Protocol<I> for Capnp {
+    fn connect(&self, stream: UnixStream) -> Result<Arc<I>> {
+        self.event_loop.check_not_on_loop()?;
+        let shared = Shared::new(self.event_loop.clone(), self.limits.clone());
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let stream = nonblocking(stream)?;
+        self.event_loop.post(move |state| {
+            let (connection, peer) =
+                Connection::open(state, shared, stream, Side::Client, |_| None, || ());
+            state.spawn(async move {
+                let _ = sender.send(handshake::<I>(connection, peer).await);
+            });
+        });
+        let object = receiver
+            .recv()
+            .map_err(|_| Error::Disconnected("the event loop has ended".into()))??;
+        Ok(I::client(object))
+    }
+
+    fn serve(&self, stream: UnixStream, init: Arc<I>) -> Result<()> {
+        let shared = Shared::new(self.event_loop.clone(), self.limits.clone());
+        let stream = nonblocking(stream)?;
+        let (incoming, served) = (self.incoming.clone(), shared.clone());
+        self.event_loop.sync(move |state| {
+            let bootstrap = |connection: &Rc<Connection>| connection.serve(Box::new(Local(init)));
+            incoming.open(state, &served, stream, bootstrap, || ());
+        })?;
+        shared.wait_closed(None);
+        self.event_loop.wait_cleaned_up();
+        Ok(())
+    }
+
+    fn listen(&self, listener: UnixListener, init: Arc<I>) -> Result<Listening> {
+        let init = OffLoop::new(&self.event_loop, init);
+        self.accept_with(listener, move |connection| {
+            connection.serve(Box::new(Local(init.clone())))
+        })
+    }
+
+    fn disconnect_incoming(&self) {
+        self.incoming.disconnect();
+    }
+
+    fn incoming(&self) -> usize {
+        lock(&self.incoming.0).len()
+    }
+}
+
+/// A stream for the loop.
+fn nonblocking(stream: UnixStream) -> Result<Stream> {
+    stream
+        .set_nonblocking(true)
+        .map_err(|error| Error::io("prepare the connection's stream", error))?;
+    Ok(stream.into())
+}
+
+/// Swaps thread maps and makes the peer's `Init` a handle that owns the connection.
+async fn handshake<I: Interface + ?Sized>(
+    connection: Rc<Connection>,
+    peer: AnyClient,
+) -> Result<Object> {
+    let limit = connection.shared.limits.handshake_time;
+    let constructed = async_std::future::timeout(limit, connection.construct(&peer, I::INFO)).await;
+    let result = match constructed {
+        Ok(Ok(())) => {
+            let object = Object::new(&connection, peer.into_client_hook(), I::INFO);
+            object.own_connection();
+            return Ok(object);
+        }
+        Ok(Err(Error::Disconnected(_))) => Err(Error::Disconnected(format!(
+            "the peer ended the connection before it answered {}.construct",
+            I::INFO.name
+        ))),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(Error::Timeout {
+            what: format!("the peer's answer to {}.construct", I::INFO.name),
+            after: limit,
+        }),
+    };
+    connection.disconnect();
+    result
+}
+
+/// Accepts connections, no more at once than the limit: further clients wait in the kernel's
+/// queue, as with libmultiprocess.
+async fn accept(
+    state: Rc<LoopState>,
+    event_loop: Arc<EventLoop>,
+    listener: UnixListener,
+    bootstrap: impl Fn(&Rc<Connection>) -> AnyClient,
+    limits: Limits,
+    incoming: Arc<Incoming>,
+) {
+    let listener = async_std::os::unix::net::UnixListener::from(listener);
+    let (closed, mut closing) = local::unbounded::<()>();
+    let mut active = 0;
+    loop {
+        while active >= limits.connections {
+            closing.next().await;
+            active -= 1;
+        }
+        let accepted = {
+            let accept = Box::pin(listener.accept());
+            match future::select(accept, closing.next()).await {
+                Either::Left((accepted, _)) => accepted,
+                Either::Right(_) => {
+                    active -= 1;
+                    continue;
+                }
+            }
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(target: "ipc", "IPC server: accept failed: {error}");
+                async_std::task::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let shared = Shared::new(event_loop.clone(), limits.clone());
+        let closed = closed.clone();
+        let on_closed = move || {
+            let _ = closed.unbounded_send(());
+        };
+        incoming.open(&state, &shared, stream, &bootstrap, on_closed);
+        active += 1;
+    }
+}

@@ -1,0 +1,255 @@
+//! A thread that waits, and meanwhile runs what its peer sends it.
+//!
+//! Knows queues and one condition variable; nothing of messages, connections beyond their number,
+//! or what the jobs do. Model-checked with loom in `tests/loom`.
+//!
+//! The threading model, once: every application thread that makes calls, and every server thread
+//! made for a peer, has one [`Waiter`]. A blocking call sends its request and then waits here. If
+//! the peer's method calls back, the event loop posts a [`Job`] to this same waiter, so the
+//! callback runs on the thread that waits for the outer call, exactly where it would run if both
+//! sides were one process; inside it more calls may be made, to any depth. A server thread is
+//! nothing but a waiter that waits for jobs until it is closed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::sync::{Condvar, Mutex, MutexGuard, lock};
+
+/// Identifies a connection within its process.
+pub type ConnectionId = u64;
+
+/// Something to run on a thread that waits. Dropped unrun when the thread is no longer there for
+/// it; whoever posted it notices by what it holds.
+pub struct Job {
+    /// The connection it came over.
+    pub connection: ConnectionId,
+    /// What to run.
+    pub run: Box<dyn FnOnce() + Send>,
+}
+
+/// Why a job was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The thread is ending, or is not waiting for a call on this connection.
+    NotWaiting,
+    /// Calls back and forth are nested too deeply.
+    TooDeep,
+}
+
+/// What ended a wait.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Waited<R> {
+    /// The value that was waited for.
+    Done(R),
+    /// The deadline passed first.
+    TimedOut,
+    /// What [`Waiter::wait`] was told to stop for came true first.
+    Stopped,
+}
+
+/// Where the value that a thread waits for is put.
+pub struct Slot<R>(Mutex<Option<R>>);
+
+impl<R> Default for Slot<R> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<R> Slot<R> {
+    /// Puts the value in and wakes the thread that waits for it.
+    pub fn fill(&self, waiter: &Waiter, value: R) {
+        *lock(&self.0) = Some(value);
+        waiter.wake();
+    }
+
+    fn take(&self) -> Option<R> {
+        lock(&self.0).take()
+    }
+}
+
+struct State {
+    jobs: VecDeque<Job>,
+    /// The connections whose calls this thread waits for, innermost last.
+    calls: Vec<ConnectionId>,
+    /// A server thread takes jobs of its connection at any time; an application thread only
+    /// inside a call.
+    serves: bool,
+    closed: bool,
+    /// Jobs begun and not finished: the depth of calls back and forth.
+    depth: usize,
+}
+
+/// See the module's documentation.
+pub struct Waiter {
+    state: Mutex<State>,
+    wakeup: Condvar,
+    max_depth: usize,
+}
+
+impl Waiter {
+    /// A waiter for an application's thread (`serves` false) or a server thread (`serves` true)
+    /// that nests at most `max_depth` jobs. How many are queued is not bounded here.
+    pub fn new(serves: bool, max_depth: usize) -> Self {
+        Self {
+            state: Mutex::new(State {
+                jobs: VecDeque::new(),
+                calls: Vec::new(),
+                serves,
+                closed: false,
+                depth: 0,
+            }),
+            wakeup: Condvar::new(),
+            max_depth,
+        }
+    }
+
+    /// Queues a job for this thread.
+    ///
+    /// # Errors
+    /// The job comes back with the reason when the thread is not there for it.
+    pub fn post(&self, job: Job) -> Result<(), (Refused, Job)> {
+        let mut state = lock(&self.state);
+        // A server thread that is closed may still wait for a call on another connection.
+        let serves = state.serves && !state.closed;
+        if !(serves || state.calls.contains(&job.connection)) {
+            return Err((Refused::NotWaiting, job));
+        }
+        if state.depth >= self.max_depth {
+            return Err((Refused::TooDeep, job));
+        }
+        state.jobs.push_back(job);
+        self.wakeup.notify_all();
+        Ok(())
+    }
+
+    /// How many jobs run or wait here.
+    pub fn busy(&self) -> usize {
+        let state = lock(&self.state);
+        state.depth + state.jobs.len()
+    }
+
+    /// Makes whoever waits look again.
+    pub fn wake(&self) {
+        let _state = lock(&self.state);
+        self.wakeup.notify_all();
+    }
+
+    /// Ends a server thread once the job it runs is done. The queued jobs that it does not wait
+    /// for itself come back, for the caller to drop where their contents may be dropped.
+    #[must_use = "dropping a job may run an application's destructor"]
+    pub fn close(&self) -> VecDeque<Job> {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        self.wakeup.notify_all();
+        let state = &mut *state;
+        let (kept, dropped) = std::mem::take(&mut state.jobs)
+            .into_iter()
+            .partition(|job| state.calls.contains(&job.connection));
+        state.jobs = kept;
+        dropped
+    }
+
+    /// Runs jobs until [`Waiter::close`]: the body of a server thread.
+    pub fn serve(&self) {
+        let mut state = lock(&self.state);
+        loop {
+            state = self.run_jobs(state);
+            if state.closed {
+                return;
+            }
+            state = wait(&self.wakeup, state);
+        }
+    }
+
+    /// Waits for `slot`, running jobs meanwhile. A job that is queued runs before a value that is
+    /// there is taken: a callback's effects come before the return of the call that made it.
+    pub fn wait<R>(
+        &self,
+        connection: ConnectionId,
+        slot: &Slot<R>,
+        deadline: Option<Instant>,
+        stopped: impl Fn() -> bool,
+    ) -> Waited<R> {
+        let mut state = lock(&self.state);
+        let outcome = loop {
+            state = self.run_jobs(state);
+            if let Some(value) = slot.take() {
+                break Waited::Done(value);
+            }
+            if stopped() {
+                break Waited::Stopped;
+            }
+            state = match deadline {
+                None => wait(&self.wakeup, state),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break Waited::TimedOut;
+                    }
+                    wait_timeout(&self.wakeup, state, left)
+                }
+            };
+        };
+        let dropped = Self::leave(&mut state, connection);
+        drop(state);
+        drop(dropped);
+        outcome
+    }
+
+    /// Says that this thread is about to send a call over `connection` and wait for it, so that a
+    /// callback that is faster than the wait is taken. Every `enter` is followed by one `wait`.
+    pub fn enter(&self, connection: ConnectionId) {
+        lock(&self.state).calls.push(connection);
+    }
+
+    /// The other end of [`Waiter::enter`]: gives the jobs that nobody will run any more.
+    fn leave(state: &mut State, connection: ConnectionId) -> Vec<Job> {
+        state.calls.pop();
+        let serves = state.serves && !state.closed;
+        if serves || state.calls.contains(&connection) {
+            return Vec::new();
+        }
+        let (dropped, kept) = std::mem::take(&mut state.jobs)
+            .into_iter()
+            .partition(|job| job.connection == connection);
+        state.jobs = kept;
+        Vec::from_iter::<VecDeque<Job>>(dropped)
+    }
+
+    /// Runs what is queued. At the full depth it stays queued, until a job that runs is done: it may
+    /// have been queued when the depth was less.
+    fn run_jobs<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        while state.depth < self.max_depth
+            && let Some(job) = state.jobs.pop_front()
+        {
+            state.depth += 1;
+            drop(state);
+            (job.run)();
+            state = lock(&self.state);
+            state.depth -= 1;
+        }
+        state
+    }
+}
+
+fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condvar
+        .wait(guard)
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn wait_timeout<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    time: Duration,
+) -> MutexGuard<'a, T> {
+    condvar
+        .wait_timeout(guard, time)
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .0
+}
+
+/// A shared waiter.
+pub type SharedWaiter = Arc<Waiter>;
