@@ -1,0 +1,316 @@
+//! The one definition of the command line: parser, help, manual and completions come from it.
+//!
+//! Knows words and the types they stand for. Must not connect, start or print anything.
+
+use std::ffi::OsString;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bitcoin_ipc::Address;
+use bitcoin_ipc::roles::Role;
+use bitcoin_ipc::transport::Chain;
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser, ValueParser};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+/// The environment's address.
+pub(crate) const ADDRESS_VARIABLE: &str = "BITCOIN_IPC_ADDRESS";
+
+/// What follows the options in the help and in the manual.
+const AFTER_HELP: &str = "\
+Addresses:
+  auto          the chain's running node; with none, a node child of our own (the default)
+  unix          the chain's node.sock in the data directory
+  unix:PATH     a unix socket; the path is relative to the chain's data directory
+  fd:N          a connected socket that was inherited as descriptor N
+  exec:PROGRAM  a program to start as a child with -ipcfd N
+
+Bitcoin Core's spellings work before a command's own words: -regtest, -testnet4, -testnet,
+-signet, -chain=NAME, -datadir=DIR, -ipcconnect=ADDRESS, -rpcwait.
+
+Called as bitcoin-node, bitcoin-wallet or bitcoin-gui, with exactly -ipcfd N, it serves N.
+
+Results go to stdout, everything else to stderr.";
+
+/// The meaning of each exit status, for the help and the manual.
+const EXIT_STATUS: &[(&str, &str)] = &[
+    ("0", "done"),
+    ("1", "failed here"),
+    ("2", "wrong usage or bad value"),
+    ("3", "no connection"),
+    ("64", "the other side failed"),
+    ("65", "the other side was overloaded"),
+    ("66", "the other side disconnected"),
+    ("67", "the other side does not implement it"),
+    ("124", "time ran out"),
+    ("126", "the program could not be started"),
+    ("127", "the program was not found"),
+    ("128+n", "ended by signal n"),
+];
+
+/// Spawn, serve, connect to and call Bitcoin Core's processes over its multiprocess IPC
+#[derive(Debug, Parser)]
+#[command(name = "bitcoin-ipc", version, after_long_help = after_help(), max_term_width = 100)]
+#[command(propagate_version = false, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM
+    #[arg(short, long, global = true, value_name = "ADDRESS", value_parser = address())]
+    #[arg(env = ADDRESS_VARIABLE, hide_env_values = true, default_value = "auto")]
+    #[arg(overrides_with = "address")]
+    pub(crate) address: Address,
+
+    /// The chain whose node and data directory are meant
+    #[arg(long, global = true, value_name = "NAME", value_parser = chain())]
+    #[arg(default_value = "main", overrides_with = "chain")]
+    pub(crate) chain: Chain,
+
+    /// The data directory of all chains, as Bitcoin Core's -datadir [default: ~/.bitcoin]
+    #[arg(long, global = true, value_name = "DIR", overrides_with = "datadir")]
+    #[arg(value_hint = clap::ValueHint::DirPath)]
+    pub(crate) datadir: Option<OsString>,
+
+    /// How long connecting and each call may take: 250ms, 5s, 2m, 1h or forever
+    #[arg(
+        long,
+        global = true,
+        value_name = "DURATION",
+        overrides_with = "timeout"
+    )]
+    pub(crate) timeout: Option<TimeLimit>,
+
+    /// Keep trying to connect, for ever or for this long
+    #[arg(long, global = true, value_name = "DURATION", overrides_with = "wait")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "forever")]
+    pub(crate) wait: Option<TimeLimit>,
+
+    /// How results are printed
+    #[arg(short, long, global = true, value_name = "FORMAT", value_enum)]
+    #[arg(default_value = "auto", overrides_with = "output")]
+    pub(crate) output: Format,
+
+    /// Log requests and responses; twice for everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Print no status and no warnings, only errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Whether to use colours on stderr
+    #[arg(long, global = true, value_name = "WHEN", value_enum)]
+    #[arg(default_value = "auto", overrides_with = "color")]
+    pub(crate) color: When,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Spawn(Spawn),
+    Serve(Serve),
+    Connect(Connect),
+    Call(Call),
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+}
+
+/// Start a child over a socketpair and hold its Init
+///
+/// Alone, it holds the child's Init until end of input, SIGINT or SIGTERM, and exits with the
+/// child's status. With a COMMAND, it runs that with BITCOIN_IPC_ADDRESS set to a private socket
+/// through which any number of processes reach the child, then ends the child and exits with the
+/// command's status:
+///
+///   bitcoin-ipc spawn node -- sh -c 'bitcoin-ipc call echo hi'
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Spawn {
+    /// node, wallet, gui, or a program's path, with a slash in it
+    #[arg(value_name = "ROLE|PROGRAM", value_hint = clap::ValueHint::ExecutablePath)]
+    pub(crate) what: OsString,
+    /// What to run with the child's address in its environment
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Answer Init requests: a parent's until it is gone, clients' until a signal
+///
+/// With --fd until the parent is gone, with --listen until SIGINT or SIGTERM.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("where").required(true).args(["fd", "listen"])))]
+pub(crate) struct Serve {
+    /// Serve the peer of this inherited, connected socket
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = descriptor)]
+    pub(crate) fd: Option<i32>,
+    /// Listen at this address, unix:PATH or fd:N, and serve everyone who connects
+    #[arg(long, value_name = "ADDRESS", num_args = 1.., value_parser = address())]
+    pub(crate) listen: Vec<Address>,
+    /// Whose Init to serve
+    #[arg(long, value_name = "ROLE", value_parser = role(), default_value = "node")]
+    pub(crate) role: Role,
+}
+
+/// Open one connection and talk: a prompt on a terminal, lines from a pipe
+///
+/// Shows what the peer offers, then makes a call for each line: METHOD [ARGUMENT…], quoted as in
+/// a shell. `name = METHOD …` keeps a returned object and `name.method` calls it.
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// The peer, in place of --address
+    #[arg(value_name = "ADDRESS", value_parser = address())]
+    pub(crate) peer: Option<Address>,
+}
+
+/// Make one call and print its result on stdout
+///
+/// Without METHOD, a call for each line of input, on one connection.
+#[derive(Debug, Args)]
+pub(crate) struct Call {
+    /// Interface.method, or a method that only one interface has; A.b/c calls on
+    pub(crate) method: Option<String>,
+    /// A value, name=value, name:=JSON, or one {JSON} for all; @FILE or - in place of a value
+    #[arg(value_name = "ARGUMENT", allow_negative_numbers = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+/// Print a shell's completions
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A scalar plain, anything else as JSON, indented on a terminal
+    Auto,
+    /// Always JSON, one line each; errors too, on stderr
+    Json,
+    /// The value alone, without quotes and without a newline
+    Raw,
+    /// Columns
+    Table,
+}
+
+/// Whether to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// A duration as users write it; `None` is for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimeLimit(pub(crate) Option<Duration>);
+
+impl FromStr for TimeLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "forever" {
+            return Ok(Self(None));
+        }
+        let refused = || "not a duration such as 250ms, 5s, 2m, 1h or forever".to_owned();
+        let unit = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(refused)?;
+        let (number, unit) = text.split_at(unit);
+        let seconds = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(refused()),
+        };
+        let number: f64 = number.parse().map_err(|_| refused())?;
+        Duration::try_from_secs_f64(number * seconds)
+            .ok()
+            // Later than this the clock itself would overflow.
+            .filter(|duration| duration.as_secs() < u64::from(u32::MAX))
+            .map(|duration| Self(Some(duration)))
+            .ok_or_else(|| "too long a duration; write forever".to_owned())
+    }
+}
+
+fn after_help() -> String {
+    let codes = EXIT_STATUS
+        .iter()
+        .map(|(code, meaning)| format!("\n  {code:<8}{meaning}"));
+    format!("{AFTER_HELP}\n\nExit status:{}", codes.collect::<String>())
+}
+
+fn descriptor(number: &str) -> Result<i32, &'static str> {
+    number
+        .parse()
+        .map_err(|_| "not the number of a file descriptor")
+}
+
+fn address() -> ValueParser {
+    OsStringValueParser::new()
+        .try_map(|word| {
+            Address::parse(&word).map_err(|error| match error {
+                // The word itself is in clap's message already.
+                bitcoin_ipc::Error::Address { reason, .. } => reason,
+                error => error.to_string(),
+            })
+        })
+        .into()
+}
+
+fn chain() -> ValueParser {
+    PossibleValuesParser::new(Chain::ALL.map(Chain::name))
+        .try_map(|name| name.parse::<Chain>())
+        .into()
+}
+
+fn role() -> ValueParser {
+    PossibleValuesParser::new(Role::ALL.map(Role::name))
+        .try_map(|name| name.parse::<Role>())
+        .into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read_with_their_units() {
+        let read = |text: &str| text.parse::<TimeLimit>().map(|limit| limit.0);
+        assert_eq!(read("250ms"), Ok(Some(Duration::from_millis(250))));
+        assert_eq!(read("1.5s"), Ok(Some(Duration::from_millis(1500))));
+        assert_eq!(read("2m"), Ok(Some(Duration::from_secs(120))));
+        assert_eq!(read("forever"), Ok(None));
+        for bad in [
+            "",
+            "5",
+            "s",
+            "5 s",
+            "-5s",
+            "5d",
+            "1e9s",
+            "..s",
+            "99999999999h",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `connect`: shows the peer, then makes a call for each line of input.
+//!
+//! What the peer is goes to stderr: stdout is for the calls' results.
+
+use std::time::{Duration, Instant};
+
+use bitcoin_ipc::interfaces::echo::Echo;
+use bitcoin_ipc::{Error, Generation};
+use eyre::Result;
+use serde_json::json;
+
+use super::super::args;
+use super::super::context::Context;
+use super::super::lines;
+use super::super::session::Session;
+use super::super::target::{self, Link};
+
+/// How many echoes the round trip's time is the median of.
+const ECHOES: usize = 5;
+
+pub(crate) fn run(context: &Context, args: &args::Connect) -> Result<u8> {
+    let address = args.peer.as_ref().unwrap_or(&context.options.address);
+    let mut session = Session::new(context, target::open(context, address)?);
+    let peer = context.calling(|| Peer::ask(session.link()));
+    context.signals.check()?;
+    show(context, session.link(), &peer?);
+    let done = lines::run(context, &mut session);
+    session.end();
+    done
+}
+
+/// What a peer turns out to be.
+pub(crate) struct Peer {
+    generation: Generation,
+    offers: [(&'static str, Offer); 3],
+    round_trip: Option<Duration>,
+}
+
+/// Whether the peer's `Init` makes an object of an interface.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// It made one.
+    Made,
+    /// It has the method, which was not run.
+    Implemented,
+    Null,
+    Unimplemented,
+}
+
+impl Offer {
+    /// What a maker's result says, and what it made.
+    fn of_made<T>(made: Result<Option<T>, Error>) -> Result<(Self, Option<T>), Error> {
+        match made {
+            Ok(Some(object)) => Ok((Self::Made, Some(object))),
+            Ok(None) => Ok((Self::Null, None)),
+            Err(Error::Unimplemented(_)) => Ok((Self::Unimplemented, None)),
+            Err(Error::Remote { .. }) => Ok((Self::Implemented, None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Made => "yes",
+            Self::Implemented => "implemented",
+            Self::Null => "no (null)",
+            Self::Unimplemented => "not implemented",
+        }
+    }
+}
+
+impl Peer {
+    /// Asks the peer. `makeEcho` is run; the other makers are run only in a role of our own, and
+    /// elsewhere asked for without running them: a Core 31.99 node that has not got that far, as
+    /// one that was spawned never does, ends when its `makeMining` runs.
+    pub(crate) fn ask(link: &Link) -> Result<Self, Error> {
+        let init = &*link.init;
+        let (echo, echoer) = Offer::of_made(init.make_echo())?;
+        let offers = |method: &str| match init.remote() {
+            Some(remote) if !remote.implements(method)? => Ok(Offer::Unimplemented),
+            _ => Ok(Offer::Implemented),
+        };
+        let (mining, rpc) = if link.own_role {
+            let (mining, _) = Offer::of_made(init.make_mining())?;
+            let (rpc, _) = Offer::of_made(init.make_rpc())?;
+            (mining, rpc)
+        } else {
+            (offers("makeMining")?, offers("makeRpc")?)
+        };
+        Ok(Self {
+            generation: Generation::of(init)?,
+            offers: [("Echo", echo), ("Mining", mining), ("Rpc", rpc)],
+            round_trip: echoer.map(|echo| round_trip(&*echo)).transpose()?,
+        })
+    }
+
+    /// The interfaces that the peer offers.
+    pub(crate) fn offered(&self) -> Vec<&'static str> {
+        let made = self
+            .offers
+            .iter()
+            .filter(|(_, offer)| matches!(offer, Offer::Made | Offer::Implemented));
+        made.map(|(name, _)| *name).collect()
+    }
+}
+
+fn round_trip(echo: &dyn Echo) -> Result<Duration, Error> {
+    // The first one makes the thread.
+    echo.echo("")?;
+    let mut times = Vec::with_capacity(ECHOES);
+    for _ in 0..ECHOES {
+        let start = Instant::now();
+        echo.echo("")?;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[ECHOES / 2])
+}
+
+fn show(context: &Context, link: &Link, peer: &Peer) {
+    let output = &context.output;
+    let micros = peer.round_trip.map(|time| time.as_micros());
+    if output.is_json() {
+        let offers: serde_json::Map<_, _> = peer
+            .offers
+            .iter()
+            .map(|(name, offer)| ((*name).to_owned(), offer.words().into()))
+            .collect();
+        let shown = json!({ "peer": {
+            "name": link.name,
+            "generation": peer.generation.number(),
+            "offers": offers,
+            "round_trip_us": micros.and_then(|micros| u64::try_from(micros).ok()),
+        }});
+        return output.note(&shown.to_string());
+    }
+    output.note(&format!("connected to {}", link.name));
+    output.note(&format!("generation  {}", peer.generation));
+    for (name, offer) in &peer.offers {
+        output.note(&format!("{name:<10}  {}", offer.words()));
+    }
+    if let Some(micros) = micros {
+        output.note(&format!("round trip  {micros} µs (median of {ECHOES})"));
+    }
+}

@@ -1,0 +1,8 @@
+//! The commands, a file each. None knows another.
+
+pub(crate) mod call;
+pub(crate) mod completions;
+pub(crate) mod connect;
+pub(crate) mod man;
+pub(crate) mod serve;
+pub(crate) mod spawn;

@@ -1,0 +1,107 @@
+//! The log on stderr, in the manner of Bitcoin Core's: `[ipc] {thread} message`.
+//!
+//! Knows tracing's events and the terminal; nothing of what is logged.
+
+use std::fmt;
+use std::io;
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::args::Options;
+use super::output::Output;
+
+/// Tells a role that this program starts as its child how much to log.
+pub(crate) const VARIABLE: &str = "BITCOIN_IPC_LOG";
+
+/// The level for so many `-v`, or for `-q`. A server warns of what its peers do; what a client's
+/// peer does is in the client's own error.
+pub(crate) fn level(options: &Options, serves: bool) -> LevelFilter {
+    match (options.quiet, options.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (_, 0) if serves => LevelFilter::WARN,
+        (_, 0) => LevelFilter::ERROR,
+        (_, 1) => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    }
+}
+
+/// Starts logging. Other libraries' events are logged from warnings on.
+pub(crate) fn start(level: LevelFilter, output: Output) {
+    let targets = Targets::new()
+        .with_target("ipc", level)
+        .with_target("bitcoin_ipc", level)
+        .with_default(level.min(LevelFilter::WARN));
+    let layer = tracing_subscriber::fmt::layer()
+        .event_format(CoreFormat)
+        .with_ansi(false)
+        .with_writer(Lines(output));
+    // Fails only where logging was started before.
+    let _ = tracing_subscriber::registry()
+        .with(targets)
+        .with(layer)
+        .try_init();
+}
+
+/// `[category:level] {thread} message fields`; the level is left out where Core leaves it out.
+struct CoreFormat;
+
+impl<S, N> FormatEvent<S, N> for CoreFormat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let metadata = event.metadata();
+        // `bitcoin_ipc::process::child` is about `process`.
+        let target = metadata.target();
+        let category = target.strip_prefix("bitcoin_ipc::").unwrap_or(target);
+        let category = category.split("::").next().unwrap_or(category);
+        let level = match *metadata.level() {
+            Level::ERROR => ":error",
+            Level::WARN => ":warning",
+            Level::TRACE => ":trace",
+            _ => "",
+        };
+        let thread = std::thread::current();
+        let thread = thread.name().unwrap_or("unnamed");
+        write!(writer, "[{category}{level}] {{{thread}}} ")?;
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}
+
+/// Hands each event to the terminal as one line.
+struct Lines(Output);
+
+struct Line(Output);
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line(self.0.clone())
+    }
+}
+
+impl io::Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes);
+        self.0.stderr_line(line.trim_end_matches('\n'));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

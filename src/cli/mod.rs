@@ -1,0 +1,139 @@
+//! The command line: from the process's words to its exit status.
+//!
+//! `args` defines the words, `core_words` takes Bitcoin Core's, `dispatch` is for being a role,
+//! `commands` has a file a command. Below them: `target` gets a peer, `session` calls it,
+//! `methods` knows what can be called, `values` reads parameters, `output` prints, `errors` knows
+//! what went wrong. Knows the library by its public face only; nothing may depend on this.
+
+mod args;
+mod children;
+mod commands;
+mod context;
+mod core_words;
+mod dispatch;
+mod errors;
+mod lines;
+mod log;
+mod methods;
+mod output;
+mod session;
+mod signals;
+mod target;
+mod values;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
+use eyre::Result;
+
+use self::args::{Cli, Command, Format, When};
+use self::context::Context;
+use self::errors::Failure;
+use self::output::Output;
+use self::signals::Signals;
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let mut output = Output::plain(Format::Auto, When::Auto);
+    let result = install_reports().and_then(|()| match dispatch::role(words.first()) {
+        Some(role) => dispatch::run(role, &words, &output),
+        None => run(words, &mut output),
+    });
+    match result {
+        Ok(code) => code.into(),
+        Err(report) => {
+            let failure = Failure::of(&report);
+            output.failure(&failure, None);
+            let asked = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
+            if asked && !failure.is_silent() {
+                output.stderr_line(&format!("{report:?}"));
+            }
+            failure.kind.exit_code().into()
+        }
+    }
+}
+
+/// Reports with backtraces, for those who ask for them, and for panics.
+fn install_reports() -> Result<()> {
+    color_eyre::config::HookBuilder::default()
+        .display_env_section(false)
+        .theme(color_eyre::config::Theme::new())
+        .install()
+}
+
+fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
+    let definition = Cli::command();
+    let words = core_words::translate(&definition, words);
+    let (format, color) = early(&words);
+    *output = Output::plain(format, color);
+    let definition = definition.color(match color {
+        When::Auto => ColorChoice::Auto,
+        When::Always => ColorChoice::Always,
+        When::Never => ColorChoice::Never,
+    });
+    let parsed = definition
+        .try_get_matches_from(words)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    *output = Output::new(&cli.options);
+    let serves = matches!(cli.command, Command::Serve(_));
+    log::start(log::level(&cli.options, serves), output.clone());
+    match &cli.command {
+        Command::Completions(args) => return commands::completions::run(args),
+        Command::Man => return commands::man::run(),
+        _ => {}
+    }
+    let context = Context {
+        options: cli.options,
+        output: output.clone(),
+        signals: Signals::install()?,
+    };
+    match cli.command {
+        Command::Spawn(args) => commands::spawn::run(&context, &args),
+        Command::Serve(args) => commands::serve::run(&context, &args),
+        Command::Connect(args) => commands::connect::run(&context, &args),
+        Command::Call(args) => commands::call::run(&context, &args),
+        Command::Completions(_) | Command::Man => Ok(0),
+    }
+}
+
+/// What clap has instead of a command: help and version, or what is wrong with the words.
+fn refuse(error: &clap::Error) -> Result<u8> {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            error.print()?;
+            Ok(u8::try_from(error.exit_code()).unwrap_or(1))
+        }
+        _ => Err(Failure::from_clap(error).into()),
+    }
+}
+
+/// The format and colours asked for, as errors in the words themselves are printed with them.
+fn early(words: &[OsString]) -> (Format, When) {
+    let (mut format, mut color) = (Format::Auto, When::Auto);
+    let mut words = words.iter().skip(1).filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        match word {
+            "--" => break,
+            "--output=json" | "-ojson" | "-o=json" => format = Format::Json,
+            "-o" | "--output" if words.clone().next() == Some("json") => format = Format::Json,
+            "--color=always" => color = When::Always,
+            "--color=never" => color = When::Never,
+            "--color" => match words.next() {
+                Some("always") => color = When::Always,
+                Some("never") => color = When::Never,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    (format, color)
+}

@@ -1,0 +1,261 @@
+//! What the user sees: results on stdout, everything else on stderr.
+//!
+//! Knows terminals, formats and colours; nothing of what the results are about.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use super::args::{Format, Options, When};
+use super::errors::Failure;
+
+/// How long something may take before a spinner says that it is under way.
+const SPINNER_AFTER: Duration = Duration::from_millis(500);
+
+/// Where to print, and how. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Output {
+    format: Format,
+    quiet: bool,
+    color: bool,
+    /// The spinner that is shown, which every line on stderr must make way for.
+    spinner: Arc<Mutex<Option<ProgressBar>>>,
+}
+
+impl Output {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self {
+            format: options.output,
+            quiet: options.quiet,
+            color: colored(options.color),
+            spinner: Arc::default(),
+        }
+    }
+
+    /// For an error before the options are known.
+    pub(crate) fn plain(format: Format, color: When) -> Self {
+        Self {
+            format,
+            quiet: false,
+            color: colored(color),
+            spinner: Arc::default(),
+        }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// A line of status on stderr.
+    pub(crate) fn note(&self, line: &str) {
+        if !self.quiet {
+            self.stderr_line(line);
+        }
+    }
+
+    /// A line on stderr, whole, whatever else writes there.
+    pub(crate) fn stderr_line(&self, line: &str) {
+        let write = || {
+            // Nobody is left to tell when this fails.
+            let _ = io::stderr()
+                .lock()
+                .write_all(format!("{line}\n").as_bytes());
+        };
+        match &*self.spinner() {
+            Some(spinner) => spinner.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn spinner(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+        self.spinner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports a failure, with the line of input that it is about.
+    pub(crate) fn failure(&self, failure: &Failure, line: Option<u64>) {
+        if failure.is_silent() {
+            return;
+        }
+        if self.is_json() {
+            return self.stderr_line(&failure.json(line).to_string());
+        }
+        let place = line
+            .map(|line| format!("line {line}: "))
+            .unwrap_or_default();
+        let (error, hint) = (self.paint("1;31", "error:"), self.paint("1;36", "hint:"));
+        let mut text = format!("{error} {place}{failure}");
+        if let Some(advice) = &failure.hint {
+            text.push_str(&format!("\n{hint} {advice}"));
+        }
+        self.stderr_line(&text);
+    }
+
+    fn paint(&self, style: &str, text: &str) -> String {
+        if self.color {
+            format!("\u{1b}[{style}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// Prints a result. As one of several, each has its line, also where there is nothing.
+    pub(crate) fn result(&self, shown: &Shown, one_of_many: bool) -> io::Result<()> {
+        let (value, is_scalar) = match shown {
+            Shown::Nothing if self.format == Format::Json || one_of_many => (&Value::Null, true),
+            Shown::Nothing => return Ok(()),
+            Shown::Scalar(value) => (value, true),
+            Shown::Structured(value) => (value, false),
+        };
+        let mut text = match self.format {
+            Format::Json => value.to_string(),
+            Format::Raw => plain(value),
+            Format::Table => table(value),
+            Format::Auto if is_scalar => plain(value),
+            Format::Auto if io::stdout().is_terminal() => format!("{value:#}"),
+            Format::Auto => value.to_string(),
+        };
+        if self.format != Format::Raw || one_of_many {
+            text.push('\n');
+        }
+        print(text.as_bytes())
+    }
+
+    /// Shows a spinner on a terminal's stderr, if what it is about takes long, until it is
+    /// dropped.
+    pub(crate) fn spin(&self, about: &str) -> Spinner {
+        if self.quiet || self.is_json() || !io::stderr().is_terminal() || is_dumb() {
+            return Spinner(None);
+        }
+        let (stop, stopped) = mpsc::channel::<()>();
+        let (slot, about) = (self.spinner.clone(), about.to_owned());
+        let spin = move || {
+            if stopped.recv_timeout(SPINNER_AFTER) != Err(mpsc::RecvTimeoutError::Timeout) {
+                return;
+            }
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+                .with_style(ProgressStyle::default_spinner())
+                .with_message(about);
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            let _ = stopped.recv();
+            slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            bar.finish_and_clear();
+        };
+        Spinner(
+            thread::Builder::new()
+                .spawn(spin)
+                .ok()
+                .map(|thread| (stop, thread)),
+        )
+    }
+}
+
+/// A result to print.
+#[derive(Debug)]
+pub(crate) enum Shown {
+    /// The method has no result.
+    Nothing,
+    /// Printed plain, unless JSON is asked for.
+    Scalar(Value),
+    /// Printed as JSON: a struct, a list, or an interface's name and handle.
+    Structured(Value),
+}
+
+/// Ends the spinner when dropped.
+pub(crate) struct Spinner(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            let _ = stop.send(());
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Writes to stdout and flushes, so that a reader that is gone is noticed.
+pub(crate) fn print(text: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text)?;
+    stdout.flush()
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+fn colored(when: When) -> bool {
+    let refused = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => io::stderr().is_terminal() && !refused() && !is_dumb(),
+    }
+}
+
+/// A value without the quotes of JSON.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+/// Columns: a line for each field of an object or each element of a list.
+fn table(value: &Value) -> String {
+    let rows: Vec<Vec<String>> = match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| vec![name.clone(), plain(value)])
+            .collect(),
+        Value::Array(elements) => match elements.first() {
+            Some(Value::Object(first)) => {
+                let names: Vec<String> = first.keys().cloned().collect();
+                let row =
+                    |element: &Value| names.iter().map(|name| plain(&element[name])).collect();
+                std::iter::once(names.clone())
+                    .chain(elements.iter().map(row))
+                    .collect()
+            }
+            _ => elements
+                .iter()
+                .map(|element| vec![plain(element)])
+                .collect(),
+        },
+        value => vec![vec![plain(value)]],
+    };
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let padded = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn tables_are_aligned() {
+        assert_eq!(table(&json!({"a": 1, "long": "x"})), "a     1\nlong  x");
+        assert_eq!(
+            table(&json!([{"n": "é", "v": 10}, {"n": "bb", "v": null}])),
+            "n   v\né   10\nbb  null"
+        );
+        assert_eq!(table(&json!([1, 2])), "1\n2");
+    }
+}

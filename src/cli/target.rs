@@ -1,0 +1,154 @@
+//! From an address to a peer's `Init`: connecting, waiting for a listener, starting a child.
+//!
+//! Knows addresses, children and the façade; nothing of what is called.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bitcoin_ipc::interfaces::init::Init;
+use bitcoin_ipc::roles::Role;
+use bitcoin_ipc::{Address, Error, Ipc};
+use eyre::Result;
+
+use super::children::{self, Guard, What};
+use super::context::Context;
+use super::errors::{Failure, Kind};
+
+/// How long to rest between two attempts to connect.
+const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// A connection to a peer. The fields are dropped in this order: first `Init`, then the child.
+pub(crate) struct Link {
+    pub(crate) init: Arc<dyn Init>,
+    pub(crate) child: Option<Guard>,
+    /// Whether it is a role of this executable's own.
+    pub(crate) own_role: bool,
+    /// Who it is, for people.
+    pub(crate) name: String,
+}
+
+/// How long the end of a connection may take, in which the last objects are destroyed.
+const END: std::time::Duration = std::time::Duration::from_secs(3);
+
+impl Link {
+    /// Lets go of `Init` and sees the connection end, so that this process does not exit before
+    /// the peer was told what to destroy. A child goes after it.
+    pub(crate) fn end(self) {
+        let Self { init, child, .. } = self;
+        let disconnection = init.remote().map(|remote| remote.disconnection());
+        drop(init);
+        if let Some(disconnection) = disconnection {
+            disconnection.wait(Some(END));
+        }
+        drop(child);
+    }
+}
+
+/// This process as a client, which offers nothing.
+pub(crate) fn client(context: &Context) -> Result<Arc<Ipc<dyn Init>>> {
+    let ipc = Ipc::with_limits("bitcoin-ipc", Role::Node.init(), context.limits())?;
+    Ok(Arc::new(ipc.data_dir(context.data_dir())))
+}
+
+/// Gets the `Init` of the peer at `address`.
+pub(crate) fn open(context: &Context, address: &Address) -> Result<Link> {
+    let ipc = client(context)?;
+    match address {
+        Address::Off => Err(Failure::new(Kind::NoConnection, "the address is off")
+            .hint("name a peer with --address; `auto` starts one of its own where none listens")
+            .into()),
+        Address::Exec(program) => adopt(context, &ipc, &What::Program(program.clone())),
+        address => match connect(context, &ipc, address)? {
+            Some(init) => Ok(Link {
+                init,
+                child: None,
+                own_role: false,
+                name: describe(context, address),
+            }),
+            None => {
+                let link = adopt(context, &ipc, &What::Role(Role::Node))?;
+                let pid = link.child.as_ref().map_or(0, Guard::pid);
+                context.output.note(&format!(
+                    "no node of chain {} listens; started bitcoin-node (pid {pid}) in its place",
+                    context.options.chain
+                ));
+                Ok(link)
+            }
+        },
+    }
+}
+
+/// Starts a child and gets its `Init`. No child is left when that fails.
+pub(crate) fn adopt(context: &Context, ipc: &Arc<Ipc<dyn Init>>, what: &What) -> Result<Link> {
+    let _spinner = context.output.spin(&format!("starting {}", what.name()));
+    let (stream, guard) = children::start(context, what)?;
+    let (ipc, child, name) = (ipc.clone(), guard.child().clone(), what.full_name());
+    // The handshake has a limit of its own.
+    let connected = context
+        .signals
+        .interruptible(None, move || ipc.connect_child(&name, stream, &child));
+    match connected {
+        Ok(Some(Ok(init))) => Ok(Link {
+            init,
+            name: format!("{} (pid {})", what.name(), guard.pid()),
+            child: Some(guard),
+            own_role: matches!(what, What::Role(_)),
+        }),
+        Ok(Some(Err(error))) => Err(Failure::connecting(error).into()),
+        Ok(None) => Err(eyre::eyre!("a wait without a limit has ended")),
+        Err(error) => {
+            // The abandoned thread still holds the stream, so the child does not know yet.
+            let _ = guard.child().kill(bitcoin_ipc::process::Signal::TERM);
+            Err(error)
+        }
+    }
+}
+
+/// Connects, and with `--wait` keeps trying. `None` is that no node listens at `auto`.
+fn connect(
+    context: &Context,
+    ipc: &Arc<Ipc<dyn Init>>,
+    address: &Address,
+) -> Result<Option<Arc<dyn Init>>> {
+    let place = describe(context, address);
+    let _spinner = context.output.spin(&format!("connecting to {place}"));
+    let started = Instant::now();
+    loop {
+        let (attempt, target) = (ipc.clone(), address.clone());
+        let result = context
+            .signals
+            .interruptible(context.timeout(), move || attempt.connect(&target))?
+            .unwrap_or_else(|| {
+                Err(Error::Timeout {
+                    what: format!("connect to {place}"),
+                    after: context.timeout().unwrap_or_default(),
+                })
+            });
+        let error = match result {
+            Ok(Some(init)) => return Ok(Some(init)),
+            Ok(None) if context.options.wait.is_none() => return Ok(None),
+            Ok(None) => Failure::new(Kind::NoConnection, format!("no node listens at {place}"))
+                .hint("start a node with -ipcbind=unix, or leave --wait out to start one here"),
+            Err(error) if error.is_no_listener() => Failure::connecting(error),
+            Err(error) => return Err(Failure::connecting(error).into()),
+        };
+        let waiting = context
+            .options
+            .wait
+            .is_some_and(|wait| wait.0.is_none_or(|limit| started.elapsed() < limit));
+        if !waiting {
+            return Err(error.into());
+        }
+        context.signals.sleep(RETRY)?;
+    }
+}
+
+/// Where an address is, for people.
+pub(crate) fn describe(context: &Context, address: &Address) -> String {
+    let path = match address {
+        Address::Auto => context.data_dir().socket(None),
+        Address::Unix(path) => context.data_dir().socket(path.as_deref()),
+        address => return address.to_string(),
+    };
+    path.map_or_else(|_| address.to_string(), |path| path.display().to_string())
+}

@@ -1,0 +1,310 @@
+//! A real Bitcoin Core node as the peer, where the environment variable `BITCOIN_NODE` names a
+//! `bitcoin-node` built with IPC. Where it does not, each test says loudly that it was skipped.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bitcoin_ipc::interfaces::init::Init;
+use bitcoin_ipc::interfaces::mining::{BlockCreateOptions, BlockWaitOptions};
+use bitcoin_ipc::roles::Role;
+use bitcoin_ipc::{Address, CallOptions, Error, Generation, Ipc, Program};
+
+/// The node's executable, or a loud skip.
+fn node(test: &str) -> Option<PathBuf> {
+    match std::env::var_os("BITCOIN_NODE") {
+        Some(path) => {
+            let path = PathBuf::from(path);
+            assert!(
+                path.exists(),
+                "BITCOIN_NODE names {path:?}, which is not there"
+            );
+            say(&format!("peer: Bitcoin Core ({}): {test}", version(&path)));
+            Some(path)
+        }
+        None => {
+            say(&format!(
+                "SKIPPED: Bitcoin Core: {test}: set BITCOIN_NODE to a bitcoin-node built with IPC"
+            ));
+            None
+        }
+    }
+}
+
+/// Writes past the test harness, which shows only what failing tests print.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn version(node: &Path) -> String {
+    // Even this makes a data directory.
+    let dir = tempfile::tempdir().unwrap();
+    let output = Command::new(node)
+        .arg("-version")
+        .env("HOME", dir.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+fn ipc() -> Ipc<dyn Init> {
+    Ipc::new("bitcoin-ipc-test", Role::Gui.init()).unwrap()
+}
+
+/// A regtest node with a data directory of its own, which ends with this.
+struct Node {
+    child: std::process::Child,
+    dir: tempfile::TempDir,
+}
+
+impl Node {
+    fn start(program: &Path, arg0: Option<&Path>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut datadir = OsString::from("-datadir=");
+        datadir.push(dir.path());
+        let mut command = Command::new(program);
+        if let Some(arg0) = arg0 {
+            command.arg0(arg0);
+        }
+        let child = command
+            .args(["-regtest", "-ipcbind=unix", "-listen=0", "-debug=ipc"])
+            .args(["-printtoconsole=0", "-server=0"])
+            .arg(datadir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let node = Self { child, dir };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !node.socket().exists() {
+            assert!(Instant::now() < deadline, "the node does not listen");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        node
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("regtest/node.sock")
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("regtest/debug.log")).unwrap()
+    }
+
+    fn connect(&self, ipc: &Ipc<dyn Init>) -> Arc<dyn Init> {
+        let address = Address::Unix(Some(self.socket()));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            match ipc.connect(&address) {
+                Ok(init) => return init.unwrap(),
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            if Instant::now() > deadline {
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Executes an RPC, once the node has warmed up.
+fn execute(init: &dyn Init, request: &str) -> String {
+    let rpc = init.make_rpc().unwrap().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = rpc.execute_rpc(request, "", "test").unwrap();
+        // RPC_IN_WARMUP
+        if !answer.contains("\"code\":-28") {
+            return answer.trim().to_owned();
+        }
+        assert!(Instant::now() < deadline, "{answer}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn spawn_it_and_echo() {
+    let Some(node) = node("spawn_it_and_echo") else {
+        return;
+    };
+    let ipc = ipc();
+    let home = tempfile::tempdir().unwrap();
+    let program = Program::new(node).env("HOME", home.path());
+    let spawned = ipc.spawn(program).unwrap();
+    // Asked without running `makeMining`, of which a spawned node dies.
+    assert!(Generation::of(&*spawned.init).unwrap() >= Generation::Core31);
+    let echo = spawned.init.make_echo().unwrap().unwrap();
+    assert_eq!(echo.echo("hi").unwrap(), "hi");
+    drop(echo);
+    assert!(spawned.finish().unwrap().success());
+}
+
+#[test]
+fn connect_to_its_socket_echo_and_read_the_tip() {
+    let Some(program) = node("connect_to_its_socket_echo_and_read_the_tip") else {
+        return;
+    };
+    let mut node = Node::start(&program, None);
+    let ipc = ipc();
+    let init = node.connect(&ipc);
+    assert!(Generation::of(&*init).unwrap() >= Generation::Core31);
+
+    let echo = init.make_echo().unwrap().unwrap();
+    for text in ["hi", "", "grüß", &"x".repeat(100_000)] {
+        assert_eq!(echo.echo(text).unwrap(), text);
+    }
+    // Each thread has its own in the node.
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let echo = &echo;
+            scope.spawn(move || {
+                for call in 0..50 {
+                    let text = format!("{thread} {call}");
+                    assert_eq!(echo.echo(&text).unwrap(), text);
+                }
+            });
+        }
+    });
+    let answered = async_std::task::block_on(futures::future::join_all(
+        (0..20).map(|i| echo.echo_async(&i.to_string())),
+    ));
+    for (i, answer) in answered.into_iter().enumerate() {
+        assert_eq!(answer.unwrap(), i.to_string());
+    }
+
+    let mining = init.make_mining().unwrap().unwrap();
+    assert!(mining.is_test_chain().unwrap());
+    let tip = mining.get_tip().unwrap().unwrap();
+    assert_eq!(tip.height, 0);
+    assert_eq!(tip.hash.len(), 32);
+    // regtest's genesis block, in internal order.
+    assert_eq!(tip.hash[..4], [0x06, 0x22, 0x6e, 0x46]);
+    let same = mining.wait_tip_changed(&tip.hash, 100.0).unwrap();
+    assert_eq!(same, tip);
+
+    // A fresh tip: on regtest a template on an old one is renewed at once.
+    let mined = execute(
+        &*init,
+        "{\"method\":\"generatetodescriptor\",\"params\":[1,\"raw(51)#8lvh9jxk\"]}",
+    );
+    assert!(mined.contains("\"error\":null"), "{mined}");
+    let changed = mining.wait_tip_changed(&tip.hash, 5000.0).unwrap();
+    assert_eq!(changed.height, 1);
+
+    // An exception of the node, and the connection goes on.
+    match mining.check_block(b"junk", &Default::default()) {
+        Err(Error::Remote { text, .. }) => assert!(text.contains("end of data"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    match init.make_mining_old2() {
+        Err(Error::Remote { text, .. }) => assert!(text.contains("Old mining"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+
+    let template = mining
+        .create_new_block(&BlockCreateOptions::default(), false)
+        .unwrap()
+        .unwrap();
+    assert_eq!(template.get_block_header().unwrap().len(), 80);
+    let none = template
+        .wait_next(&BlockWaitOptions {
+            timeout: 100.0,
+            ..BlockWaitOptions::default()
+        })
+        .unwrap();
+    assert!(none.is_none());
+
+    // A call that takes too long is given up here and goes on there; the object is destroyed only
+    // after it, and the node lives on.
+    let late = CallOptions::new()
+        .timeout(Duration::from_millis(100))
+        .run(|| {
+            template.wait_next(&BlockWaitOptions {
+                timeout: 1500.0,
+                ..BlockWaitOptions::default()
+            })
+        });
+    assert!(matches!(late, Err(Error::Timeout { .. })));
+    drop(template);
+    assert_eq!(echo.echo("still here").unwrap(), "still here");
+
+    drop(echo);
+    drop(mining);
+    let destroyed = |log: &str| {
+        log.contains("IPC server send response") && {
+            let begun = log.matches("BlockTemplate.destroy$Params").count();
+            let done = log.matches("BlockTemplate.destroy$Results").count();
+            begun == 1 && done == 1
+        }
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !destroyed(&node.log()) {
+        assert!(Instant::now() < deadline, "the template is not destroyed");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(node.log().contains("Echo.destroy$Results"));
+    drop(init);
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(node.running(), "the node must survive its client");
+}
+
+#[test]
+fn execute_rpc() {
+    let Some(program) = node("execute_rpc") else {
+        return;
+    };
+    let node = Node::start(&program, None);
+    let ipc = ipc();
+    let init = node.connect(&ipc);
+    let answer = execute(&*init, "{\"method\":\"getblockcount\"}");
+    assert_eq!(answer, "{\"result\":0,\"error\":null}");
+    let answer = execute(&*init, "{\"method\":\"nosuch\"}");
+    assert!(answer.contains("Method not found"), "{answer}");
+}
+
+#[test]
+fn be_the_bitcoin_node_that_its_echoipc_spawns() {
+    let Some(program) = node("be_the_bitcoin_node_that_its_echoipc_spawns") else {
+        return;
+    };
+    // The node looks for `bitcoin-node` beside its own argv[0].
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(
+        env!("CARGO_BIN_EXE_bitcoin-ipc"),
+        dir.path().join("bitcoin-node"),
+    )
+    .unwrap();
+    let mut node = Node::start(&program, Some(&dir.path().join("parent")));
+    let ipc = ipc();
+    let init = node.connect(&ipc);
+    let request = "{\"method\":\"echoipc\",\"params\":[\"through ours\"]}";
+    let answer = execute(&*init, request);
+    assert!(answer.contains("\"through ours\""), "{answer}");
+    assert!(node.running());
+}
