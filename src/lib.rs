@@ -33,3 +33,8 @@ macro_rules! include_schema {
         include!(concat!(env!("OUT_DIR"), "/", $name, "/mod.rs"));
     };
 }
+
+/// The README's examples, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -1,0 +1,332 @@
+//! The structure that ARCHITECTURE.md describes, held by reading the sources: which module may
+//! name which, what the library leaves to the executable, and what every file has.
+//!
+//! Each rule is tried on small samples that break it, so that it is known to be able to fail.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod rules;
+mod source;
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use source::{Source, Tree};
+
+type Rule = fn(&Source, &Tree) -> Vec<String>;
+
+/// What the rules are about.
+const FOLDERS: &[&str] = &["src", "codegen/src", "codegen/tests", "examples", "tests"];
+
+/// Every Rust file below `folder`, but for the generator's expected texts.
+fn read(root: &Path, folder: &str, sources: &mut Vec<Source>) {
+    for entry in fs::read_dir(root.join(folder)).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let path = format!("{folder}/{name}");
+        if root.join(&path).is_dir() {
+            let skipped = ["codegen/tests/data", "examples/closure/target"];
+            if !skipped.contains(&path.as_str()) {
+                read(root, &path, sources);
+            }
+        } else if name.ends_with(".rs") {
+            let text = fs::read_to_string(root.join(&path)).unwrap();
+            sources.push(Source::new(&path, &text));
+        }
+    }
+}
+
+fn repository() -> Vec<Source> {
+    let mut sources = Vec::new();
+    for folder in FOLDERS {
+        read(Path::new(env!("CARGO_MANIFEST_DIR")), folder, &mut sources);
+    }
+    // As if it were a file of ours, which it would be without the generator.
+    sources.push(Source::new(
+        "src/interfaces/generated.rs",
+        &format!(
+            "//! Generated.\n{}",
+            include_str!(concat!(env!("OUT_DIR"), "/core32/interfaces.rs"))
+        ),
+    ));
+    sources
+}
+
+/// The modules of the library as it is, for samples.
+fn tree() -> &'static Tree {
+    static TREE: OnceLock<Tree> = OnceLock::new();
+    TREE.get_or_init(|| Tree::new(&repository()))
+}
+
+/// What the rule finds in the repository.
+fn hold(rule: Rule, skip: fn(&Source) -> bool) {
+    let tree = tree();
+    let sources = repository();
+    let wrong: Vec<String> = sources
+        .iter()
+        .filter(|source| !skip(source))
+        .flat_map(|source| {
+            let name = &source.name;
+            rule(source, tree)
+                .into_iter()
+                .map(move |what| format!("{name} {what}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+fn never(_: &Source) -> bool {
+    false
+}
+
+fn is_generated(source: &Source) -> bool {
+    source.name.ends_with("generated.rs")
+}
+
+/// Says that the rule finds `count` things in a file of this name and text.
+#[track_caller]
+fn finds(rule: Rule, count: usize, name: &str, text: &str) {
+    let wrong = rule(&Source::new(name, text), tree());
+    assert_eq!(wrong.len(), count, "{name}: {text}\n{wrong:?}");
+}
+
+#[test]
+fn layers_keep_to_what_is_below_them() {
+    hold(rules::arrows, |source| {
+        !source.name.starts_with("src/") || rules::is_test(&source.name)
+    });
+}
+
+#[test]
+fn a_forbidden_arrow_is_found() {
+    for (name, text) in [
+        ("src/process/a.rs", "use crate::protocol::Protocol;"),
+        (
+            "src/process/a.rs",
+            "use crate::{error::Error, protocol::{self, Protocol}};",
+        ),
+        (
+            "src/process/a/b.rs",
+            "use super::super::super::protocol as p;",
+        ),
+        (
+            "src/process/a.rs",
+            "fn f() { crate::protocol::capnp::x(); }",
+        ),
+        (
+            "src/process/a.rs",
+            "macro_rules! m { () => { $crate::protocol::x() } }",
+        ),
+        ("src/process/a.rs", "use crate::rt;"),
+        ("src/process/a.rs", "use crate::Ipc;"),
+        ("src/transport/a.rs", "use crate::{protocol::*};"),
+        ("src/transport/a.rs", "fn f(x: Vec<crate::roles::Role>) {}"),
+        ("src/protocol/capnp/a.rs", "use crate::transport::Address;"),
+        ("src/protocol/capnp/a.rs", "use crate::Address;"),
+        ("src/protocol/mod.rs", "use super::process;"),
+        ("src/protocol/mod.rs", "use crate::roles::Role as R;"),
+        ("src/ipc.rs", "use crate::cli::args;"),
+    ] {
+        let wrong = rules::arrows(&Source::new(name, text), tree());
+        assert!(!wrong.is_empty(), "{name}: {text}");
+    }
+    for (name, text) in [
+        (
+            "src/process/a.rs",
+            "//! Not crate::protocol.\nconst A: &str = \"crate::protocol::x\";",
+        ),
+        (
+            "src/process/a.rs",
+            "#[cfg(test)]\nmod tests { use crate::protocol::Protocol; }",
+        ),
+        (
+            "src/process/a.rs",
+            "use crate::error::Error; use std::process; fn f() { x.protocol() }",
+        ),
+        (
+            "src/transport/a.rs",
+            "use crate::process::inherited_stream;",
+        ),
+        ("src/ipc.rs", "use crate::{process, protocol, transport};"),
+        ("src/main.rs", "mod cli; fn main() { cli::main() }"),
+    ] {
+        finds(rules::arrows, 0, name, text);
+    }
+}
+
+#[test]
+fn interfaces_know_only_std_and_errors() {
+    hold(rules::plain_interfaces, never);
+}
+
+#[test]
+fn an_interface_that_knows_more_is_found() {
+    let name = "src/interfaces/a.rs";
+    finds(
+        rules::plain_interfaces,
+        1,
+        name,
+        "use crate::process::Child;",
+    );
+    finds(rules::plain_interfaces, 1, name, "use crate::Limits;");
+    finds(rules::plain_interfaces, 1, name, "use ::capnp::text;");
+    finds(
+        rules::plain_interfaces,
+        1,
+        name,
+        "fn f() -> futures::future::Ready<()> {}",
+    );
+    finds(
+        rules::plain_interfaces,
+        1,
+        "src/error.rs",
+        "use capnp::Error;",
+    );
+    finds(
+        rules::plain_interfaces,
+        0,
+        name,
+        "use std::sync::Arc; use crate::{Error, Result};",
+    );
+}
+
+#[test]
+fn types_of_capnp_stay_at_home() {
+    hold(rules::capnp_at_home, |source| {
+        !source.name.starts_with("src/")
+    });
+}
+
+#[test]
+fn a_type_of_capnp_elsewhere_is_found() {
+    let rule = rules::capnp_at_home;
+    finds(rule, 1, "src/roles/mod.rs", "use capnp::message::Builder;");
+    finds(
+        rule,
+        1,
+        "src/protocol/mod.rs",
+        "use ::capnp::message::Builder;",
+    );
+    finds(
+        rule,
+        1,
+        "src/cli/a.rs",
+        "fn f() { capnp_rpc::new_client(x) }",
+    );
+    finds(
+        rule,
+        2,
+        "src/ipc.rs",
+        "use crate::protocol::capnp::{Capnp, server::Local, rt::Build};",
+    );
+    finds(
+        rule,
+        1,
+        "src/ipc.rs",
+        "use crate::protocol::capnp; fn f() { capnp::server::x() }",
+    );
+    finds(rule, 1, "src/call.rs", "use crate::protocol::capnp::Capnp;");
+    finds(rule, 1, "src/call.rs", "use crate::rt::Object;");
+    finds(
+        rule,
+        0,
+        "src/ipc.rs",
+        "use crate::protocol::capnp::{self, Capnp, rt::Interface};",
+    );
+    finds(rule, 0, "src/protocol/mod.rs", "pub mod capnp;");
+    finds(
+        rule,
+        0,
+        "src/protocol/capnp/a.rs",
+        "use capnp::message::Builder;",
+    );
+    finds(rule, 0, "codegen/src/a.rs", "use capnp::message::Builder;");
+}
+
+#[test]
+fn the_library_leaves_the_terminal_the_environment_and_the_end_to_others() {
+    hold(rules::quiet, never);
+}
+
+#[test]
+fn a_library_that_prints_or_reads_the_environment_is_found() {
+    let rule = rules::quiet;
+    for text in [
+        "fn f() { println!(\"x\"); }",
+        "fn f() { if true { std::eprint!(\"x\") } }",
+        "fn f() { dbg!(1); }",
+        "fn f() { std::env::var(\"HOME\"); }",
+        "use std::env; fn f() { env::var_os(\"HOME\"); }",
+        "use std::{env::{args as a}, io};",
+        "use std::process; fn f() { process::exit(1) }",
+        "fn f() { ::std::process::abort() }",
+        "use std::io; fn f() { io::stdout() }",
+    ] {
+        let wrong = rule(&Source::new("src/ipc.rs", text), tree());
+        assert!(!wrong.is_empty(), "{text}");
+        finds(rule, 0, "src/cli/output.rs", text);
+        finds(rule, 0, "src/process/tests.rs", text);
+    }
+    let text = "use std::{env, process};
+        fn f() { process::id(); env::current_exe(); writeln!(f, \"println!\"); env!(\"X\"); }";
+    finds(rule, 0, "src/ipc.rs", text);
+}
+
+#[test]
+fn unsafe_code_is_in_one_place() {
+    hold(rules::safe, is_generated);
+}
+
+#[test]
+fn unsafe_code_elsewhere_is_found() {
+    let text = "fn f() { unsafe { g() } }";
+    finds(rules::safe, 1, "src/ipc.rs", text);
+    finds(rules::safe, 0, "src/process/fd.rs", text);
+    finds(
+        rules::safe,
+        1,
+        "src/process/fd.rs",
+        &format!("{text} unsafe fn g() {{}}"),
+    );
+    finds(
+        rules::safe,
+        0,
+        "src/ipc.rs",
+        "// unsafe\nfn f() { \"unsafe\"; }",
+    );
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    hold(rules::introduced, never);
+}
+
+#[test]
+fn a_file_that_does_not_is_found() {
+    finds(
+        rules::introduced,
+        1,
+        "src/ipc.rs",
+        "// What it is.\nfn f() {}",
+    );
+    finds(
+        rules::introduced,
+        0,
+        "src/ipc.rs",
+        "//! What it is.\nfn f() {}",
+    );
+}
+
+#[test]
+fn files_are_short() {
+    hold(rules::short, is_generated);
+}
+
+#[test]
+fn a_long_file_is_found_and_so_is_one_that_no_longer_is() {
+    let long = "\n".repeat(501);
+    finds(rules::short, 1, "src/ipc.rs", &long);
+    finds(rules::short, 0, "src/ipc.rs", &long[1..]);
+    finds(rules::short, 0, "src/protocol/capnp/frame/tests.rs", &long);
+    finds(rules::short, 1, "src/protocol/capnp/frame/tests.rs", "");
+}

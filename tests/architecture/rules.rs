@@ -1,0 +1,226 @@
+//! The rules, each a function from a file to what it does wrong.
+
+use crate::source::{Source, Target, Tree};
+
+/// Where only tests are, which may do what the library must not.
+pub fn is_test(name: &str) -> bool {
+    name.ends_with("tests.rs") || name.contains("/tests/") || name.starts_with("tests/")
+}
+
+/// The executable's files, which may print and read the environment.
+fn is_executable(name: &str) -> bool {
+    name == "src/main.rs" || name.starts_with("src/cli/")
+}
+
+fn is_in(source: &Source, folder: &str) -> bool {
+    source.name.starts_with(&format!("src/{folder}/")) || source.name == format!("src/{folder}.rs")
+}
+
+/// Whether `path` is `module` or something in it.
+fn is_below(path: &str, module: &str) -> bool {
+    path.strip_prefix(module)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// The arrows that must not be: a folder, and the modules that nothing in it may name.
+const ARROWS: &[(&str, &[&str])] = &[
+    (
+        "process",
+        &["protocol", "interfaces", "roles", "ipc", "transport"],
+    ),
+    ("transport", &["protocol", "interfaces", "roles", "ipc"]),
+    ("protocol", &["process", "transport", "roles", "ipc"]),
+    ("roles", &["protocol", "process", "transport", "ipc"]),
+    (
+        "generation",
+        &["protocol", "process", "transport", "roles", "ipc"],
+    ),
+    (
+        "call",
+        &[
+            "protocol",
+            "process",
+            "transport",
+            "roles",
+            "ipc",
+            "interfaces",
+        ],
+    ),
+];
+
+/// Layers keep to what is below them.
+pub fn arrows(source: &Source, tree: &Tree) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for target in source.targets(tree) {
+        let Target::Own(path) = target else { continue };
+        if is_below(&path, "cli") && !is_executable(&source.name) {
+            wrong.push(format!("names {path}: only main.rs may"));
+        }
+        for (folder, forbidden) in ARROWS {
+            if is_in(source, folder) && forbidden.iter().any(|module| is_below(&path, module)) {
+                wrong.push(format!("names {path}: {folder} must not"));
+            }
+        }
+    }
+    wrong
+}
+
+/// Interfaces, and the errors that they name, are for programs that know nothing else: the
+/// standard library and each other is all that they name. `thiserror` only derives.
+pub fn plain_interfaces(source: &Source, tree: &Tree) -> Vec<String> {
+    if !is_in(source, "interfaces") && !is_in(source, "error") {
+        return Vec::new();
+    }
+    let allowed = |target: &Target| match target {
+        Target::Own(path) => ["interfaces", "error"].iter().any(|m| is_below(path, m)),
+        Target::Foreign(path) => {
+            is_below(path, "std") || path == "thiserror::Error" || !is_dependency(path)
+        }
+    };
+    let targets = source.targets(tree).into_iter();
+    targets
+        .filter(|target| !allowed(target))
+        .map(|target| format!("names {target:?}: interfaces know only std and errors"))
+        .collect()
+}
+
+/// Whether a path begins with the name of a package that `Cargo.toml` asks for.
+fn is_dependency(path: &str) -> bool {
+    let head = path.split("::").next().unwrap_or(path);
+    let manifest = include_str!("../../Cargo.toml");
+    manifest
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .any(|(name, _)| name.replace('-', "_") == head)
+}
+
+/// What the façade and the root may name of the Cap'n Proto implementation: its entry points.
+const ENTRY_POINTS: &[&str] = &[
+    "protocol::capnp::Capnp",
+    "protocol::capnp::Relay",
+    "protocol::capnp::rt::Interface",
+];
+
+/// Cap'n Proto's types stay in the protocol's implementation, in schemas at run time, and in what
+/// generates code.
+pub fn capnp_at_home(source: &Source, tree: &Tree) -> Vec<String> {
+    let at_home = source.name.starts_with("src/protocol/capnp/")
+        || is_in(source, "dynamic")
+        || source.name.starts_with("codegen/");
+    if at_home || is_test(&source.name) {
+        return Vec::new();
+    }
+    let mut wrong = Vec::new();
+    for target in source.targets(tree) {
+        match target {
+            Target::Foreign(path) => {
+                if ["capnp", "capnp_rpc", "capnpc"]
+                    .iter()
+                    .any(|c| is_below(&path, c))
+                {
+                    wrong.push(format!("names {path}: a type of Cap'n Proto"));
+                }
+            }
+            Target::Own(path) if is_below(&path, "protocol::capnp") => {
+                let allowed = match source.name.as_str() {
+                    "src/ipc.rs" => {
+                        path == "protocol::capnp"
+                            || ENTRY_POINTS.iter().any(|entry| is_below(&path, entry))
+                    }
+                    // For generated code in other crates.
+                    "src/lib.rs" => path == "protocol::capnp::rt",
+                    _ => false,
+                };
+                if !allowed {
+                    wrong.push(format!(
+                        "names {path}: only ipc.rs may, and only entry points"
+                    ));
+                }
+            }
+            Target::Own(_) => {}
+        }
+    }
+    wrong
+}
+
+/// The library neither prints, reads the environment, nor ends the process.
+pub fn quiet(source: &Source, tree: &Tree) -> Vec<String> {
+    let is_library = source.name.starts_with("src/") && !is_executable(&source.name);
+    if !is_library || is_test(&source.name) {
+        return Vec::new();
+    }
+    let mut wrong = Vec::new();
+    for name in ["print", "println", "eprint", "eprintln", "dbg"] {
+        if source.macros.contains(name) {
+            wrong.push(format!("calls {name}!: the library does not print"));
+        }
+    }
+    for target in source.targets(tree) {
+        let Target::Foreign(path) = target else {
+            continue;
+        };
+        let forbidden = [
+            "std::env::args",
+            "std::env::args_os",
+            "std::env::home_dir",
+            "std::env::var",
+            "std::env::var_os",
+            "std::env::vars",
+            "std::env::vars_os",
+            "std::process::exit",
+            "std::process::abort",
+            "std::io::stdout",
+            "std::io::stderr",
+        ];
+        if forbidden.iter().any(|f| is_below(&path, f)) {
+            wrong.push(format!("names {path}: that is the executable's"));
+        }
+    }
+    wrong
+}
+
+/// The one file with `unsafe`, and how often: it takes over an inherited descriptor.
+const UNSAFE: (&str, usize) = ("src/process/fd.rs", 1);
+
+/// `unsafe` stays where it is.
+pub fn safe(source: &Source, _: &Tree) -> Vec<String> {
+    let found = source.words.get("unsafe").copied().unwrap_or_default();
+    let allowed = if source.name == UNSAFE.0 { UNSAFE.1 } else { 0 };
+    match found > allowed {
+        true => vec![format!(
+            "says `unsafe` {found} times; {allowed} are allowed"
+        )],
+        false => Vec::new(),
+    }
+}
+
+/// Each module says what it is for.
+pub fn introduced(source: &Source, _: &Tree) -> Vec<String> {
+    match source.text.starts_with("//! ") {
+        true => Vec::new(),
+        false => vec!["does not open with `//!`".to_owned()],
+    }
+}
+
+/// How many lines a file may have.
+const LINES: usize = 500;
+
+/// Files that are longer today and are to become shorter; when one has, it leaves this list.
+const LONG: &[&str] = &[
+    "src/protocol/capnp/frame/tests.rs",
+    "tests/cli_trouble.rs",
+    "tests/libmultiprocess.rs",
+    "tests/library.rs",
+    "tests/pycapnp/servers.rs",
+];
+
+/// A file fits into a head.
+pub fn short(source: &Source, _: &Tree) -> Vec<String> {
+    let lines = source.text.lines().count();
+    let listed = LONG.contains(&source.name.as_str());
+    match (lines > LINES, listed) {
+        (true, false) => vec![format!("has {lines} lines; {LINES} are allowed: split it")],
+        (false, true) => vec!["is no longer long: take it off the list LONG".to_owned()],
+        _ => Vec::new(),
+    }
+}
