@@ -6,6 +6,8 @@
 //! its methods runs here or in another process, and the caller's code is the same.
 
 pub mod call;
+#[cfg(feature = "dynamic")]
+pub mod dynamic;
 pub mod error;
 pub mod generation;
 pub mod interfaces;

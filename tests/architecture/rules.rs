@@ -29,7 +29,11 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["protocol", "interfaces", "roles", "ipc", "transport"],
     ),
     ("transport", &["protocol", "interfaces", "roles", "ipc"]),
-    ("protocol", &["process", "transport", "roles", "ipc"]),
+    (
+        "protocol",
+        &["process", "transport", "roles", "ipc", "dynamic"],
+    ),
+    ("dynamic", &["process", "transport", "roles", "ipc"]),
     ("roles", &["protocol", "process", "transport", "ipc"]),
     (
         "generation",

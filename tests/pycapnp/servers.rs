@@ -228,7 +228,7 @@ fn the_typed_interfaces() {
         assert_eq!(reversed, [vec![2, 1], vec![]]);
         assert_eq!(
             mining.get_transactions_by_witness_id(&[vec![1]]).unwrap(),
-            [vec![]]
+            [Vec::<u8>::new()]
         );
 
         let options = BlockCreateOptions {

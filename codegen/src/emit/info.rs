@@ -27,8 +27,8 @@ fn emit_methods(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
             Role::Construct => "Construct",
         };
         code.add("rt::Method {");
-        code.add(format!("interface: {schema:?},"));
-        code.add(format!("name: {:?},", method.schema));
+        code.add(format!("interface: rt::Cow::Borrowed({schema:?}),"));
+        code.add(format!("name: rt::Cow::Borrowed({:?}),", method.schema));
         code.add(format!("interface_id: {:#018x},", interface.named.id));
         code.add(format!("ordinal: {},", method.ordinal));
         code.add(format!("role: rt::Role::{role},"));
@@ -55,16 +55,19 @@ fn emit_interface(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
         "pub static {}_INFO: rt::Info = rt::Info {{",
         names::constant(name)
     ));
-    code.add(format!("name: {:?},", interface.named.schema));
+    code.add(format!(
+        "name: rt::Cow::Borrowed({:?}),",
+        interface.named.schema
+    ));
     code.add(format!("id: {:#018x},", interface.named.id));
-    code.add("methods: &[");
+    code.add("methods: rt::Cow::Borrowed(&[");
     for member in &family {
         let methods = scope.proxy_item(&member.named, &methods_static(&member.named));
         for method in &member.methods {
-            code.add(format!("&{methods}[{}],", method.ordinal));
+            code.add(format!("rt::Held::Static(&{methods}[{}]),", method.ordinal));
         }
     }
-    code.add("],\n};");
+    code.add("]),\n};");
 
     code.blank();
     code.add(format!("impl rt::Interface for dyn {path} {{"));

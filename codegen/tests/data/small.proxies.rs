@@ -142,8 +142,8 @@ pub mod small {
     /// The methods that `Counter` declares.
     pub static COUNTER_METHODS: [rt::Method; 4] = [
         rt::Method {
-            interface: "Counter",
-            name: "destroy",
+            interface: rt::Cow::Borrowed("Counter"),
+            name: rt::Cow::Borrowed("destroy"),
             interface_id: 0xbf8aeeb7270460b6,
             ordinal: 0,
             role: rt::Role::Destroy,
@@ -152,8 +152,8 @@ pub mod small {
             show_results: rt::show::<wire::small_capnp::counter::destroy_results::Owned>,
         },
         rt::Method {
-            interface: "Counter",
-            name: "add",
+            interface: rt::Cow::Borrowed("Counter"),
+            name: rt::Cow::Borrowed("add"),
             interface_id: 0xbf8aeeb7270460b6,
             ordinal: 1,
             role: rt::Role::Plain,
@@ -162,8 +162,8 @@ pub mod small {
             show_results: rt::show::<wire::small_capnp::counter::add_results::Owned>,
         },
         rt::Method {
-            interface: "Counter",
-            name: "watch",
+            interface: rt::Cow::Borrowed("Counter"),
+            name: rt::Cow::Borrowed("watch"),
             interface_id: 0xbf8aeeb7270460b6,
             ordinal: 2,
             role: rt::Role::Plain,
@@ -172,8 +172,8 @@ pub mod small {
             show_results: rt::show::<wire::small_capnp::counter::watch_results::Owned>,
         },
         rt::Method {
-            interface: "Counter",
-            name: "reset",
+            interface: rt::Cow::Borrowed("Counter"),
+            name: rt::Cow::Borrowed("reset"),
             interface_id: 0xbf8aeeb7270460b6,
             ordinal: 3,
             role: rt::Role::Plain,
@@ -185,14 +185,14 @@ pub mod small {
 
     /// The facts about `Counter`.
     pub static COUNTER_INFO: rt::Info = rt::Info {
-        name: "Counter",
+        name: rt::Cow::Borrowed("Counter"),
         id: 0xbf8aeeb7270460b6,
-        methods: &[
-            &COUNTER_METHODS[0],
-            &COUNTER_METHODS[1],
-            &COUNTER_METHODS[2],
-            &COUNTER_METHODS[3],
-        ],
+        methods: rt::Cow::Borrowed(&[
+            rt::Held::Static(&COUNTER_METHODS[0]),
+            rt::Held::Static(&COUNTER_METHODS[1]),
+            rt::Held::Static(&COUNTER_METHODS[2]),
+            rt::Held::Static(&COUNTER_METHODS[3]),
+        ]),
     };
 
     impl rt::Interface for dyn interfaces::small::Counter {
@@ -359,8 +359,8 @@ pub mod small {
     /// The methods that `Watcher` declares.
     pub static WATCHER_METHODS: [rt::Method; 2] = [
         rt::Method {
-            interface: "Watcher",
-            name: "destroy",
+            interface: rt::Cow::Borrowed("Watcher"),
+            name: rt::Cow::Borrowed("destroy"),
             interface_id: 0xd54e69fdcaadcbaa,
             ordinal: 0,
             role: rt::Role::Destroy,
@@ -369,8 +369,8 @@ pub mod small {
             show_results: rt::show::<wire::small_capnp::watcher::destroy_results::Owned>,
         },
         rt::Method {
-            interface: "Watcher",
-            name: "call",
+            interface: rt::Cow::Borrowed("Watcher"),
+            name: rt::Cow::Borrowed("call"),
             interface_id: 0xd54e69fdcaadcbaa,
             ordinal: 1,
             role: rt::Role::Plain,
@@ -382,12 +382,12 @@ pub mod small {
 
     /// The facts about `Watcher`.
     pub static WATCHER_INFO: rt::Info = rt::Info {
-        name: "Watcher",
+        name: rt::Cow::Borrowed("Watcher"),
         id: 0xd54e69fdcaadcbaa,
-        methods: &[
-            &WATCHER_METHODS[0],
-            &WATCHER_METHODS[1],
-        ],
+        methods: rt::Cow::Borrowed(&[
+            rt::Held::Static(&WATCHER_METHODS[0]),
+            rt::Held::Static(&WATCHER_METHODS[1]),
+        ]),
     };
 
     impl rt::Interface for dyn interfaces::small::Watcher {

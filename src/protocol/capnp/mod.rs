@@ -10,6 +10,7 @@ mod connection;
 mod convert;
 mod current;
 mod event_loop;
+mod exchange;
 mod frame;
 pub mod generated;
 mod lanes;
@@ -38,8 +39,8 @@ pub use self::current::log_name;
 use self::event_loop::{EventLoop, LoopState, OffLoop};
 use self::object::Object;
 pub use self::relay::Relay;
-use self::rt::Interface;
-use self::server::{AnyClient, Local};
+use self::rt::{Held, Info, Interface, Untyped};
+use self::server::{AnyClient, Erased, Local, LocalUntyped};
 use self::sync::lock;
 use self::waiter::ConnectionId;
 use super::{Listening, Protocol};
@@ -99,6 +100,50 @@ impl Capnp {
             incoming: Arc::default(),
         })
     }
+
+    /// Serves an object whose interface a schema tells at run time to the peer of a connected
+    /// stream, and blocks until the connection has ended and the objects it used are destroyed.
+    ///
+    /// # Errors
+    /// As [`Protocol::serve`].
+    pub fn serve_object(&self, stream: UnixStream, object: Arc<dyn Untyped>) -> Result<()> {
+        self.serve_erased(stream, Box::new(LocalUntyped(object)))
+    }
+
+    fn serve_erased(&self, stream: UnixStream, object: Box<dyn Erased>) -> Result<()> {
+        let shared = Shared::new(self.event_loop.clone(), self.limits.clone());
+        let stream = nonblocking(stream)?;
+        let (incoming, served) = (self.incoming.clone(), shared.clone());
+        self.event_loop.sync(move |state| {
+            let bootstrap = |connection: &Rc<Connection>| connection.serve(object);
+            incoming.open(state, &served, stream, bootstrap, || ());
+        })?;
+        shared.wait_closed(None);
+        self.event_loop.wait_cleaned_up();
+        Ok(())
+    }
+
+    /// Makes a connected stream a client connection whose peer's bootstrap interface a schema
+    /// tells at run time. The connection ends when the last handle to that object is dropped.
+    ///
+    /// # Errors
+    /// As [`Protocol::connect`].
+    pub fn connect_object(&self, stream: UnixStream, info: Held<Info>) -> Result<Object> {
+        self.event_loop.check_not_on_loop()?;
+        let shared = Shared::new(self.event_loop.clone(), self.limits.clone());
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let stream = nonblocking(stream)?;
+        self.event_loop.post(move |state| {
+            let (connection, peer) =
+                Connection::open(state, shared, stream, Side::Client, |_| None, || ());
+            state.spawn(async move {
+                let _ = sender.send(handshake(connection, peer, info).await);
+            });
+        });
+        receiver
+            .recv()
+            .map_err(|_| Error::Disconnected("the event loop has ended".into()))?
+    }
 }
 
 impl Drop for Capnp {
@@ -143,34 +188,11 @@ impl Incoming {
 
 impl<I: Interface + ?Sized> Protocol<I> for Capnp {
     fn connect(&self, stream: UnixStream) -> Result<Arc<I>> {
-        self.event_loop.check_not_on_loop()?;
-        let shared = Shared::new(self.event_loop.clone(), self.limits.clone());
-        let (sender, receiver) = mpsc::sync_channel(1);
-        let stream = nonblocking(stream)?;
-        self.event_loop.post(move |state| {
-            let (connection, peer) =
-                Connection::open(state, shared, stream, Side::Client, |_| None, || ());
-            state.spawn(async move {
-                let _ = sender.send(handshake::<I>(connection, peer).await);
-            });
-        });
-        let object = receiver
-            .recv()
-            .map_err(|_| Error::Disconnected("the event loop has ended".into()))??;
-        Ok(I::client(object))
+        Ok(I::client(self.connect_object(stream, I::INFO.into())?))
     }
 
     fn serve(&self, stream: UnixStream, init: Arc<I>) -> Result<()> {
-        let shared = Shared::new(self.event_loop.clone(), self.limits.clone());
-        let stream = nonblocking(stream)?;
-        let (incoming, served) = (self.incoming.clone(), shared.clone());
-        self.event_loop.sync(move |state| {
-            let bootstrap = |connection: &Rc<Connection>| connection.serve(Box::new(Local(init)));
-            incoming.open(state, &served, stream, bootstrap, || ());
-        })?;
-        shared.wait_closed(None);
-        self.event_loop.wait_cleaned_up();
-        Ok(())
+        self.serve_erased(stream, Box::new(Local(init)))
     }
 
     fn listen(&self, listener: UnixListener, init: Arc<I>) -> Result<Listening> {
@@ -198,25 +220,26 @@ fn nonblocking(stream: UnixStream) -> Result<Stream> {
 }
 
 /// Swaps thread maps and makes the peer's `Init` a handle that owns the connection.
-async fn handshake<I: Interface + ?Sized>(
+async fn handshake(
     connection: Rc<Connection>,
     peer: AnyClient,
+    info: Held<Info>,
 ) -> Result<Object> {
     let limit = connection.shared.limits.handshake_time;
-    let constructed = async_std::future::timeout(limit, connection.construct(&peer, I::INFO)).await;
+    let constructed = async_std::future::timeout(limit, connection.construct(&peer, &info)).await;
     let result = match constructed {
         Ok(Ok(())) => {
-            let object = Object::new(&connection, peer.into_client_hook(), I::INFO);
+            let object = Object::new(&connection, peer.into_client_hook(), info);
             object.own_connection();
             return Ok(object);
         }
         Ok(Err(Error::Disconnected(_))) => Err(Error::Disconnected(format!(
             "the peer ended the connection before it answered {}.construct",
-            I::INFO.name
+            info.name
         ))),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::Timeout {
-            what: format!("the peer's answer to {}.construct", I::INFO.name),
+            what: format!("the peer's answer to {}.construct", info.name),
             after: limit,
         }),
     };

@@ -9,19 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use capnp::any_pointer;
-use capnp::capability::Client;
 use capnp::private::capability::ClientHook;
 use futures::channel::oneshot;
 use futures::future::{self, Either, FutureExt};
 
 use super::connection::{AFTER_DISCONNECT, Connection, INTERRUPTED, Shared};
-use super::convert::{check_size, from_capnp};
 use super::current::{self, Route};
 use super::event_loop::OffLoop;
+use super::exchange::run;
 use super::lanes::Lane;
-use super::log;
-use super::rt::{Build, Info, Method, Outgoing, Read, Role};
+use super::rt::{Held, Info, Method, Outgoing, Role};
 use super::waiter::{Slot, Waited};
 use crate::call::CallOptions;
 use crate::error::{Error, Result};
@@ -35,8 +32,8 @@ pub struct Object(Arc<Inner>);
 struct Inner {
     shared: Arc<Shared>,
     id: u64,
-    info: &'static Info,
-    destroy: Option<&'static Method>,
+    info: Held<Info>,
+    destroy: Option<Held<Method>>,
     /// Set for the peer's `Init`: the connection ends with it.
     owns_connection: AtomicBool,
     /// Set once the peer has been given its own object back: it may go on using it, so it is
@@ -53,6 +50,7 @@ impl Drop for Inner {
         let id = self.id;
         let destroy = self
             .destroy
+            .take()
             .filter(|_| !self.given_back.load(Ordering::Relaxed));
         match destroy {
             // `destroy` runs on the thread of the peer that stands for this one, in the order of
@@ -76,7 +74,7 @@ impl Drop for Inner {
 fn send_destroy(
     connection: &Rc<Connection>,
     id: u64,
-    method: &'static Method,
+    method: Held<Method>,
     route: Route,
     depth: usize,
 ) {
@@ -106,7 +104,7 @@ fn send_destroy(
     let this = connection.clone();
     connection.spawn(async move {
         let outgoing = Outgoing::new(
-            method,
+            method.clone(),
             |build, params| {
                 use super::generated::wire::echo_capnp::echo::destroy_params;
                 let params = params.init_as::<destroy_params::Builder<'_>>();
@@ -134,17 +132,17 @@ impl Object {
     pub(super) fn new(
         connection: &Connection,
         hook: Box<dyn ClientHook>,
-        info: &'static Info,
+        info: Held<Info>,
     ) -> Self {
+        let destroy = info
+            .methods
+            .iter()
+            .find(|method| method.role == Role::Destroy);
         Self(Arc::new(Inner {
             shared: connection.shared.clone(),
             id: connection.add_object(hook),
+            destroy: destroy.cloned(),
             info,
-            destroy: info
-                .methods
-                .iter()
-                .copied()
-                .find(|method| method.role == Role::Destroy),
             owns_connection: AtomicBool::new(false),
             given_back: AtomicBool::new(false),
         }))
@@ -169,7 +167,7 @@ impl Object {
     /// not destroyed while one of its methods runs. Only `Init` has no `destroy`; its connection
     /// ends when its handles are gone, whatever runs.
     fn kept(&self) -> Option<Self> {
-        self.0.destroy.map(|_| self.clone())
+        self.0.destroy.as_ref().map(|_| self.clone())
     }
 
     /// Makes a call and waits for its result, running callbacks meanwhile.
@@ -184,8 +182,8 @@ impl Object {
             return Err(Error::Disconnected(AFTER_DISCONNECT.into()));
         }
         let options = CallOptions::current();
-        let method = outgoing.method;
-        check_cancelled(&options, method)?;
+        let method = outgoing.method.clone();
+        check_cancelled(&options, &method)?;
         let outgoing = OffLoop::new(&shared.event_loop, outgoing);
 
         /// Ends the thread's call, also when a callback panics through.
@@ -210,7 +208,7 @@ impl Object {
         let kept = self.kept();
         let route = calling.route;
         let threads = (calling.waiter, calling.depth, calling.name);
-        let names_thread = method.threaded && outgoing.names_thread;
+        let names_thread = outgoing.needs_thread();
         shared.post(move |connection| {
             let lane = if names_thread {
                 let (waiter, depth, name) = threads;
@@ -237,8 +235,8 @@ impl Object {
         drop(registration);
         let error = match waited {
             Waited::Done(result) => return result.into_inner(),
-            Waited::TimedOut => timed_out(method, options.time_limit().unwrap_or_default()),
-            Waited::Stopped => cancelled(method),
+            Waited::TimedOut => timed_out(&method, options.time_limit().unwrap_or_default()),
+            Waited::Stopped => cancelled(&method),
         };
         // The peer's thread is still busy with the call; this thread's next call gets another.
         if names_thread && let Route::Thread(key) = route {
@@ -255,8 +253,8 @@ impl Object {
             return crate::interfaces::ready(Err(Error::Disconnected(AFTER_DISCONNECT.into())));
         }
         let options = CallOptions::current();
-        let method = outgoing.method;
-        if let Err(error) = check_cancelled(&options, method) {
+        let method = outgoing.method.clone();
+        if let Err(error) = check_cancelled(&options, &method) {
             return crate::interfaces::ready(Err(error));
         }
         let outgoing = OffLoop::new(&shared.event_loop, outgoing);
@@ -270,8 +268,8 @@ impl Object {
             }
         };
         let registration = options.token().map(|token| {
-            let deliver = deliver.clone();
-            token.listen(move || deliver(Err(cancelled(method))))
+            let (deliver, method) = (deliver.clone(), method.clone());
+            token.listen(move || deliver(Err(cancelled(&method))))
         });
         let late = deliver.clone();
         let answer = Answer {
@@ -281,7 +279,7 @@ impl Object {
         let limit = options.time_limit();
         let kept = self.kept();
         shared.post(move |connection| {
-            let lane = if method.threaded {
+            let lane = if outgoing.needs_thread() {
                 match connection.lanes.of_async() {
                     Ok(lane) => Some(lane),
                     Err(error) => return answer.give(Err(error)),
@@ -307,7 +305,7 @@ impl Object {
                         match future::select(Box::pin(call), timer).await {
                             Either::Left((result, _)) => result,
                             Either::Right(((), call)) => {
-                                late(Err(timed_out(method, limit)));
+                                late(Err(timed_out(&method, limit)));
                                 call.await
                             }
                         }
@@ -336,12 +334,12 @@ impl Remote for Object {
     fn implements(&self, method: &str) -> Result<bool> {
         let found = self.0.info.methods.iter().find(|m| m.name == method);
         let Some(method) = found.filter(|method| method.threaded) else {
-            let interface = self.0.info.name;
+            let interface = &self.0.info.name;
             return Err(Error::Usage(format!(
                 "{interface} has no method {method} that names a thread"
             )));
         };
-        match self.call(Outgoing::without_thread(method)) {
+        match self.call(Outgoing::without_thread(method.clone())) {
             Ok(()) | Err(Error::Remote { .. }) => Ok(true),
             Err(Error::Unimplemented(_)) => Ok(false),
             Err(error) => Err(error),
@@ -420,54 +418,6 @@ fn start<R: Send + 'static>(
         drop(kept);
         answer.give(result);
     });
-}
-
-/// The life of one call on the loop, from its turn to its result.
-async fn run<R: 'static>(
-    connection: &Rc<Connection>,
-    hook: Box<dyn ClientHook>,
-    outgoing: OffLoop<Outgoing<R>>,
-    lane: Option<Rc<Lane>>,
-    turn: Option<impl Future<Output = super::lanes::Turn>>,
-) -> Result<R> {
-    let method = outgoing.method;
-    let threads = match &lane {
-        Some(lane) => Some(lane.threads().await?),
-        None => None,
-    };
-    // Held until the answer has come.
-    let _turn = match turn {
-        Some(turn) => Some(turn.await),
-        None => None,
-    };
-    let mut request = Client::new(hook).new_call::<any_pointer::Owned, any_pointer::Owned>(
-        method.interface_id,
-        method.ordinal,
-        None,
-    );
-    let mut build = Build {
-        connection,
-        threads: threads.as_ref(),
-    };
-    let Outgoing { fill, read, .. } = outgoing.into_inner();
-    fill(&mut build, request.get())?;
-    check_size(
-        &connection.shared.limits,
-        request.get().into_reader(),
-        || format!("{}.{}", method.interface, method.name),
-    )?;
-    log::client_sends(method, || request.get().into_reader());
-    let response = match request.send().promise.await {
-        Ok(response) => response,
-        Err(error) => {
-            let error = connection.call_error(error);
-            log::client_fails(method, &error);
-            return Err(error);
-        }
-    };
-    let results = response.get().map_err(from_capnp)?;
-    log::client_receives(method, results);
-    read(&Read { connection }, results)
 }
 
 /// When a limit that begins now has passed; never, for one that no clock can tell.

@@ -24,7 +24,7 @@ use super::event_loop::{OffLoop, run_guarded};
 use super::generated::wire::proxy_capnp::thread;
 use super::lanes::RequestLane;
 use super::log;
-use super::rt::{Build, Fill, Info, Interface, Job, Method, Read, Role};
+use super::rt::{Build, Fill, Held, Info, Interface, Job, Method, Read, Role, Untyped};
 use super::threads::{ThreadMapServer, ThreadServer};
 use super::waiter::{Job as ThreadJob, Refused, SharedWaiter};
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 /// A local object with its interface's type erased.
 pub trait Erased: Send {
     /// The interface.
-    fn info(&self) -> &'static Info;
+    fn info(&self) -> Held<Info>;
     /// [`Interface::dispatch`].
     fn dispatch(
         &self,
@@ -48,8 +48,8 @@ pub trait Erased: Send {
 pub struct Local<I: Interface + ?Sized>(pub Arc<I>);
 
 impl<I: Interface + ?Sized> Erased for Local<I> {
-    fn info(&self) -> &'static Info {
-        I::INFO
+    fn info(&self) -> Held<Info> {
+        I::INFO.into()
     }
 
     fn dispatch(
@@ -66,10 +66,32 @@ impl<I: Interface + ?Sized> Erased for Local<I> {
     }
 }
 
+/// A local object of an interface that a schema tells at run time.
+pub struct LocalUntyped(pub Arc<dyn Untyped>);
+
+impl Erased for LocalUntyped {
+    fn info(&self) -> Held<Info> {
+        self.0.info()
+    }
+
+    fn dispatch(
+        &self,
+        method: usize,
+        read: &Read<'_>,
+        params: any_pointer::Reader<'_>,
+    ) -> Result<Job> {
+        self.0.clone().dispatch(method, read, params)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
 /// The server of one object for one peer.
 pub struct ObjectServer {
     connection: Weak<Connection>,
-    info: &'static Info,
+    info: Held<Info>,
     object: RefCell<Option<Box<dyn Erased>>>,
     event_loop: Arc<super::event_loop::EventLoop>,
 }
@@ -92,12 +114,19 @@ impl ObjectServer {
         Some(local.0.clone())
     }
 
-    fn method(&self, interface_id: u64, ordinal: u16) -> Option<(usize, &'static Method)> {
+    /// The object, if its interface is one of a schema at run time and it has not been destroyed.
+    pub fn untyped(&self) -> Option<Arc<dyn Untyped>> {
+        let object = self.object.borrow();
+        let local = object.as_ref()?.as_any().downcast_ref::<LocalUntyped>()?;
+        Some(local.0.clone())
+    }
+
+    fn method(&self, interface_id: u64, ordinal: u16) -> Option<(usize, Held<Method>)> {
         self.info
             .methods
             .iter()
             .position(|method| method.interface_id == interface_id && method.ordinal == ordinal)
-            .map(|index| (index, self.info.methods[index]))
+            .map(|index| (index, self.info.methods[index].clone()))
     }
 
     /// What is to run for a request, or the answer when nothing is.
@@ -117,11 +146,11 @@ impl ObjectServer {
                     drop(object);
                     Ok(nothing)
                 })),
-                None => Err(destroyed(self.info)),
+                None => Err(destroyed(&self.info)),
             };
         }
         let object = self.object.borrow();
-        let object = object.as_ref().ok_or_else(|| destroyed(self.info))?;
+        let object = object.as_ref().ok_or_else(|| destroyed(&self.info))?;
         object.dispatch(index, &Read { connection }, params)
     }
 }
@@ -214,30 +243,30 @@ impl Dispatch {
         };
         let request = connection.next_request();
         let reader = params.get().map_err(from_capnp)?;
-        log::server_receives(request, method, reader);
+        log::server_receives(request, &method, reader);
         if method.role == Role::Construct {
             construct(&connection, reader, &mut results)?;
-            log::server_sends(request, method, || results.get().into_reader());
+            log::server_sends(request, &method, || results.get().into_reader());
             return Ok(Promise::ok(()));
         }
         let context = match method.threaded {
             true => Some(Context::read(reader)?),
             false => None,
         };
-        let job = self.job(&connection, index, method, reader)?;
+        let job = self.job(&connection, index, &method, reader)?;
         let job = OffLoop::new(&connection.shared.event_loop, job);
         drop(params);
         Ok(Promise::from_future(async move {
             // Keeps the object while its method runs, also when the peer lets go of it.
             let _object = self;
-            let outcome = execute(&connection, request, method, context, job, &mut results).await;
+            let outcome = execute(&connection, request, &method, context, job, &mut results).await;
             match outcome {
                 Ok(()) => {
-                    log::server_sends(request, method, || results.get().into_reader());
+                    log::server_sends(request, &method, || results.get().into_reader());
                     Ok(())
                 }
                 Err(error) => {
-                    log::server_fails(request, method, &error);
+                    log::server_fails(request, &method, &error);
                     Err(to_capnp(&error))
                 }
             }
@@ -249,7 +278,7 @@ impl Dispatch {
 async fn execute(
     connection: &Rc<Connection>,
     request: u64,
-    method: &'static Method,
+    method: &Held<Method>,
     context: Option<Context>,
     job: OffLoop<Job>,
     results: &mut Results<any_pointer::Owned>,
@@ -264,7 +293,9 @@ async fn execute(
     let id = connection.shared.id;
     let event_loop = connection.shared.event_loop.clone();
     let job = job.into_inner();
+    let named = method.clone();
     let run = move || {
+        let method = named;
         tracing::debug!(target: "ipc", "IPC server executing request #{request}");
         let what = || format!("{}.{}", method.interface, method.name);
         let result = run_guarded(&what(), || current::execute(id, callback, job))

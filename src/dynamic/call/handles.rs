@@ -1,0 +1,179 @@
+//! Capabilities in JSON: the names that stand for objects, and the objects they stand for.
+//!
+//! Knows objects and their interfaces; nothing of methods or of how values are converted.
+
+use std::sync::Arc;
+
+use capnp::private::capability::ClientHook;
+use serde_json::Value as Json;
+
+use super::Objects;
+use super::facts::Facts;
+use super::host::Hosted;
+use super::table::Inner;
+use crate::dynamic::json::Handles;
+use crate::dynamic::schema::model::Brand;
+use crate::error::{Error, Result};
+use crate::protocol::capnp::rt::{Build, Imported, Object, Read};
+
+/// What a handle stands for.
+#[derive(Clone)]
+pub(super) enum Entry {
+    /// An object of a peer.
+    Remote(Object, Arc<Facts>),
+    /// An object that is hosted here.
+    Local(Arc<Hosted>),
+}
+
+impl Entry {
+    pub(super) fn facts(&self) -> &Arc<Facts> {
+        match self {
+            Self::Remote(_, facts) => facts,
+            Self::Local(hosted) => &hosted.facts,
+        }
+    }
+}
+
+impl Inner {
+    /// What JSON that should be a handle stands for, checked to be of the interface.
+    fn entry(&self, json: &Json, interface: Option<u64>, field: &str) -> Result<Option<Entry>> {
+        let name = match json {
+            Json::Null => return Ok(None),
+            Json::String(name) => name,
+            _ => return Err(Error::conversion(field, format!("{json} is no handle"))),
+        };
+        let entry = self.get(name).ok_or_else(|| {
+            Error::conversion(field, format!("{name:?} is no handle that is held"))
+        })?;
+        if let Some(id) = interface
+            && !entry.facts().is_a(&self.registry, id)
+        {
+            let wanted = self
+                .registry
+                .node(id)
+                .map_or("?", |node| node.name.as_str());
+            return Err(Error::conversion(
+                field,
+                format!("{name:?} is of {}, not of {wanted}", entry.facts().name),
+            ));
+        }
+        Ok(Some(entry))
+    }
+}
+
+/// Capabilities of a message that is read. What is read becomes held only when all of it is.
+pub(super) struct Importing<'a> {
+    pub(super) objects: &'a Objects,
+    pub(super) read: &'a Read<'a>,
+    pub(super) found: Vec<(String, Entry)>,
+}
+
+impl Handles for Importing<'_> {
+    fn import(
+        &mut self,
+        hook: Box<dyn ClientHook>,
+        interface: Option<(u64, &Brand)>,
+        field: &str,
+    ) -> Result<Json> {
+        let inner = &self.objects.0;
+        let facts = match interface {
+            Some((id, brand)) => inner.facts(id, brand)?,
+            None => Arc::new(Facts::unknown()),
+        };
+        // One that is held already keeps its handle: were there two, letting go of one would
+        // destroy what the other stands for.
+        let read = self.read;
+        let is = |entry: &Entry| match entry {
+            Entry::Remote(object, _) => read.is_behind(object, &*hook),
+            Entry::Local(_) => false,
+        };
+        let here = self.found.iter().find(|(_, entry)| is(entry));
+        let here = here.map(|(name, _)| name.clone());
+        if let Some(name) = here.or_else(|| inner.name_of(is)) {
+            return Ok(name.into());
+        }
+        let entry = match self.read.import_untyped(hook, || facts.info.clone()) {
+            Imported::Remote(object) => Entry::Remote(object, facts),
+            Imported::Own(Some(own)) => {
+                let any: Arc<dyn std::any::Any + Send + Sync> = own;
+                let Ok(hosted) = any.downcast::<Hosted>() else {
+                    return Err(Error::conversion(
+                        field,
+                        "this is an object of this process",
+                    ));
+                };
+                // It keeps the handle that it has.
+                if let Some(name) = inner.name_of(
+                    |entry| matches!(entry, Entry::Local(own) if Arc::ptr_eq(own, &hosted)),
+                ) {
+                    return Ok(name.into());
+                }
+                Entry::Local(hosted)
+            }
+            Imported::Own(None) => {
+                let reason = "this is an object of this process with generated code";
+                return Err(Error::conversion(field, reason));
+            }
+        };
+        let name = inner.name(&entry.facts().name);
+        self.found.push((name.clone(), entry));
+        Ok(name.into())
+    }
+
+    fn export(
+        &mut self,
+        _handle: &Json,
+        _interface: Option<(u64, &Brand)>,
+        field: &str,
+    ) -> Result<Option<Box<dyn ClientHook>>> {
+        Err(Error::conversion(
+            field,
+            "a message that is read takes no objects",
+        ))
+    }
+}
+
+/// Capabilities of a message that is written; without a message they are only looked up.
+pub(super) struct Exporting<'a, 'b> {
+    pub(super) objects: &'a Objects,
+    pub(super) build: Option<&'a mut Build<'b>>,
+}
+
+impl Handles for Exporting<'_, '_> {
+    fn import(
+        &mut self,
+        _hook: Box<dyn ClientHook>,
+        _interface: Option<(u64, &Brand)>,
+        field: &str,
+    ) -> Result<Json> {
+        Err(Error::conversion(
+            field,
+            "a message that is written has no objects to read",
+        ))
+    }
+
+    fn export(
+        &mut self,
+        handle: &Json,
+        interface: Option<(u64, &Brand)>,
+        field: &str,
+    ) -> Result<Option<Box<dyn ClientHook>>> {
+        let entry = self
+            .objects
+            .0
+            .entry(handle, interface.map(|(id, _)| id), field)?;
+        let (Some(entry), Some(build)) = (entry, self.build.as_mut()) else {
+            return Ok(None);
+        };
+        match entry {
+            Entry::Local(hosted) => Ok(Some(build.export_untyped(hosted))),
+            Entry::Remote(object, _) => match build.export_object(&object)? {
+                Some(hook) => Ok(Some(hook)),
+                None => Err(Error::conversion(
+                    field,
+                    format!("{handle} is an object of another connection"),
+                )),
+            },
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Objects of this process whose calls arrive as JSON.
+//!
+//! Knows the runtime's side of an object and conversions; nothing of what the closure does.
+
+use std::sync::{Arc, Weak};
+
+use capnp::any_pointer;
+use serde_json::Value as Json;
+
+use super::Objects;
+use super::facts::Facts;
+use super::handles::{Exporting, Importing};
+use super::request::{params_of, results_of};
+use super::table::Inner;
+use crate::dynamic::json::Converter;
+use crate::error::{Error, Result};
+use crate::protocol::capnp::rt::{Fill, Held, Info, Job, Read, Untyped};
+
+/// What answers the calls of a hosted object: gets the interface's name, the method's name and the
+/// parameters, and gives the results as [`Objects::call`] would: one result alone, several as an
+/// object, none as null. Objects among the parameters are held until the call is answered; one that
+/// is [renamed](Objects::rename) stays. Runs on the thread that the caller names, never on the event loop.
+pub type Calls = dyn Fn(&str, &str, Json) -> Result<Json> + Send + Sync;
+
+/// A hosted object.
+pub(super) struct Hosted {
+    pub(super) facts: Arc<Facts>,
+    pub(super) calls: Arc<Calls>,
+    /// Weak, since what holds the handles holds this.
+    pub(super) objects: Weak<Inner>,
+}
+
+impl Hosted {
+    fn objects(&self) -> Result<Objects> {
+        let inner = self.objects.upgrade();
+        inner
+            .map(Objects)
+            .ok_or_else(|| Error::failed(format!("{} is no longer hosted", self.facts.name)))
+    }
+}
+
+/// Handles that are held until the call that brought them is answered.
+struct Loan(Objects, Vec<String>);
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        for name in &self.1 {
+            self.0.release(name);
+        }
+    }
+}
+
+impl Untyped for Hosted {
+    fn info(&self) -> Held<Info> {
+        self.facts.info.clone()
+    }
+
+    fn dispatch(
+        self: Arc<Self>,
+        method: usize,
+        read: &Read<'_>,
+        params: any_pointer::Reader<'_>,
+    ) -> Result<Job> {
+        let objects = self.objects()?;
+        let unknown = || Error::Unimplemented("Method not implemented.".into());
+        let facts = self.facts.methods.get(method).ok_or_else(unknown)?.clone();
+        let name = facts.schema.full_name();
+        let mut handles = Importing {
+            objects: &objects,
+            read,
+            found: Vec::new(),
+        };
+        let inner = &objects.0;
+        let converter = Converter::new(&inner.registry, &inner.options);
+        let json = converter.read(params, &facts.params(), &mut handles, &name)?;
+        let found = handles.found;
+        let json = params_of(json);
+        Ok(Box::new(move || {
+            let names = found.iter().map(|(name, _)| name.clone()).collect();
+            objects.0.hold(found);
+            let loan = Loan(objects.clone(), names);
+            let interface = facts.schema.interface.name.clone();
+            let answer = (self.calls)(&interface, &facts.schema.method.name, json)?;
+            let answer = results_of(&objects.0, &facts, answer)?;
+            let fill: Fill = Box::new(move |build, results| {
+                let _loan = loan;
+                let mut handles = Exporting {
+                    objects: &objects,
+                    build: Some(build),
+                };
+                let inner = &objects.0;
+                let converter = Converter::new(&inner.registry, &inner.options);
+                converter.write(&answer, results, &facts.results(), &mut handles, &name)
+            });
+            Ok(fill)
+        }))
+    }
+}

@@ -1,0 +1,227 @@
+//! Calls by name: objects held by handles, parameters and results as JSON.
+//!
+//! Knows objects, schemas and conversions; nothing of how a connection came about.
+//!
+//! An [`Objects`] holds what calls returned. In JSON an object is its handle, a string such as
+//! `"BlockTemplate#2"`. Releasing a handle, or dropping the [`Objects`], lets go of the object, and
+//! destroys it where its interface has `destroy`, as dropping a typed proxy does.
+//!
+//! A method's parameters are a JSON object; `context` and `threadMap` are the runtime's. Of its
+//! results a single one is given alone, several as an object, none as `null`.
+
+mod facts;
+mod handles;
+mod host;
+mod request;
+mod table;
+
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use serde_json::Value as Json;
+
+use self::handles::Entry;
+pub use self::host::Calls;
+use self::host::Hosted;
+use self::table::{Inner, no_handle};
+use super::json::{Converter, Options};
+use super::schema::{MethodInfo, Registry};
+use crate::error::{Error, Result};
+use crate::interfaces::{Call, Remote};
+use crate::protocol::capnp::Capnp;
+use crate::protocol::capnp::rt::Object;
+
+/// Objects of peers and of this process, by handle. Clones are the same.
+#[derive(Clone)]
+pub struct Objects(Arc<Inner>);
+
+/// One of several calls, each on what the one before it answers.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The method's name.
+    pub method: String,
+    /// Its parameters: an object, or null for none.
+    pub params: Json,
+}
+
+impl Step {
+    /// A call of `method` with `params`.
+    pub fn new(method: impl Into<String>, params: Json) -> Self {
+        Self {
+            method: method.into(),
+            params,
+        }
+    }
+}
+
+impl Objects {
+    /// Holds nothing yet. Values are converted by `registry` as `options` say.
+    pub fn new(registry: Arc<Registry>, options: Options) -> Self {
+        Self(Arc::new(Inner::new(registry, options)))
+    }
+
+    /// The schema.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.0.registry
+    }
+
+    /// How values are shown and taken.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Connects to a peer whose bootstrap interface is called `interface`; gives its handle. The
+    /// connection ends when that is released.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the schema has no such interface; else when the peer does not answer
+    /// the handshake.
+    pub fn connect(&self, by: &Capnp, stream: UnixStream, interface: &str) -> Result<String> {
+        let facts = self.0.facts_named(interface)?;
+        let object = by.connect_object(stream, facts.info.clone())?;
+        Ok(self.0.hold_new(Entry::Remote(object, facts)))
+    }
+
+    /// A handle to an object of generated code, such as the `Init` of a connection, as one of the
+    /// interface that the schema calls `interface`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the schema has no such interface, or the object is of this process.
+    pub fn adopt(&self, remote: &dyn Remote, interface: &str) -> Result<String> {
+        let facts = self.0.facts_named(interface)?;
+        let object = remote.as_any().downcast_ref::<Object>().ok_or_else(|| {
+            Error::Usage(format!(
+                "this {interface} is not an object of another process"
+            ))
+        })?;
+        Ok(self.0.hold_new(Entry::Remote(object.clone(), facts)))
+    }
+
+    /// Hosts an object of the interface that the schema calls `interface`, and gives its handle,
+    /// which can be given as a parameter. `calls` answers the calls on it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the schema has no such interface.
+    pub fn host(
+        &self,
+        interface: &str,
+        calls: impl Fn(&str, &str, Json) -> Result<Json> + Send + Sync + 'static,
+    ) -> Result<String> {
+        let hosted = Hosted {
+            facts: self.0.facts_named(interface)?,
+            calls: Arc::new(calls),
+            objects: Arc::downgrade(&self.0),
+        };
+        Ok(self.0.hold_new(Entry::Local(Arc::new(hosted))))
+    }
+
+    /// Serves a hosted object to the peer of a connected stream as its bootstrap interface, and
+    /// blocks until the connection has ended.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the handle stands for no object that is hosted here;
+    /// [`Error::Io`] when the stream cannot be used at all.
+    pub fn serve(&self, by: &Capnp, stream: UnixStream, handle: &str) -> Result<()> {
+        match self.0.get(handle).ok_or_else(|| no_handle(handle))? {
+            Entry::Local(hosted) => by.serve_object(stream, hosted),
+            Entry::Remote(..) => Err(Error::Usage(format!("{handle:?} is not hosted here"))),
+        }
+    }
+
+    /// Lets go of an object; tells whether there was a handle of this name.
+    pub fn release(&self, handle: &str) -> bool {
+        let entry = self.0.held().remove(handle);
+        // Dropped without the lock.
+        entry.is_some()
+    }
+
+    /// Gives a handle another name, and lets go of what had it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no such handle.
+    pub fn rename(&self, handle: &str, name: &str) -> Result<()> {
+        let mut held = self.0.held();
+        let entry = held.remove(handle).ok_or_else(|| no_handle(handle))?;
+        let replaced = held.insert(name.to_owned(), entry);
+        drop(held);
+        drop(replaced);
+        Ok(())
+    }
+
+    /// The handles that are held, each with its interface's name, sorted.
+    pub fn handles(&self) -> Vec<(String, String)> {
+        let held = self.0.held();
+        let all = held.iter();
+        let mut all: Vec<_> = all
+            .map(|(name, entry)| (name.clone(), entry.facts().name.clone()))
+            .collect();
+        drop(held);
+        all.sort();
+        all
+    }
+
+    /// The id of the interface of what a handle stands for; `None` for an unknown handle or
+    /// interface.
+    pub fn interface_of(&self, handle: &str) -> Option<u64> {
+        let id = self.0.get(handle)?.facts().id;
+        Some(id).filter(|id| *id != 0)
+    }
+
+    /// Calls a method and waits for its results, running callbacks meanwhile. The thread's
+    /// [`CallOptions`](crate::CallOptions) hold.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown handle or method and [`Error::Conversion`] for parameters
+    /// that are not of their types, before anything is sent; else as a typed call.
+    pub fn call(&self, handle: &str, method: &str, params: Json) -> Result<Json> {
+        self.chain(handle, &[Step::new(method, params)])
+    }
+
+    /// The same as a future, in any async runtime. The call is made now; errors of usage come with
+    /// the future.
+    pub fn call_async(&self, handle: &str, method: &str, params: Json) -> Call<Json> {
+        self.chain_async(handle, &[Step::new(method, params)])
+    }
+
+    /// Calls on: each method on the object that the one before it answers. All are sent at once,
+    /// so that they take one round trip. The result is the last one's; what was made on the way is
+    /// destroyed once the last is answered.
+    ///
+    /// # Errors
+    /// As [`Objects::call`]; of several calls that fail, the first one's. [`Error::Usage`] when a
+    /// method does not answer an object to call on; [`Error::Remote`] when it answers null.
+    pub fn chain(&self, handle: &str, steps: &[Step]) -> Result<Json> {
+        let (object, outgoing, gathered) = self.outgoing(handle, steps)?;
+        let answer = object.call(outgoing);
+        self.0.gathered(answer, &gathered)
+    }
+
+    /// The same as a future, in any async runtime.
+    pub fn chain_async(&self, handle: &str, steps: &[Step]) -> Call<Json> {
+        let (object, outgoing, gathered) = match self.outgoing(handle, steps) {
+            Ok(ready) => ready,
+            Err(error) => return crate::interfaces::ready(Err(error)),
+        };
+        let inner = self.0.clone();
+        object
+            .call_async(outgoing)
+            .map(move |answer| inner.gathered(answer, &gathered))
+            .boxed()
+    }
+
+    /// Checks parameters as a call would, without one, and gives them as they would be sent, with
+    /// the defaults of what was left out. Objects are null in them.
+    ///
+    /// # Errors
+    /// [`Error::Conversion`] when they are not of their types.
+    pub fn check(&self, method: &MethodInfo, params: &Json) -> Result<Json> {
+        let facts = self.0.facts(method.interface.id, &method.brand)?;
+        let name = &method.method.name;
+        let found = facts.methods.iter().find(|m| m.schema.method.name == *name);
+        let found = found.ok_or_else(|| Error::Usage(format!("{} has no {name}", facts.name)))?;
+        let words = self.scratch(found, params)?;
+        let converter = Converter::new(&self.0.registry, &self.0.options);
+        converter.from_bytes(&words, &found.params(), &method.full_name())
+    }
+}

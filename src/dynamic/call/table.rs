@@ -1,0 +1,90 @@
+//! The objects that are held, by handle, and the facts about their interfaces.
+//!
+//! Knows handles and interfaces; nothing of calls.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::facts::Facts;
+use super::handles::Entry;
+use crate::dynamic::json::Options;
+use crate::dynamic::schema::Registry;
+use crate::dynamic::schema::model::Brand;
+use crate::error::{Error, Result};
+
+/// What is held, and by which schema.
+pub(super) struct Inner {
+    pub(super) registry: Arc<Registry>,
+    pub(super) options: Options,
+    held: Mutex<HashMap<String, Entry>>,
+    /// Facts about interfaces without type parameters, which are asked for again and again.
+    known: Mutex<HashMap<u64, Arc<Facts>>>,
+    next: AtomicU64,
+}
+
+impl Inner {
+    /// Holds nothing yet.
+    pub(super) fn new(registry: Arc<Registry>, options: Options) -> Self {
+        Self {
+            registry,
+            options,
+            held: Mutex::default(),
+            known: Mutex::default(),
+            next: AtomicU64::new(1),
+        }
+    }
+
+    /// A name for a new handle to an object of this interface.
+    pub(super) fn name(&self, interface: &str) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("{interface}#{number}")
+    }
+
+    pub(super) fn held(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self, handle: &str) -> Option<Entry> {
+        self.held().get(handle).cloned()
+    }
+
+    pub(super) fn name_of(&self, is: impl Fn(&Entry) -> bool) -> Option<String> {
+        let held = self.held();
+        let found = held.iter().find(|(_, entry)| is(entry));
+        found.map(|(name, _)| name.clone())
+    }
+
+    pub(super) fn hold(&self, found: Vec<(String, Entry)>) {
+        self.held().extend(found);
+    }
+
+    pub(super) fn hold_new(&self, entry: Entry) -> String {
+        let name = self.name(&entry.facts().name);
+        self.hold(vec![(name.clone(), entry)]);
+        name
+    }
+
+    pub(super) fn facts_named(&self, interface: &str) -> Result<Arc<Facts>> {
+        let node = self.registry.find_interface(interface)?;
+        self.facts(node.id, &Brand::default())
+    }
+
+    pub(super) fn facts(&self, id: u64, brand: &Brand) -> Result<Arc<Facts>> {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !brand.0.is_empty() {
+            return Ok(Arc::new(Facts::of(&self.registry, id, brand)?));
+        }
+        if let Some(facts) = known().get(&id) {
+            return Ok(facts.clone());
+        }
+        let facts = Arc::new(Facts::of(&self.registry, id, brand)?);
+        known().insert(id, facts.clone());
+        Ok(facts)
+    }
+}
+
+/// The error of an unknown handle.
+pub(super) fn no_handle(handle: &str) -> Error {
+    Error::Usage(format!("there is no handle {handle:?}"))
+}

@@ -1,0 +1,243 @@
+//! Schemas at run time: what they declare, and how it is found by id and by name.
+//!
+//! Knows compiled requests and the `capnp` tool that makes them of sources; nothing of messages,
+//! JSON or calls.
+
+mod load;
+pub mod model;
+mod names;
+pub(in crate::dynamic) use self::names::did_you_mean;
+mod show;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use self::model::{Brand, Interface, Kind, Method, Node, Place, Struct, Type};
+pub use self::source::compile;
+use crate::error::{Error, Result};
+use crate::generation::Generation;
+
+/// The file id of `/mp/proxy.capnp`.
+const PROXY_FILE: u64 = 0xcc31_6e3f_71a0_40fb;
+
+/// What schemas declare. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    nodes: HashMap<u64, Arc<Node>>,
+    /// Which request a node came with; names are looked for in the latest first.
+    layers: HashMap<u64, usize>,
+    layer: usize,
+}
+
+/// A method with what is needed to call it.
+#[derive(Debug, Clone)]
+pub struct MethodInfo {
+    /// The interface that declares it.
+    pub interface: Arc<Node>,
+    /// Its ordinal on the wire.
+    pub ordinal: u16,
+    /// Its facts.
+    pub method: Method,
+    /// What its interface's type parameters are bound to.
+    pub brand: Brand,
+}
+
+impl MethodInfo {
+    /// Its name with its interface's, such as `Mining.getTip`.
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.interface.name, self.method.name)
+    }
+}
+
+impl Registry {
+    /// One that knows nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The schemas of a generation of Bitcoin Core.
+    ///
+    /// # Errors
+    /// None that a test would not find: the schemas are part of the program.
+    pub fn core(generation: Generation) -> Result<Self> {
+        let bytes: &[u8] = match generation {
+            Generation::Core30 => include_bytes!("../../../schema/core30/compiled.bin"),
+            Generation::Core31 => include_bytes!("../../../schema/core31/compiled.bin"),
+            Generation::Core32 => include_bytes!("../../../schema/core32/compiled.bin"),
+        };
+        let mut registry = Self::new();
+        registry.add(bytes, &generation.to_string())?;
+        Ok(registry)
+    }
+
+    /// Adds a compiled request, such as `capnp compile -o-` writes it. Of what is there already,
+    /// nodes with the same id are replaced, and so is the whole of each file that it was made for.
+    /// `name` is for errors.
+    ///
+    /// # Errors
+    /// [`Error::Conversion`] when it is no compiled request or contradicts itself.
+    pub fn add(&mut self, bytes: &[u8], name: &str) -> Result<()> {
+        let loaded = load::load(bytes, name)?;
+        self.layer += 1;
+        self.nodes
+            .retain(|_, node| !loaded.files.contains(&node.file));
+        for node in loaded.nodes {
+            self.layers.insert(node.id, self.layer);
+            self.nodes.insert(node.id, Arc::new(node));
+        }
+        Ok(())
+    }
+
+    /// Adds what a path holds: a compiled request, a `.capnp` file, or a folder of these, whose
+    /// sources are compiled with the `capnp` tool.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read; [`Error::Conversion`] when it is malformed;
+    /// [`Error::Usage`] when the `capnp` tool is needed and missing, or refuses the sources.
+    pub fn add_path(&mut self, path: &std::path::Path) -> Result<()> {
+        for (bytes, name) in source::requests(path)? {
+            self.add(&bytes, &name)?;
+        }
+        Ok(())
+    }
+
+    /// What has this id.
+    pub fn node(&self, id: u64) -> Option<&Arc<Node>> {
+        self.nodes.get(&id)
+    }
+
+    /// All there is, in no order.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.values()
+    }
+
+    /// The struct with this id.
+    ///
+    /// # Errors
+    /// [`Error::Conversion`] when the schema has no such struct.
+    pub fn structure(&self, id: u64) -> Result<(&Node, &Struct)> {
+        match self.nodes.get(&id).map(|node| (&**node, &node.kind)) {
+            Some((node, Kind::Struct(body))) => Ok((node, body)),
+            other => Err(lacks(id, "struct", other.is_some())),
+        }
+    }
+
+    /// The interface with this id.
+    ///
+    /// # Errors
+    /// [`Error::Conversion`] when the schema has no such interface.
+    pub fn interface(&self, id: u64) -> Result<(&Arc<Node>, &Interface)> {
+        match self.nodes.get(&id).map(|node| (node, &node.kind)) {
+            Some((node, Kind::Interface(body))) => Ok((node, body)),
+            other => Err(lacks(id, "interface", other.is_some())),
+        }
+    }
+
+    /// An interface's own methods, then those it inherits, each once.
+    ///
+    /// # Errors
+    /// [`Error::Conversion`] when the schema lacks one that it extends.
+    pub fn methods(&self, id: u64, brand: &Brand) -> Result<Vec<MethodInfo>> {
+        let mut methods = Vec::new();
+        let mut seen = HashSet::new();
+        let mut open = vec![(id, brand.clone())];
+        while let Some((id, brand)) = open.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let (node, body) = self.interface(id)?;
+            for (ordinal, method) in (0..=u16::MAX).zip(&body.methods) {
+                methods.push(MethodInfo {
+                    interface: node.clone(),
+                    ordinal,
+                    method: method.clone(),
+                    brand: brand.clone(),
+                });
+            }
+            let supers = body.superclasses.iter().rev();
+            open.extend(supers.map(|(id, bound)| (*id, bound.within(&brand))));
+        }
+        Ok(methods)
+    }
+
+    /// Whether this is the type `name` of `/mp/proxy.capnp`, which the runtime handles.
+    pub fn is_proxy(&self, ty: &Type, name: &str) -> bool {
+        let (Type::Struct(id, _) | Type::Interface(id, _)) = ty else {
+            return false;
+        };
+        self.nodes
+            .get(id)
+            .is_some_and(|node| node.scope == PROXY_FILE && node.name == name)
+    }
+
+    /// The interfaces that methods of `root` give, directly or through others, `root` first.
+    pub fn reachable(&self, root: u64) -> Vec<Arc<Node>> {
+        let mut found: Vec<Arc<Node>> = Vec::new();
+        let mut open = std::collections::VecDeque::from([root]);
+        let mut seen = HashSet::new();
+        while let Some(id) = open.pop_front() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let Ok((node, _)) = self.interface(id) else {
+                continue;
+            };
+            if node.scope == PROXY_FILE {
+                continue;
+            }
+            found.push(node.clone());
+            let methods = self.methods(id, &Brand::default()).unwrap_or_default();
+            for method in methods {
+                let results = self.structure(method.method.results.0);
+                for field in results.iter().flat_map(|(_, body)| &body.fields) {
+                    match &field.place {
+                        Place::Slot {
+                            ty: Type::Interface(id, _),
+                            ..
+                        } => open.push_back(*id),
+                        Place::Slot {
+                            ty: Type::List(element),
+                            ..
+                        } => {
+                            if let Type::Interface(id, _) = **element {
+                                open.push_back(id);
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// A type's name in the schema language, without what its parameters are bound to.
+    pub fn type_name(&self, ty: &Type) -> String {
+        let named = |id: &u64| match self.nodes.get(id) {
+            Some(node) => node.name.clone(),
+            None => format!("@{id:#x}"),
+        };
+        match ty {
+            Type::List(element) => format!("List({})", self.type_name(element)),
+            Type::Enum(id) | Type::Struct(id, _) | Type::Interface(id, _) => named(id),
+            Type::Parameter(id, index) => {
+                let node = self.nodes.get(id);
+                let name = node.and_then(|node| node.parameters.get(usize::from(*index)));
+                name.map_or_else(|| "AnyPointer".to_owned(), Clone::clone)
+            }
+            simple => format!("{simple:?}"),
+        }
+    }
+}
+
+fn lacks(id: u64, what: &str, other: bool) -> Error {
+    let reason = if other {
+        format!("is no {what}")
+    } else {
+        format!("is missing: the schema refers to this {what} and does not contain it")
+    };
+    Error::conversion(format!("@{id:#018x}"), reason)
+}
