@@ -25,6 +25,12 @@ _bitcoin__ipc() {
             bitcoin__ipc,connect)
                 cmd="bitcoin__ipc__subcmd__connect"
                 ;;
+            bitcoin__ipc,describe)
+                cmd="bitcoin__ipc__subcmd__describe"
+                ;;
+            bitcoin__ipc,list)
+                cmd="bitcoin__ipc__subcmd__list"
+                ;;
             bitcoin__ipc,man)
                 cmd="bitcoin__ipc__subcmd__man"
                 ;;
@@ -41,7 +47,7 @@ _bitcoin__ipc() {
 
     case "${cmd}" in
         bitcoin__ipc)
-            opts="-a -o -v -q -h -V --address --chain --datadir --timeout --wait --output --verbose --quiet --color --help --version spawn serve connect call completions man"
+            opts="-a -o -v -q -h -V --address --chain --datadir --timeout --wait --output --schema --core --wire-order --verbose --quiet --color --help --version spawn serve connect call list describe completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -82,6 +88,14 @@ _bitcoin__ipc() {
                     COMPREPLY=($(compgen -W "auto json raw table" -- "${cur}"))
                     return 0
                     ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --core)
+                    COMPREPLY=($(compgen -W "auto 30 31 32" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -94,7 +108,7 @@ _bitcoin__ipc() {
             return 0
             ;;
         bitcoin__subcmd__ipc__subcmd__call)
-            opts="-a -o -v -q -h --address --chain --datadir --timeout --wait --output --verbose --quiet --color --help"
+            opts="-a -o -v -q -h --dry-run --address --chain --datadir --timeout --wait --output --schema --core --wire-order --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -133,6 +147,14 @@ _bitcoin__ipc() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "auto json raw table" -- "${cur}"))
+                    return 0
+                    ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --core)
+                    COMPREPLY=($(compgen -W "auto 30 31 32" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -147,7 +169,7 @@ _bitcoin__ipc() {
             return 0
             ;;
         bitcoin__subcmd__ipc__subcmd__completions)
-            opts="-a -o -v -q -h --address --chain --datadir --timeout --wait --output --verbose --quiet --color --help bash elvish fish powershell zsh"
+            opts="-a -o -v -q -h --address --chain --datadir --timeout --wait --output --schema --core --wire-order --verbose --quiet --color --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -186,6 +208,14 @@ _bitcoin__ipc() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "auto json raw table" -- "${cur}"))
+                    return 0
+                    ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --core)
+                    COMPREPLY=($(compgen -W "auto 30 31 32" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -200,7 +230,7 @@ _bitcoin__ipc() {
             return 0
             ;;
         bitcoin__subcmd__ipc__subcmd__connect)
-            opts="-a -o -v -q -h --address --chain --datadir --timeout --wait --output --verbose --quiet --color --help"
+            opts="-a -o -v -q -h --address --chain --datadir --timeout --wait --output --schema --core --wire-order --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -239,6 +269,136 @@ _bitcoin__ipc() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "auto json raw table" -- "${cur}"))
+                    return 0
+                    ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --core)
+                    COMPREPLY=($(compgen -W "auto 30 31 32" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bitcoin__subcmd__ipc__subcmd__describe)
+            opts="-a -o -v -q -h --template --address --chain --datadir --timeout --wait --output --schema --core --wire-order --verbose --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --chain)
+                    COMPREPLY=($(compgen -W "main test testnet4 signet regtest" -- "${cur}"))
+                    return 0
+                    ;;
+                --datadir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "auto json raw table" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "auto json raw table" -- "${cur}"))
+                    return 0
+                    ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --core)
+                    COMPREPLY=($(compgen -W "auto 30 31 32" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bitcoin__subcmd__ipc__subcmd__list)
+            opts="-a -o -v -q -h --address --chain --datadir --timeout --wait --output --schema --core --wire-order --verbose --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -a)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --chain)
+                    COMPREPLY=($(compgen -W "main test testnet4 signet regtest" -- "${cur}"))
+                    return 0
+                    ;;
+                --datadir)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "auto json raw table" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "auto json raw table" -- "${cur}"))
+                    return 0
+                    ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --core)
+                    COMPREPLY=($(compgen -W "auto 30 31 32" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -253,7 +413,7 @@ _bitcoin__ipc() {
             return 0
             ;;
         bitcoin__subcmd__ipc__subcmd__man)
-            opts="-a -o -v -q -h --address --chain --datadir --timeout --wait --output --verbose --quiet --color --help"
+            opts="-a -o -v -q -h --address --chain --datadir --timeout --wait --output --schema --core --wire-order --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -294,6 +454,14 @@ _bitcoin__ipc() {
                     COMPREPLY=($(compgen -W "auto json raw table" -- "${cur}"))
                     return 0
                     ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --core)
+                    COMPREPLY=($(compgen -W "auto 30 31 32" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -306,7 +474,7 @@ _bitcoin__ipc() {
             return 0
             ;;
         bitcoin__subcmd__ipc__subcmd__serve)
-            opts="-a -o -v -q -h --fd --listen --role --address --chain --datadir --timeout --wait --output --verbose --quiet --color --help"
+            opts="-a -o -v -q -h --fd --listen --role --address --chain --datadir --timeout --wait --output --schema --core --wire-order --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -359,6 +527,14 @@ _bitcoin__ipc() {
                     COMPREPLY=($(compgen -W "auto json raw table" -- "${cur}"))
                     return 0
                     ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --core)
+                    COMPREPLY=($(compgen -W "auto 30 31 32" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -371,7 +547,7 @@ _bitcoin__ipc() {
             return 0
             ;;
         bitcoin__subcmd__ipc__subcmd__spawn)
-            opts="-a -o -v -q -h --address --chain --datadir --timeout --wait --output --verbose --quiet --color --help"
+            opts="-a -o -v -q -h --address --chain --datadir --timeout --wait --output --schema --core --wire-order --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -410,6 +586,14 @@ _bitcoin__ipc() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "auto json raw table" -- "${cur}"))
+                    return 0
+                    ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --core)
+                    COMPREPLY=($(compgen -W "auto 30 31 32" -- "${cur}"))
                     return 0
                     ;;
                 --color)

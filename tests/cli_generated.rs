@@ -51,7 +51,7 @@ fn completions_are_what_the_definition_says() {
 #[test]
 fn help_is_as_it_was() {
     same("tests/data/help.txt", &["--help"]);
-    for command in ["spawn", "serve", "connect", "call"] {
+    for command in ["spawn", "serve", "connect", "call", "list", "describe"] {
         same(
             &format!("tests/data/help-{command}.txt"),
             &[command, "--help"],

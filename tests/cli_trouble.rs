@@ -303,8 +303,8 @@ fn a_child_killed_during_a_call_fails_it_as_disconnected() {
     running.wait_for_stdout("first");
     // So that the next call lasts.
     rustix::process::kill_process(child, Signal::STOP).unwrap();
-    writeln!(input, "echo second").unwrap();
-    running.wait_for("IPC client send Echo.echo (context = (thread = <external capability>, callbackThread = <external capability>), echo = \"second\")");
+    writeln!(input, "echo second-longer").unwrap();
+    running.wait_for("IPC client send Echo.echo {\"echo\":\"second-longer\"}");
     let killed = Instant::now();
     rustix::process::kill_process(child, Signal::KILL).unwrap();
     running.wait_for("error: line 2: the other side disconnected");

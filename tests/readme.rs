@@ -90,7 +90,7 @@ fn the_sessions_go_as_shown() {
         );
         ran += 1;
     }
-    assert_eq!(ran, 2);
+    assert_eq!(ran, 3);
 }
 
 #[test]

@@ -3,12 +3,13 @@
 //! Knows words and the types they stand for. Must not connect, start or print anything.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use bitcoin_ipc::Address;
 use bitcoin_ipc::roles::Role;
 use bitcoin_ipc::transport::Chain;
+use bitcoin_ipc::{Address, Generation};
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
@@ -96,6 +97,25 @@ pub(crate) struct Options {
     #[arg(default_value = "auto", overrides_with = "output")]
     pub(crate) output: Format,
 
+    /// A schema of your own, which wins over the built-in one: a compiled file, a .capnp file, or a
+    /// folder of them
+    #[arg(long, global = true, value_name = "PATH", action = ArgAction::Append)]
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
+    pub(crate) schema: Vec<PathBuf>,
+
+    /// The generation of Bitcoin Core whose schema is meant; auto asks the peer
+    #[arg(long, global = true, value_name = "GENERATION", value_enum)]
+    #[arg(default_value = "auto", overrides_with = "core")]
+    pub(crate) core: Core,
+
+    /// Hashes as they are on the wire, not in display order
+    #[arg(long, global = true)]
+    pub(crate) wire_order: bool,
+
+    /// Whether an address was given, by an option or the environment.
+    #[arg(skip)]
+    pub(crate) address_given: bool,
+
     /// Log requests and responses; twice for everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -116,6 +136,8 @@ pub(crate) enum Command {
     Serve(Serve),
     Connect(Connect),
     Call(Call),
+    List(List),
+    Describe(Describe),
     Completions(Completions),
     /// Print the manual page
     Man,
@@ -178,6 +200,31 @@ pub(crate) struct Call {
     /// A value, name=value, name:=JSON, or one {JSON} for all; @FILE or - in place of a value
     #[arg(value_name = "ARGUMENT", allow_negative_numbers = true)]
     pub(crate) arguments: Vec<String>,
+    /// Print what would be sent, and send nothing
+    #[arg(long, requires = "method")]
+    pub(crate) dry_run: bool,
+}
+
+/// List the interfaces, or an interface's methods
+///
+/// With an address it asks the peer which interfaces it has, without making any; otherwise the
+/// schema tells.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// The interface whose methods are listed
+    pub(crate) interface: Option<String>,
+}
+
+/// Describe an interface, a method, a struct or an enum
+///
+/// Shows what the schema says, and of a method a command line that calls it.
+#[derive(Debug, Args)]
+pub(crate) struct Describe {
+    /// Interface, Interface.method, a method that only one interface has, a struct, or an enum
+    pub(crate) name: String,
+    /// Print the JSON of a method's parameters to fill in
+    #[arg(long)]
+    pub(crate) template: bool,
 }
 
 /// Print a shell's completions
@@ -198,6 +245,33 @@ pub(crate) enum Format {
     Raw,
     /// Columns
     Table,
+}
+
+/// Whose schema is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Core {
+    /// The peer's own, which is asked; the newest where there is no peer
+    Auto,
+    /// Bitcoin Core 30
+    #[value(name = "30")]
+    Core30,
+    /// Bitcoin Core 31
+    #[value(name = "31")]
+    Core31,
+    /// Bitcoin Core 32
+    #[value(name = "32")]
+    Core32,
+}
+
+impl Core {
+    pub(crate) fn generation(self) -> Option<Generation> {
+        match self {
+            Self::Auto => None,
+            Self::Core30 => Some(Generation::Core30),
+            Self::Core31 => Some(Generation::Core31),
+            Self::Core32 => Some(Generation::Core32),
+        }
+    }
 }
 
 /// Whether to use colours.

@@ -21,7 +21,7 @@ const MAX_LINE: u64 = 64 * 1024 * 1024;
 const LOOK: Duration = Duration::from_millis(50);
 
 const HELP: &str = "\
-METHOD [ARGUMENT…]    call a method: echo hi, Echo.echo echo=hi, Init.makeEcho/echo hi
+METHOD [ARGUMENT…]    call a method: echo hi, Echo.echo echo=hi, Mining.createNewBlock/getBlock
 NAME = METHOD …       keep the returned object as NAME
 NAME.METHOD …         call a method of an object that is kept
 .caps                 the objects that are kept
@@ -186,9 +186,9 @@ fn call(
     arguments: &[String],
     name: Option<&str>,
 ) -> Result<()> {
-    let call = session.parse(path, arguments)?;
-    let value = session.call(&call)?;
-    let shown = session.show(value, name)?;
+    let mut call = session.parse(path, arguments, false)?;
+    let answer = session.call(&mut call)?;
+    let shown = session.show(answer, name)?;
     context.output.result(&shown, true)?;
     Ok(())
 }

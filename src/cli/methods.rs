@@ -1,235 +1,363 @@
-//! The methods that can be called by name: for now those of `Echo` and `Init`, through the
-//! generated traits.
+//! What can be called: methods by the names that users write, as a schema at run time has them.
 //!
-//! The seam for schemas at run time: whatever knows interfaces replaces [`METHODS`] and
-//! [`Object`]; the rest of the command line sees names, parameters and values only. Must not know
-//! where objects are or how results are printed.
+//! Knows schemas, names and parameters; nothing of where objects are or how results are printed.
 
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use bitcoin_ipc::Error;
-use bitcoin_ipc::interfaces::echo::Echo;
-use bitcoin_ipc::interfaces::init::Init;
-use bitcoin_ipc::interfaces::mining::Mining;
-use bitcoin_ipc::interfaces::rpc::Rpc;
+use bitcoin_ipc::dynamic::schema::model::{Brand, Field, Node, Place, Type};
+use bitcoin_ipc::dynamic::schema::{MethodInfo, Registry};
 
 use super::errors::Failure;
+use super::schemas::{NEWEST, Schema};
+
+/// Parameters that may be left out although the schema gives them no default.
+const OPTIONAL: &[(&str, &str)] = &[("Rpc.executeRpc", "uri"), ("Rpc.executeRpc", "user")];
 
 /// A method as users call it: `context` and `threadMap` are not among its parameters.
+#[derive(Clone)]
 pub(crate) struct Method {
-    pub(crate) interface: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) params: &'static [Param],
-    /// The interface of the object that it returns, if it returns one.
-    pub(crate) returns: Option<&'static str>,
-    run: fn(&Object, &[Value]) -> Result<Value, Error>,
+    pub(crate) info: MethodInfo,
+    pub(crate) params: Vec<Param>,
+    /// The interface of the object that it returns, if that is all it returns.
+    pub(crate) returns: Option<u64>,
+    /// Whether it has results at all.
+    pub(crate) has_result: bool,
 }
 
 /// A parameter.
+#[derive(Clone)]
 pub(crate) struct Param {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Type,
+    pub(crate) name: String,
+    pub(crate) ty: Type,
+    /// Its type's name in the schema.
+    pub(crate) kind: String,
+    /// Whether it may be left out.
+    pub(crate) optional: bool,
 }
 
-/// A parameter's type in the schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Type {
-    Text,
-}
-
-impl Type {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Text => "Text",
-        }
-    }
-}
-
-/// A parameter's or result's value.
-#[derive(Clone)]
-pub(crate) enum Value {
-    /// The method has no result.
-    Nothing,
-    /// A capability that is not there.
-    Null,
-    Text(String),
-    Object(Object),
-}
-
-/// An object of the peer.
-#[derive(Clone)]
-pub(crate) enum Object {
-    Init(Arc<dyn Init>),
-    Echo(Arc<dyn Echo>),
-    Mining(#[expect(dead_code, reason = "held, and not yet called")] Arc<dyn Mining>),
-    Rpc(#[expect(dead_code, reason = "held, and not yet called")] Arc<dyn Rpc>),
-}
-
-impl Object {
-    pub(crate) fn interface(&self) -> &'static str {
-        match self {
-            Self::Init(_) => "Init",
-            Self::Echo(_) => "Echo",
-            Self::Mining(_) => "Mining",
-            Self::Rpc(_) => "Rpc",
-        }
-    }
-}
-
-/// Every method, by interface.
-static METHODS: &[Method] = &[
-    Method {
-        interface: "Init",
-        name: "makeEcho",
-        params: &[],
-        returns: Some("Echo"),
-        run: |object, _| make(init(object)?.make_echo()?.map(Object::Echo)),
-    },
-    Method {
-        interface: "Init",
-        name: "makeMiningOld2",
-        params: &[],
-        returns: None,
-        run: |object, _| init(object)?.make_mining_old2().map(|()| Value::Nothing),
-    },
-    Method {
-        interface: "Init",
-        name: "makeMining",
-        params: &[],
-        returns: Some("Mining"),
-        run: |object, _| make(init(object)?.make_mining()?.map(Object::Mining)),
-    },
-    Method {
-        interface: "Init",
-        name: "makeRpc",
-        params: &[],
-        returns: Some("Rpc"),
-        run: |object, _| make(init(object)?.make_rpc()?.map(Object::Rpc)),
-    },
-    Method {
-        interface: "Echo",
-        name: "echo",
-        params: &[Param {
-            name: "echo",
-            kind: Type::Text,
-        }],
-        returns: None,
-        run: |object, values| match (object, values) {
-            (Object::Echo(echo), [Value::Text(text)]) => echo.echo(text).map(Value::Text),
-            _ => Err(mismatch()),
-        },
-    },
-];
-
-fn init(object: &Object) -> Result<&dyn Init, Error> {
-    match object {
-        Object::Init(init) => Ok(&**init),
-        _ => Err(mismatch()),
-    }
-}
-
-fn make(object: Option<Object>) -> Result<Value, Error> {
-    Ok(object.map_or(Value::Null, Value::Object))
-}
-
-fn mismatch() -> Error {
-    Error::Usage("the object is not of the method's interface".into())
+/// What a call starts from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Start {
+    /// The bootstrap interface.
+    Root,
+    /// What the bootstrap interface's method of this name makes: an object of this interface.
+    Made(String, u64),
+    /// An object that the user holds.
+    Held(String),
 }
 
 impl Method {
-    /// Calls it on an object of its interface.
-    pub(crate) fn call(&self, object: &Object, values: &[Value]) -> Result<Value, Error> {
-        (self.run)(object, values)
+    pub(crate) fn of(schema: &Schema, info: MethodInfo) -> Result<Self, Failure> {
+        let registry = &schema.registry;
+        let full_name = info.full_name();
+        let newest = newest_defaults(schema, &info);
+        let (_, layout) = registry.structure(info.method.params.0)?;
+        let brand = info.method.params.1.within(&info.brand);
+        let mut params = Vec::new();
+        for field in visible(registry, &layout.fields) {
+            let (ty, default) = match &field.place {
+                Place::Slot { ty, default, .. } => (brand.close(ty), !default.is_zero()),
+                Place::Group(id) => (Type::Struct(*id, Brand::default()), true),
+            };
+            let optional = default
+                || matches!(ty, Type::Struct(..) | Type::Void)
+                || newest.contains(&field.name)
+                || OPTIONAL.contains(&(full_name.as_str(), field.name.as_str()));
+            params.push(Param {
+                name: field.name.clone(),
+                kind: registry.type_name(&ty),
+                ty,
+                optional,
+            });
+        }
+        let (_, layout) = registry.structure(info.method.results.0)?;
+        let brand = info.method.results.1.within(&info.brand);
+        let results = visible(registry, &layout.fields);
+        let returns = match results.as_slice() {
+            [field] => match &field.place {
+                Place::Slot { ty, .. } => match brand.close(ty) {
+                    Type::Interface(id, _) => Some(id),
+                    _ => None,
+                },
+                Place::Group(_) => None,
+            },
+            _ => None,
+        };
+        let has_result = !results.is_empty();
+        Ok(Self {
+            params,
+            returns,
+            has_result,
+            info,
+        })
     }
 
     pub(crate) fn full_name(&self) -> String {
-        format!("{}.{}", self.interface, self.name)
+        self.info.full_name()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.info.method.name
+    }
+
+    /// A line that shows how the method is called.
+    pub(crate) fn usage(&self) -> String {
+        let params = self.params.iter().map(|param| {
+            let (open, close) = if param.optional { ("[", "]") } else { ("", "") };
+            format!(" {open}{}={}{close}", param.name, param.kind.to_uppercase())
+        });
+        format!(
+            "usage: call {}{}",
+            self.full_name(),
+            params.collect::<String>()
+        )
     }
 }
 
-/// The interfaces' names.
-fn interfaces() -> Vec<&'static str> {
-    let mut names: Vec<_> = METHODS.iter().map(|method| method.interface).collect();
-    names.extend(METHODS.iter().filter_map(|method| method.returns));
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// The method of `Init` that makes an object of this interface.
-pub(crate) fn maker(interface: &str) -> Option<&'static Method> {
-    METHODS
-        .iter()
-        .find(|method| method.interface == "Init" && method.returns == Some(interface))
-}
-
-/// The methods that `A.b/c/d` names, each on what the one before it returns. `on` is the
-/// interface of the object that it starts from; without one it is in `A`, or is the only one that
-/// has the method.
-pub(crate) fn resolve(path: &str, on: Option<&str>) -> Result<Vec<&'static Method>, Failure> {
-    let mut names = path.split('/');
-    let first = names.next().unwrap_or_default();
-    let mut method = match (on, first.split_once('.')) {
-        (Some(interface), _) => find(interface, first)?,
-        (None, Some((interface, name))) => find(known_interface(interface)?, name)?,
-        (None, None) => only(first)?,
-    };
-    let mut steps = vec![method];
-    for name in names {
-        let interface = method.returns.ok_or_else(|| {
-            Failure::usage(format!(
-                "{} returns no object to call {name:?} on",
-                method.full_name()
-            ))
-            .hint("in A.b/c, b returns the object whose method c is")
-        })?;
-        method = find(interface, name)?;
-        steps.push(method);
-    }
-    Ok(steps)
-}
-
-fn known_interface(name: &str) -> Result<&'static str, Failure> {
-    interfaces()
-        .into_iter()
-        .find(|interface| interface.eq_ignore_ascii_case(name))
-        .ok_or_else(|| {
-            Failure::usage(format!("unknown interface {name:?}")).hint(suggest(name, &interfaces()))
-        })
-}
-
-fn find(interface: &str, name: &str) -> Result<&'static Method, Failure> {
-    let of_interface = || {
-        METHODS
-            .iter()
-            .filter(|method| method.interface == interface)
-    };
-    of_interface()
-        .find(|method| method.name == name)
-        .ok_or_else(|| {
-            let names: Vec<_> = of_interface().map(|method| method.name).collect();
-            Failure::usage(format!("{interface} has no method {name:?}"))
-                .hint(suggest(name, &names))
-        })
-}
-
-fn only(name: &str) -> Result<&'static Method, Failure> {
-    let found: Vec<_> = METHODS
-        .iter()
-        .filter(|method| method.name == name)
-        .collect();
-    match found.as_slice() {
-        [method] => Ok(method),
-        [] => {
-            let names: Vec<_> = METHODS.iter().map(|method| method.name).collect();
-            Err(Failure::usage(format!("unknown method {name:?}")).hint(suggest(name, &names)))
+/// The fields that are not the runtime's.
+fn visible<'f>(registry: &Registry, fields: &'f [Field]) -> Vec<&'f Field> {
+    let own = fields.iter().filter(|field| match &field.place {
+        Place::Slot { ty, .. } => {
+            !registry.is_proxy(ty, "Context") && !registry.is_proxy(ty, "ThreadMap")
         }
-        several => {
-            let names: Vec<_> = several.iter().map(|method| method.full_name()).collect();
-            Err(
-                Failure::usage(format!("several interfaces have a method {name:?}"))
-                    .hint(format!("name one: {}", names.join(", "))),
-            )
+        Place::Group(_) => true,
+    });
+    own.collect()
+}
+
+/// The parameters of the same method that have a default in the newest schema of Core, which an
+/// older generation gets too.
+fn newest_defaults(schema: &Schema, info: &MethodInfo) -> HashSet<String> {
+    let find = || {
+        schema
+            .generation
+            .filter(|generation| *generation < NEWEST)?;
+        let newest = Registry::core(NEWEST).ok()?;
+        let id = newest.find_interface(&info.interface.name).ok()?.id;
+        let method = newest.method_of(id, &Brand::default(), &info.method.name);
+        let (_, layout) = newest.structure(method.ok()?.method.params.0).ok()?;
+        let with_default = layout.fields.iter().filter(|field| match &field.place {
+            Place::Slot { default, .. } => !default.is_zero(),
+            Place::Group(_) => false,
+        });
+        Some(with_default.map(|field| field.name.clone()).collect())
+    };
+    find().unwrap_or_default()
+}
+
+impl Schema {
+    /// The methods of an interface that users may call: those that the runtime calls are not.
+    pub(crate) fn methods(&self, interface: u64) -> Result<Vec<Method>, Failure> {
+        let mut methods = Vec::new();
+        for info in self.registry.methods(interface, &Brand::default())? {
+            let (_, layout) = self.registry.structure(info.method.params.0)?;
+            let swaps = layout.fields.iter().any(|field| match &field.place {
+                Place::Slot { ty, .. } => self.registry.is_proxy(ty, "ThreadMap"),
+                Place::Group(_) => false,
+            });
+            if !swaps && info.method.name != "destroy" {
+                methods.push(Method::of(self, info)?);
+            }
+        }
+        Ok(methods)
+    }
+
+    /// The interfaces that can be got at, the bootstrap one first.
+    pub(crate) fn interfaces(&self) -> Vec<Arc<Node>> {
+        self.registry.reachable(self.root.id)
+    }
+
+    /// The method of the bootstrap interface that makes an object of this interface.
+    pub(crate) fn maker(&self, interface: u64) -> Result<Option<Method>, Failure> {
+        let mut methods = self.methods(self.root.id)?.into_iter();
+        Ok(methods.find(|method| method.returns == Some(interface)))
+    }
+
+    /// The interfaces whose methods can be named alone: the bootstrap one and what it makes.
+    fn named_alone(&self) -> Result<Vec<u64>, Failure> {
+        let mut found = vec![self.root.id];
+        for method in self.methods(self.root.id)? {
+            if let Some(id) = method.returns.filter(|id| !found.contains(id)) {
+                found.push(id);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn name_of(&self, interface: u64) -> String {
+        let node = self.registry.node(interface);
+        node.map_or_else(|| "?".to_owned(), |node| node.name.clone())
+    }
+
+    /// The path of method names that leads from the bootstrap interface to one of its objects'
+    /// interfaces: `Mining.createNewBlock` for `BlockTemplate`; empty where the name of the
+    /// interface is enough.
+    pub(crate) fn route(&self, interface: u64) -> Result<Option<String>, Failure> {
+        if interface == self.root.id || self.maker(interface)?.is_some() {
+            return Ok(Some(String::new()));
+        }
+        let mut open: VecDeque<(u64, String)> = VecDeque::new();
+        let mut seen = HashSet::new();
+        for id in self.named_alone()? {
+            open.push_back((id, self.name_of(id)));
+        }
+        while let Some((id, path)) = open.pop_front() {
+            if !seen.insert(id) {
+                continue;
+            }
+            for method in self.methods(id)? {
+                let joint = if path.contains('.') { '/' } else { '.' };
+                let next = format!("{path}{joint}{}", method.name());
+                match method.returns {
+                    Some(found) if found == interface => return Ok(Some(next)),
+                    Some(other) => open.push_back((other, next)),
+                    None => {}
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The methods that `A.b/c/d` names, each on what the one before it returns, and what they
+    /// start from. `on` is an object that is held and its interface; without one it is in `A`, or
+    /// is of the only interface that has the method.
+    pub(crate) fn resolve(
+        &self,
+        path: &str,
+        on: Option<(&str, u64)>,
+    ) -> Result<(Start, Vec<Method>), Failure> {
+        let mut names = path.split('/');
+        let first = names.next().unwrap_or_default();
+        let (start, mut method) = match on {
+            Some((handle, interface)) => {
+                (Start::Held(handle.to_owned()), self.find(interface, first)?)
+            }
+            None => {
+                let (interface, method) = self.named(first)?;
+                (self.start(interface, &method, path)?, method)
+            }
+        };
+        let mut steps = Vec::new();
+        for name in names {
+            let interface = method.returns.ok_or_else(|| {
+                Failure::usage(format!(
+                    "{} returns no object to call {name:?} on",
+                    method.full_name()
+                ))
+                .hint("in A.b/c, b returns the object whose method c is")
+            })?;
+            let next = self.find(interface, name)?;
+            steps.push(std::mem::replace(&mut method, next));
+        }
+        steps.push(method);
+        Ok((start, steps))
+    }
+
+    /// The method that `A.b`, or `b` alone, names, and the interface it was found in.
+    pub(crate) fn named(&self, name: &str) -> Result<(u64, Method), Failure> {
+        match name.rsplit_once('.') {
+            Some((interface, method)) => {
+                let id = self.interface(interface)?.id;
+                Ok((id, self.find(id, method)?))
+            }
+            None => self.only(name),
+        }
+    }
+
+    fn start(&self, interface: u64, method: &Method, path: &str) -> Result<Start, Failure> {
+        if interface == self.root.id {
+            return Ok(Start::Root);
+        }
+        let name = self.name_of(interface);
+        let root = &self.root.name;
+        match self.maker(interface)? {
+            Some(maker) if maker.params.iter().all(|param| param.optional) => {
+                Ok(Start::Made(maker.name().to_owned(), interface))
+            }
+            Some(maker) => Err(Failure::usage(format!(
+                "{} needs parameters, so {name} is not made for you",
+                maker.full_name()
+            ))
+            .hint(format!(
+                "make it in a session: x = {root}.{} …, then x.{}",
+                maker.name(),
+                method.name()
+            ))),
+            None => {
+                let failure = Failure::usage(format!("{root} makes no {name}"));
+                let rest = path.split_once('/').map(|(_, rest)| format!("/{rest}"));
+                Err(match self.route(interface)? {
+                    Some(route) => failure.hint(format!(
+                        "call it on what makes one: {route}/{}{}",
+                        method.name(),
+                        rest.unwrap_or_default()
+                    )),
+                    None => failure.hint("`bitcoin-ipc list` shows the interfaces"),
+                })
+            }
+        }
+    }
+
+    /// The interface with this name, whatever its case.
+    pub(crate) fn interface(&self, name: &str) -> Result<Arc<Node>, Failure> {
+        self.registry.find_interface(name).map_err(|error| {
+            let interfaces = self.interfaces();
+            let names: Vec<_> = interfaces.iter().map(|node| node.name.as_str()).collect();
+            match error.to_string() {
+                several if several.starts_with("several") => {
+                    Failure::usage(several).hint("give the schema of one of them")
+                }
+                _ => Failure::usage(format!("unknown interface {name:?}"))
+                    .hint(suggest(name, &names)),
+            }
+        })
+    }
+
+    pub(crate) fn find(&self, interface: u64, name: &str) -> Result<Method, Failure> {
+        let methods = self.methods(interface)?;
+        let found = methods.iter().find(|method| method.name() == name);
+        found.cloned().ok_or_else(|| {
+            let names: Vec<_> = methods.iter().map(Method::name).collect();
+            let of = self.name_of(interface);
+            Failure::usage(format!("{of} has no method {name:?}")).hint(suggest(name, &names))
+        })
+    }
+
+    fn only(&self, name: &str) -> Result<(u64, Method), Failure> {
+        let mut all = Vec::new();
+        for interface in self.named_alone()? {
+            let methods = self.methods(interface)?.into_iter();
+            all.extend(methods.map(|method| (interface, method)));
+        }
+        let mut found: Vec<_> = all
+            .iter()
+            .filter(|(_, method)| method.name() == name)
+            .collect();
+        if found.is_empty() {
+            // Of what others make, for the hint that tells how to get one.
+            for node in self.interfaces() {
+                if let Ok(method) = self.find(node.id, name) {
+                    return Ok((node.id, method));
+                }
+            }
+        }
+        match (found.pop(), found.as_slice()) {
+            (Some(method), []) => Ok(method.clone()),
+            (None, _) => {
+                let names: Vec<_> = all.iter().map(|(_, method)| method.name()).collect();
+                Err(Failure::usage(format!("unknown method {name:?}")).hint(suggest(name, &names)))
+            }
+            (Some(last), _) => {
+                let names = found.into_iter().chain([last]);
+                let names: Vec<_> = names
+                    .map(|(id, method)| format!("{}.{}", self.name_of(*id), method.name()))
+                    .collect();
+                Err(
+                    Failure::usage(format!("several interfaces have a method {name:?}"))
+                        .hint(format!("name one: {}", names.join(", "))),
+                )
+            }
         }
     }
 }
@@ -241,7 +369,7 @@ pub(crate) fn suggest(name: &str, names: &[&str]) -> String {
     match names.iter().min_by_key(distance) {
         Some(near) if distance(&near) <= 1 + near.len() / 3 => format!("did you mean {near}?"),
         Some(_) => format!("it is one of {}", names.join(", ")),
-        None => "none of its methods can be called yet".into(),
+        None => "it has no methods to call".into(),
     }
 }
 
@@ -249,9 +377,20 @@ pub(crate) fn suggest(name: &str, names: &[&str]) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use bitcoin_ipc::Generation;
+
+    fn schema(generation: Generation) -> Schema {
+        let registry = Arc::new(Registry::core(generation).unwrap());
+        Schema {
+            root: registry.find_interface("Init").unwrap(),
+            registry,
+            generation: Some(generation),
+        }
+    }
 
     fn steps(path: &str) -> Result<Vec<String>, Failure> {
-        resolve(path, None).map(|steps| steps.iter().map(|method| method.full_name()).collect())
+        let (_, steps) = schema(NEWEST).resolve(path, None)?;
+        Ok(steps.iter().map(Method::full_name).collect())
     }
 
     #[test]
@@ -261,6 +400,14 @@ mod tests {
         assert_eq!(
             steps("Init.makeEcho/echo").unwrap(),
             ["Init.makeEcho", "Echo.echo"]
+        );
+        assert_eq!(
+            steps("mining.createNewBlock/waitNext/getBlock").unwrap(),
+            [
+                "Mining.createNewBlock",
+                "BlockTemplate.waitNext",
+                "BlockTemplate.getBlock"
+            ]
         );
     }
 
@@ -282,6 +429,11 @@ mod tests {
                 "unknown method \"makeEhco\"",
                 "did you mean makeEcho?",
             ),
+            (
+                "getBlock",
+                "Init makes no BlockTemplate",
+                "call it on what makes one: Mining.createNewBlock/getBlock",
+            ),
         ] {
             let failure = steps(path).unwrap_err();
             assert_eq!(
@@ -290,6 +442,24 @@ mod tests {
             );
         }
         assert!(steps("Echo.echo/echo").is_err());
+        assert!(steps("Echo.destroy").is_err());
+        assert!(steps("Init.construct").is_err());
         assert!(steps("").is_err());
+    }
+
+    #[test]
+    fn generations_have_their_ordinals() {
+        let ordinal = |generation, name| {
+            let schema = schema(generation);
+            let method = schema.named(name).map(|(_, method)| method.info.ordinal);
+            method.ok()
+        };
+        assert_eq!(ordinal(Generation::Core30, "makeMining"), Some(2));
+        assert_eq!(ordinal(Generation::Core31, "makeMining"), Some(3));
+        assert_eq!(ordinal(Generation::Core30, "submitBlock"), None);
+        let submit = "BlockTemplate.submitSolution";
+        assert_eq!(ordinal(Generation::Core30, submit), Some(9));
+        assert_eq!(ordinal(Generation::Core31, submit), Some(7));
+        assert_eq!(ordinal(Generation::Core32, submit), Some(10));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `args` defines the words, `core_words` takes Bitcoin Core's, `dispatch` is for being a role,
 //! `commands` has a file a command. Below them: `target` gets a peer, `session` calls it,
-//! `methods` knows what can be called, `values` reads parameters, `output` prints, `errors` knows
+//! `schemas` chooses schemas, `generations` knows what differs in Core's, `methods` knows what can be called, `values` reads parameters, `output` prints, `errors` knows
 //! what went wrong. Knows the library by its public face only; nothing may depend on this.
 
 mod args;
@@ -12,10 +12,12 @@ mod context;
 mod core_words;
 mod dispatch;
 mod errors;
+mod generations;
 mod lines;
 mod log;
 mod methods;
 mod output;
+mod schemas;
 mod session;
 mod signals;
 mod target;
@@ -73,9 +75,12 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
         When::Always => ColorChoice::Always,
         When::Never => ColorChoice::Never,
     });
-    let parsed = definition
-        .try_get_matches_from(words)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = definition.try_get_matches_from(words).and_then(|matches| {
+        let given = address_given(&matches);
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        cli.options.address_given = given;
+        Ok(cli)
+    });
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -98,8 +103,23 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
         Command::Serve(args) => commands::serve::run(&context, &args),
         Command::Connect(args) => commands::connect::run(&context, &args),
         Command::Call(args) => commands::call::run(&context, &args),
+        Command::List(args) => commands::list::run(&context, &args),
+        Command::Describe(args) => commands::describe::run(&context, &args),
         Command::Completions(_) | Command::Man => Ok(0),
     }
+}
+
+/// Whether the address is not the default one.
+fn address_given(matches: &clap::ArgMatches) -> bool {
+    let mut levels = Some(matches);
+    while let Some(level) = levels {
+        let source = level.value_source("address");
+        if source.is_some_and(|source| source != clap::parser::ValueSource::DefaultValue) {
+            return true;
+        }
+        levels = level.subcommand().map(|(_, next)| next);
+    }
+    false
 }
 
 /// What clap has instead of a command: help and version, or what is wrong with the words.

@@ -2,189 +2,425 @@
 //!
 //! Knows methods, values and handles; nothing of where lines come from or how they are printed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use bitcoin_ipc::dynamic::call::{Objects, Step};
+use bitcoin_ipc::dynamic::json::{Meaning, Options as Manner, core_meaning};
+use bitcoin_ipc::{Address, Error, Generation};
 use eyre::Result;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::context::Context;
 use super::errors::{Failure, Kind};
-use super::methods::{self, Method, Object, Value};
+use super::generations::{is_same, with_newest_defaults};
+use super::methods::{Method, Start};
 use super::output::Shown;
-use super::target::Link;
-use super::values;
+use super::schemas::{NEWEST, Schema, Schemas};
+use super::target::{self, Link};
+use super::values::Words;
 
 /// A connection and what was made on it. Objects are let go of before the connection.
 pub(crate) struct Session {
     context: Context,
-    /// What calls that name only an interface are made on.
-    made: HashMap<&'static str, Object>,
-    /// The objects that the user holds, by handle or by the name given to them.
-    kept: BTreeMap<String, Object>,
-    /// How many handles each interface has had.
-    handles: HashMap<&'static str, u64>,
-    link: Link,
+    schemas: Schemas,
+    /// The schema that is spoken, and whether the peer is known to speak it.
+    schema: Schema,
+    certain: bool,
+    objects: Objects,
+    /// The handle of the bootstrap interface.
+    root: Option<String>,
+    /// What calls that name only an interface are made on, by interface.
+    made: HashMap<u64, String>,
+    link: Option<Link>,
 }
 
 /// A call whose words have been read.
 pub(crate) struct Call {
-    on: Option<Object>,
-    steps: Vec<&'static Method>,
-    values: Vec<Value>,
+    path: String,
+    words: Words,
+    plan: Plan,
 }
 
-impl Call {
-    /// Reads a call that starts from `Init`: before there is a connection, so that a mistake costs
-    /// none.
-    pub(crate) fn parse(path: &str, words: &[String], stdin_free: bool) -> Result<Self, Failure> {
-        Self::new(None, methods::resolve(path, None)?, words, stdin_free)
-    }
+/// What a call comes to by one schema.
+struct Plan {
+    generation: Option<Generation>,
+    start: Start,
+    methods: Vec<Method>,
+    steps: Vec<Step>,
+}
 
-    fn new(
-        on: Option<Object>,
-        steps: Vec<&'static Method>,
-        words: &[String],
-        stdin_free: bool,
-    ) -> Result<Self, Failure> {
-        let values = match steps.last() {
-            Some(method) => values::bind(method, words, stdin_free)?,
-            None => Vec::new(),
-        };
-        Ok(Self { on, steps, values })
-    }
+/// What a call gave.
+pub(crate) struct Answer {
+    value: Json,
+    has_result: bool,
+    is_object: bool,
 }
 
 impl Session {
-    pub(crate) fn new(context: &Context, link: Link) -> Self {
-        Self {
+    /// One without a connection yet, which can read calls.
+    pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
+        let schemas = Schemas::load(&context.options)?;
+        let schema = schemas.assumed()?;
+        let objects = Objects::new(schema.registry.clone(), manner(context));
+        Ok(Self {
             context: context.clone(),
+            certain: schemas.fixed.is_some() || schema.generation.is_none(),
+            schemas,
+            schema,
+            objects,
+            root: None,
             made: HashMap::new(),
-            kept: BTreeMap::new(),
-            handles: HashMap::new(),
-            link,
-        }
+            link: None,
+        })
     }
 
-    pub(crate) fn link(&self) -> &Link {
-        &self.link
+    /// Connects to the peer.
+    pub(crate) fn open(&mut self, address: &Address) -> Result<()> {
+        let name = &self.schema.root.name;
+        let (link, handle) = match self.schema.generation {
+            None => target::open_other(&self.context, address, &self.objects, name)?,
+            Some(_) => {
+                let link = target::open(&self.context, address)?;
+                let remote = link.init.as_ref().and_then(|init| init.remote());
+                let remote = remote.ok_or_else(|| eyre::eyre!("the peer is this process"))?;
+                let handle = self.objects.adopt(remote, name)?;
+                (link, handle)
+            }
+        };
+        self.objects.set_aside(&handle, name)?;
+        self.root = Some(name.clone());
+        self.link = Some(link);
+        Ok(())
+    }
+
+    pub(crate) fn link(&self) -> Result<&Link, Failure> {
+        let link = self.link.as_ref();
+        link.ok_or_else(|| Failure::new(Kind::NoConnection, "there is no connection"))
+    }
+
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// Lets go of what was made and ends the connection.
     pub(crate) fn end(self) {
         let Self {
-            made, kept, link, ..
+            objects,
+            root,
+            link,
+            ..
         } = self;
-        drop((made, kept));
-        link.end();
+        let end = root.and_then(|root| objects.disconnection(&root));
+        // By name, since a call that was given up holds on to the rest.
+        for (handle, _) in objects.handles() {
+            objects.release(&handle);
+        }
+        if let Some(link) = link {
+            link.end(end);
+        }
     }
 
-    /// Reads a call that may start from an object that is held: `e.echo hi`.
-    pub(crate) fn parse(&self, path: &str, words: &[String]) -> Result<Call, Failure> {
-        if let Some((name, rest)) = path.split_once('.')
-            && let Some(object) = self.kept.get(name)
-        {
-            let steps = methods::resolve(rest, Some(object.interface()))?;
-            return Call::new(Some(object.clone()), steps, words, false);
+    /// Finds out which generation the peer speaks, unless that is known, and speaks it from now on.
+    pub(crate) fn learn(&mut self) -> Result<Schema> {
+        if !self.certain {
+            let init = self.link()?.init.clone();
+            let generation = match init {
+                Some(init) => self.context.calling(|| Generation::of(&*init))?,
+                None => NEWEST,
+            };
+            self.speak(generation)?;
         }
-        Call::parse(path, words, false)
+        Ok(self.schema.clone())
+    }
+
+    /// Speaks a generation's schema, unless the user has said which one.
+    pub(crate) fn speak(&mut self, generation: Generation) -> Result<(), Failure> {
+        if self.certain {
+            return Ok(());
+        }
+        self.certain = true;
+        if self.schema.generation != Some(generation) {
+            self.schema = self.schemas.of(generation)?;
+            self.objects = self.objects.with_registry(self.schema.registry.clone());
+        }
+        Ok(())
+    }
+
+    /// Reads a call, also before there is a connection, so that a mistake costs none. It may start
+    /// from an object that is held: `e.echo hi`.
+    pub(crate) fn parse(
+        &self,
+        path: &str,
+        words: &[String],
+        stdin_free: bool,
+    ) -> Result<Call, Failure> {
+        let mut words = Words::new(words, stdin_free);
+        let plan = match self.plan(&self.schema, path, &mut words) {
+            Err(failure) if !self.certain => self.older(path, &mut words).ok_or(failure)?,
+            plan => plan?,
+        };
+        Ok(Call {
+            path: path.to_owned(),
+            words,
+            plan,
+        })
+    }
+
+    /// A call of a method that only an older generation has.
+    fn older(&self, path: &str, words: &mut Words) -> Option<Plan> {
+        // Where the newest has the method, what is wrong is the words.
+        if self.schema.resolve(path, None).is_ok() {
+            return None;
+        }
+        [Generation::Core31, Generation::Core30]
+            .into_iter()
+            .find_map(|generation| {
+                let schema = self.schemas.of(generation).ok()?;
+                self.plan(&schema, path, words).ok()
+            })
+    }
+
+    fn plan(&self, schema: &Schema, path: &str, words: &mut Words) -> Result<Plan, Failure> {
+        let held = path.split_once('.').and_then(|(name, rest)| {
+            let hidden = self.is_hidden(name);
+            let interface = self.objects.interface_of(name).filter(|_| !hidden)?;
+            Some((name, interface, rest))
+        });
+        let (start, methods) = match held {
+            Some((name, interface, rest)) => schema.resolve(rest, Some((name, interface)))?,
+            None => schema.resolve(path, None)?,
+        };
+        let objects = match schema.generation == self.schema.generation {
+            true => self.objects.clone(),
+            false => self.objects.with_registry(schema.registry.clone()),
+        };
+        let mut steps = Vec::new();
+        for (index, method) in methods.iter().enumerate() {
+            let mut none = Words::new(&[], false);
+            let last = index + 1 == methods.len();
+            let words = if last { &mut *words } else { &mut none };
+            let params = words.bind(method, &objects)?;
+            let params = with_newest_defaults(schema, method, params);
+            steps.push(Step::new(method.name(), params));
+        }
+        Ok(Plan {
+            generation: schema.generation,
+            start,
+            methods,
+            steps,
+        })
+    }
+
+    /// What a call would send.
+    pub(crate) fn dry_run(&self, call: &Call) -> Result<Shown, Failure> {
+        let Plan { methods, steps, .. } = &call.plan;
+        let mut shown = Vec::new();
+        for (method, step) in methods.iter().zip(steps) {
+            let objects = match call.plan.generation == self.schema.generation {
+                true => self.objects.clone(),
+                false => {
+                    let generation = call.plan.generation.unwrap_or(NEWEST);
+                    let schema = self.schemas.of(generation)?;
+                    self.objects.with_registry(schema.registry)
+                }
+            };
+            let params = objects.check(&method.info, &step.params)?;
+            let (name, ordinal) = (method.full_name(), method.info.ordinal);
+            shown.push(json!({ "method": name, "ordinal": ordinal, "params": params }));
+        }
+        let only = shown.len() == 1;
+        Ok(Shown::Structured(match shown.pop() {
+            Some(shown) if only => shown,
+            last => shown.into_iter().chain(last).collect(),
+        }))
     }
 
     /// Makes a call.
-    pub(crate) fn call(&mut self, call: &Call) -> Result<Value> {
-        let name = call
-            .steps
-            .last()
-            .map_or(String::new(), |method| method.full_name());
-        let _spinner = self.context.output.spin(&name);
-        let context = self.context.clone();
-        let result = context.calling(|| self.run(call));
+    pub(crate) fn call(&mut self, call: &mut Call) -> Result<Answer> {
+        let last = call.plan.methods.last();
+        let name = last.map_or_else(String::new, Method::full_name);
+        let output = self.context.output.clone();
+        let _spinner = output.spin(&name);
+        let result = self.run(call);
         // A call that a signal cancelled has failed because of the signal.
         self.context.signals.check()?;
         result
     }
 
-    fn run(&mut self, call: &Call) -> Result<Value> {
-        let Some(first) = call.steps.first() else {
-            return Ok(Value::Nothing);
-        };
-        let mut object = match &call.on {
-            Some(object) => object.clone(),
-            None => self.object_of(first.interface)?,
-        };
-        let mut value = Value::Nothing;
-        for (index, method) in call.steps.iter().enumerate() {
-            let last = index + 1 == call.steps.len();
-            let values: &[Value] = if last { &call.values } else { &[] };
-            value = method.call(&object, values)?;
-            if !last {
-                object = match value {
-                    Value::Object(object) => object,
-                    _ => return Err(none(&method.full_name()).into()),
-                };
-                value = Value::Nothing;
-            }
+    fn run(&mut self, call: &mut Call) -> Result<Answer> {
+        if !self.certain && !self.is_the_same_everywhere(&call.plan) {
+            self.learn()?;
         }
-        Ok(value)
+        if self.schema.generation != call.plan.generation {
+            self.plan_again(call)?;
+        }
+        let handle = match &call.plan.start {
+            Start::Root => self.root()?,
+            Start::Held(handle) => handle.clone(),
+            Start::Made(maker, interface) => self.object_of(maker, *interface)?,
+        };
+        let context = self.context.clone();
+        let steps = &call.plan.steps;
+        let value = match context.calling(|| self.objects.chain(&handle, steps)) {
+            Err(Error::Unimplemented(_)) if self.has_older_submit(&call.plan) => {
+                let older = self.schemas.of(Generation::Core31)?;
+                let older = self.objects.with_registry(older.registry);
+                context.calling(|| older.chain(&handle, steps))?
+            }
+            value => value?,
+        };
+        let last = call.plan.methods.last();
+        Ok(Answer {
+            value,
+            has_result: last.is_some_and(|method| method.has_result),
+            is_object: last.is_some_and(|method| method.returns.is_some()),
+        })
     }
 
-    /// The object that calls on this interface are made on: `Init`, or what it makes, once.
-    fn object_of(&mut self, interface: &'static str) -> Result<Object> {
-        let init = Object::Init(self.link.init.clone());
-        if interface == init.interface() {
-            return Ok(init);
-        }
-        if let Some(object) = self.made.get(interface) {
-            return Ok(object.clone());
-        }
-        let maker = methods::maker(interface)
-            .ok_or_else(|| Failure::usage(format!("Init makes no {interface}")))?;
-        match maker.call(&init, &[])? {
-            Value::Object(object) => {
-                self.made.insert(interface, object.clone());
-                Ok(object)
+    /// Reads a call anew by the peer's schema.
+    fn plan_again(&self, call: &mut Call) -> Result<(), Failure> {
+        let plan = self.plan(&self.schema, &call.path, &mut call.words);
+        call.plan = plan.map_err(|failure| {
+            let lacking = call.plan.methods.iter().find(|method| {
+                let interface = &method.info.interface;
+                self.schema.find(interface.id, method.name()).is_err()
+            });
+            match (lacking, self.schema.generation) {
+                (Some(method), Some(generation)) => Failure::new(
+                    Kind::Unimplemented,
+                    format!("this node ({generation}) has no {}", method.name()),
+                )
+                .hint(format!(
+                    "`bitcoin-ipc --core {} list {}` shows what it has",
+                    generation.number(),
+                    method.info.interface.name
+                )),
+                _ => failure,
             }
-            _ => Err(none(&maker.full_name()).into()),
-        }
+        })?;
+        Ok(())
     }
 
-    /// A result as it is printed. An object is held under its handle, and under `name`.
-    pub(crate) fn show(&mut self, value: Value, name: Option<&str>) -> Result<Shown, Failure> {
-        let shown = match value {
-            Value::Nothing => Shown::Nothing,
-            Value::Null => Shown::Scalar(Json::Null),
-            Value::Text(text) => Shown::Scalar(Json::String(text)),
-            Value::Object(object) => {
-                let interface = object.interface();
-                let count = self.handles.entry(interface).or_default();
-                *count += 1;
-                let handle = format!("{interface}#{count}");
-                let key = name.map_or_else(|| handle.clone(), ToOwned::to_owned);
-                self.kept.insert(key, object);
-                return Ok(Shown::Structured(Json::String(handle)));
-            }
+    /// Whether every generation has these methods at the same places, so that it does not matter
+    /// which one the peer speaks.
+    fn is_the_same_everywhere(&self, plan: &Plan) -> bool {
+        let maker = match &plan.start {
+            Start::Made(_, interface) => self.schema.maker(*interface).ok().flatten(),
+            _ => None,
         };
-        match name {
-            None => Ok(shown),
-            Some(name) => Err(
-                Failure::usage(format!("there is no object to keep as {name:?}"))
-                    .hint("only a method that returns an object has one to keep"),
-            ),
+        let mut methods = plan.methods.iter().chain(&maker);
+        methods.all(|method| {
+            [Generation::Core30, Generation::Core31]
+                .into_iter()
+                .all(|generation| {
+                    let other = self.schemas.of(generation);
+                    other.is_ok_and(|other| is_same(&self.schema.registry, &other, method))
+                })
+        })
+    }
+
+    /// Whether the call is of `BlockTemplate.submitSolution` alone on a peer that looks like 32:
+    /// builds before it have 31's, at a place where 32 has a method that only refuses.
+    fn has_older_submit(&self, plan: &Plan) -> bool {
+        let is_submit = |method: &Method| method.full_name() == "BlockTemplate.submitSolution";
+        self.schemas.fixed.is_none()
+            && self.schema.generation == Some(Generation::Core32)
+            && matches!(plan.methods.as_slice(), [method] if is_submit(method))
+    }
+
+    fn root(&self) -> Result<String, Failure> {
+        self.link()?;
+        Ok(self.root.clone().unwrap_or_default())
+    }
+
+    fn is_hidden(&self, handle: &str) -> bool {
+        self.root.as_deref() == Some(handle) || self.made.values().any(|made| made == handle)
+    }
+
+    /// The object that calls on this interface are made on: what the bootstrap interface makes,
+    /// once.
+    fn object_of(&mut self, maker: &str, interface: u64) -> Result<String> {
+        if let Some(handle) = self.made.get(&interface) {
+            return Ok(handle.clone());
         }
+        let root = self.root()?;
+        let context = self.context.clone();
+        let made = context.calling(|| self.objects.call(&root, maker, Json::Null))?;
+        let Json::String(handle) = made else {
+            return Err(none(&format!("{}.{maker}", self.schema.root.name)).into());
+        };
+        let name = self.schema.name_of(interface);
+        // Not where the user holds an object of this name, or the peer gave one again.
+        if self.objects.interface_of(&name).is_some() || self.is_hidden(&handle) {
+            return Ok(handle);
+        }
+        self.objects.set_aside(&handle, &name)?;
+        self.made.insert(interface, name.clone());
+        Ok(name)
+    }
+
+    /// A result as it is printed. An object is held under its handle, or under `name`.
+    pub(crate) fn show(&mut self, answer: Answer, name: Option<&str>) -> Result<Shown, Failure> {
+        if let Some(name) = name {
+            match &answer.value {
+                Json::String(handle) if answer.is_object => {
+                    if self.root.as_deref() == Some(name) {
+                        return Err(Failure::usage(format!("{name:?} is what the peer offers"))
+                            .hint("give the object another name"));
+                    }
+                    self.made.retain(|_, made| made != name && made != handle);
+                    self.objects.rename(handle, name)?;
+                }
+                _ => {
+                    return Err(
+                        Failure::usage(format!("there is no object to keep as {name:?}"))
+                            .hint("only a method that returns an object has one to keep"),
+                    );
+                }
+            }
+        }
+        Ok(match answer.value {
+            _ if !answer.has_result => Shown::Nothing,
+            value if answer.is_object && !value.is_null() => Shown::Structured(value),
+            value @ (Json::Object(_) | Json::Array(_)) => Shown::Structured(value),
+            scalar => Shown::Scalar(scalar),
+        })
     }
 
     /// The objects that are held: name and interface.
-    pub(crate) fn held(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        self.kept
-            .iter()
-            .map(|(name, object)| (name.as_str(), object.interface()))
+    pub(crate) fn held(&self) -> Vec<(String, String)> {
+        let mut held = self.objects.handles();
+        held.retain(|(name, _)| !self.is_hidden(name));
+        held
     }
 
     /// Lets go of an object.
     pub(crate) fn release(&mut self, name: &str) -> Result<(), Failure> {
-        self.kept.remove(name).map(drop).ok_or_else(|| {
-            Failure::usage(format!("no object is held as {name:?}"))
-                .hint(".caps lists those that are")
-        })
+        if !self.is_hidden(name) && self.objects.release(name) {
+            return Ok(());
+        }
+        Err(Failure::usage(format!("no object is held as {name:?}"))
+            .hint(".caps lists those that are"))
+    }
+
+    /// Whether the peer has a method of its bootstrap interface, which is not run.
+    pub(crate) fn offers(&self, maker: &Method) -> Result<bool> {
+        let root = self.root()?;
+        let context = &self.context;
+        Ok(context.calling(|| self.objects.implements(&root, maker.name()))?)
+    }
+}
+
+/// How values are shown and taken.
+pub(crate) fn manner(context: &Context) -> Manner {
+    match context.options.wire_order {
+        false => Manner::core(),
+        true => {
+            Manner::core().with_meaning(|owner, field, ty| match core_meaning(owner, field, ty) {
+                Meaning::Hash => Meaning::Plain,
+                meaning => meaning,
+            })
+        }
     }
 }
 

@@ -2,12 +2,16 @@
 //!
 //! Knows addresses, children and the façade; nothing of what is called.
 
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bitcoin_ipc::dynamic::call::Objects;
+use bitcoin_ipc::interfaces::Disconnection;
 use bitcoin_ipc::interfaces::init::Init;
+use bitcoin_ipc::protocol::capnp::Capnp;
 use bitcoin_ipc::roles::Role;
-use bitcoin_ipc::{Address, Error, Ipc};
+use bitcoin_ipc::{Address, Error, Ipc, ipc, transport};
 use eyre::Result;
 
 use super::children::{self, Guard, What};
@@ -19,12 +23,15 @@ const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// A connection to a peer. The fields are dropped in this order: first `Init`, then the child.
 pub(crate) struct Link {
-    pub(crate) init: Arc<dyn Init>,
+    /// Core's; `None` of a program with an `Init` of its own.
+    pub(crate) init: Option<Arc<dyn Init>>,
     pub(crate) child: Option<Guard>,
     /// Whether it is a role of this executable's own.
     pub(crate) own_role: bool,
     /// Who it is, for people.
     pub(crate) name: String,
+    /// What speaks to a program with an `Init` of its own.
+    _capnp: Option<Arc<Capnp>>,
 }
 
 /// How long the end of a connection may take, in which the last objects are destroyed.
@@ -32,10 +39,12 @@ const END: std::time::Duration = std::time::Duration::from_secs(3);
 
 impl Link {
     /// Lets go of `Init` and sees the connection end, so that this process does not exit before
-    /// the peer was told what to destroy. A child goes after it.
-    pub(crate) fn end(self) {
+    /// the peer was told what to destroy. A child goes after it. `disconnection` is its end, where
+    /// that is known.
+    pub(crate) fn end(self, disconnection: Option<Disconnection>) {
         let Self { init, child, .. } = self;
-        let disconnection = init.remote().map(|remote| remote.disconnection());
+        let of_init = || Some(init.as_ref()?.remote()?.disconnection());
+        let disconnection = disconnection.or_else(of_init);
         drop(init);
         if let Some(disconnection) = disconnection {
             disconnection.wait(Some(END));
@@ -60,10 +69,11 @@ pub(crate) fn open(context: &Context, address: &Address) -> Result<Link> {
         Address::Exec(program) => adopt(context, &ipc, &What::Program(program.clone())),
         address => match connect(context, &ipc, address)? {
             Some(init) => Ok(Link {
-                init,
+                init: Some(init),
                 child: None,
                 own_role: false,
                 name: describe(context, address),
+                _capnp: None,
             }),
             None => {
                 let link = adopt(context, &ipc, &What::Role(Role::Node))?;
@@ -89,10 +99,11 @@ pub(crate) fn adopt(context: &Context, ipc: &Arc<Ipc<dyn Init>>, what: &What) ->
         .interruptible(None, move || ipc.connect_child(&name, stream, &child));
     match connected {
         Ok(Some(Ok(init))) => Ok(Link {
-            init,
+            init: Some(init),
             name: format!("{} (pid {})", what.name(), guard.pid()),
             child: Some(guard),
             own_role: matches!(what, What::Role(_)),
+            _capnp: None,
         }),
         Ok(Some(Err(error))) => Err(Failure::connecting(error).into()),
         Ok(None) => Err(eyre::eyre!("a wait without a limit has ended")),
@@ -102,6 +113,64 @@ pub(crate) fn adopt(context: &Context, ipc: &Arc<Ipc<dyn Init>>, what: &What) ->
             Err(error)
         }
     }
+}
+
+/// Gets the bootstrap interface of a program that has one of its own, called `interface`; gives
+/// its handle among `objects` too.
+pub(crate) fn open_other(
+    context: &Context,
+    address: &Address,
+    objects: &Objects,
+    interface: &str,
+) -> Result<(Link, String)> {
+    let capnp = Arc::new(Capnp::new("bitcoin-ipc", context.limits())?);
+    let shake = |stream: UnixStream| {
+        let (objects, capnp) = (objects.clone(), capnp.clone());
+        let interface = interface.to_owned();
+        context
+            .signals
+            .interruptible(None, move || objects.connect(&capnp, stream, &interface))?
+            .ok_or_else(|| eyre::eyre!("a wait without a limit has ended"))
+    };
+    let (handle, child, name) = if let Address::Exec(program) = address {
+        let what = What::Program(program.clone());
+        let (stream, guard) = children::start(context, &what)?;
+        let handle = shake(stream)?.map_err(|error| {
+            Failure::connecting(ipc::no_peer(&what.full_name(), guard.child(), error))
+        })?;
+        let name = format!("{} (pid {})", what.name(), guard.pid());
+        (handle, Some(guard), name)
+    } else {
+        let started = Instant::now();
+        let data_dir = context.data_dir();
+        let place = describe(context, address);
+        let stream = loop {
+            let failure = match transport::connect(address, &data_dir) {
+                Ok(Some(stream)) => break stream,
+                Ok(None) => Failure::new(Kind::NoConnection, format!("no peer at {place}"))
+                    .hint("name the program's socket with --address unix:PATH, or exec:PROGRAM"),
+                Err(error) if error.is_no_listener() => Failure::connecting(error),
+                Err(error) => return Err(Failure::connecting(error).into()),
+            };
+            let waiting = context
+                .options
+                .wait
+                .is_some_and(|wait| wait.0.is_none_or(|limit| started.elapsed() < limit));
+            if !waiting {
+                return Err(failure.into());
+            }
+            context.signals.sleep(RETRY)?;
+        };
+        (shake(stream)?.map_err(Failure::connecting)?, None, place)
+    };
+    let link = Link {
+        init: None,
+        child,
+        own_role: false,
+        name,
+        _capnp: Some(capnp),
+    };
+    Ok((link, handle))
 }
 
 /// Connects, and with `--wait` keeps trying. `None` is that no node listens at `auto`.

@@ -21,6 +21,8 @@ use bitcoin_ipc::{Address, Error, Ipc, Listener, Result};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
+pub mod mining;
+
 pub const EXE: &str = env!("CARGO_BIN_EXE_bitcoin-ipc");
 
 /// No command of a test may take longer.

@@ -62,13 +62,13 @@ fn echo_is_called_by_name() {
         let alive = init.alive.clone();
         let pair = Pair::new::<dyn Init>(init.clone(), "init");
         let echo = pair.call("makeEcho", Json::Null).unwrap();
-        assert_eq!(echo, "Echo#2");
+        assert_eq!(echo, "Echo#1");
         let objects = &pair.objects;
-        let hi = objects.call("Echo#2", "echo", json!({"echo": "hi"}));
+        let hi = objects.call("Echo#1", "echo", json!({"echo": "hi"}));
         assert_eq!(hi.unwrap(), "hi");
-        let later = objects.call_async("Echo#2", "echo", json!({"echo": "later"}));
+        let later = objects.call_async("Echo#1", "echo", json!({"echo": "later"}));
         assert_eq!(futures::executor::block_on(later).unwrap(), "later");
-        objects.rename("Echo#2", "e").unwrap();
+        objects.rename("Echo#1", "e").unwrap();
         let expected = [("Init#1", "Init"), ("e", "Echo")];
         let expected = expected.map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(objects.handles(), expected);

@@ -37,7 +37,8 @@ fn emit_methods(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
             ("show_params", &method.params_wire),
             ("show_results", &method.results_wire),
         ] {
-            code.add(format!("{field}: rt::show::<{}::Owned>,", scope.wire(wire)));
+            let show = format!("rt::show::<{}::Owned>", scope.wire(wire));
+            code.add(format!("{field}: rt::Held::Static(&{show}),"));
         }
         code.add("},");
     }

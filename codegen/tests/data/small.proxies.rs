@@ -148,8 +148,12 @@ pub mod small {
             ordinal: 0,
             role: rt::Role::Destroy,
             threaded: true,
-            show_params: rt::show::<wire::small_capnp::counter::destroy_params::Owned>,
-            show_results: rt::show::<wire::small_capnp::counter::destroy_results::Owned>,
+            show_params: rt::Held::Static(
+                &rt::show::<wire::small_capnp::counter::destroy_params::Owned>,
+            ),
+            show_results: rt::Held::Static(
+                &rt::show::<wire::small_capnp::counter::destroy_results::Owned>,
+            ),
         },
         rt::Method {
             interface: rt::Cow::Borrowed("Counter"),
@@ -158,8 +162,12 @@ pub mod small {
             ordinal: 1,
             role: rt::Role::Plain,
             threaded: true,
-            show_params: rt::show::<wire::small_capnp::counter::add_params::Owned>,
-            show_results: rt::show::<wire::small_capnp::counter::add_results::Owned>,
+            show_params: rt::Held::Static(
+                &rt::show::<wire::small_capnp::counter::add_params::Owned>,
+            ),
+            show_results: rt::Held::Static(
+                &rt::show::<wire::small_capnp::counter::add_results::Owned>,
+            ),
         },
         rt::Method {
             interface: rt::Cow::Borrowed("Counter"),
@@ -168,8 +176,12 @@ pub mod small {
             ordinal: 2,
             role: rt::Role::Plain,
             threaded: true,
-            show_params: rt::show::<wire::small_capnp::counter::watch_params::Owned>,
-            show_results: rt::show::<wire::small_capnp::counter::watch_results::Owned>,
+            show_params: rt::Held::Static(
+                &rt::show::<wire::small_capnp::counter::watch_params::Owned>,
+            ),
+            show_results: rt::Held::Static(
+                &rt::show::<wire::small_capnp::counter::watch_results::Owned>,
+            ),
         },
         rt::Method {
             interface: rt::Cow::Borrowed("Counter"),
@@ -178,8 +190,12 @@ pub mod small {
             ordinal: 3,
             role: rt::Role::Plain,
             threaded: false,
-            show_params: rt::show::<wire::small_capnp::counter::reset_params::Owned>,
-            show_results: rt::show::<wire::small_capnp::counter::reset_results::Owned>,
+            show_params: rt::Held::Static(
+                &rt::show::<wire::small_capnp::counter::reset_params::Owned>,
+            ),
+            show_results: rt::Held::Static(
+                &rt::show::<wire::small_capnp::counter::reset_results::Owned>,
+            ),
         },
     ];
 
@@ -365,8 +381,12 @@ pub mod small {
             ordinal: 0,
             role: rt::Role::Destroy,
             threaded: true,
-            show_params: rt::show::<wire::small_capnp::watcher::destroy_params::Owned>,
-            show_results: rt::show::<wire::small_capnp::watcher::destroy_results::Owned>,
+            show_params: rt::Held::Static(
+                &rt::show::<wire::small_capnp::watcher::destroy_params::Owned>,
+            ),
+            show_results: rt::Held::Static(
+                &rt::show::<wire::small_capnp::watcher::destroy_results::Owned>,
+            ),
         },
         rt::Method {
             interface: rt::Cow::Borrowed("Watcher"),
@@ -375,8 +395,12 @@ pub mod small {
             ordinal: 1,
             role: rt::Role::Plain,
             threaded: true,
-            show_params: rt::show::<wire::small_capnp::watcher::call_params::Owned>,
-            show_results: rt::show::<wire::small_capnp::watcher::call_results::Owned>,
+            show_params: rt::Held::Static(
+                &rt::show::<wire::small_capnp::watcher::call_params::Owned>,
+            ),
+            show_results: rt::Held::Static(
+                &rt::show::<wire::small_capnp::watcher::call_results::Owned>,
+            ),
         },
     ];
 

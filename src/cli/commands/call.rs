@@ -5,22 +5,26 @@ use eyre::Result;
 use super::super::args;
 use super::super::context::Context;
 use super::super::lines;
-use super::super::session::{Call, Session};
-use super::super::target;
+use super::super::session::Session;
 
 pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
     let address = &context.options.address;
+    let mut session = Session::new(context)?;
     let Some(method) = &args.method else {
-        let mut session = Session::new(context, target::open(context, address)?);
+        session.open(address)?;
         let done = lines::run(context, &mut session);
         session.end();
         return done;
     };
-    let call = Call::parse(method, &args.arguments, true)?;
-    let mut session = Session::new(context, target::open(context, address)?);
+    let mut call = session.parse(method, &args.arguments, true)?;
+    if args.dry_run {
+        context.output.result(&session.dry_run(&call)?, false)?;
+        return Ok(0);
+    }
+    session.open(address)?;
     let done = session
-        .call(&call)
-        .and_then(|value| Ok(session.show(value, None)?))
+        .call(&mut call)
+        .and_then(|answer| Ok(session.show(answer, None)?))
         .and_then(|shown| Ok(context.output.result(&shown, false)?));
     drop(call);
     session.end();

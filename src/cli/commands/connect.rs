@@ -13,17 +13,29 @@ use super::super::args;
 use super::super::context::Context;
 use super::super::lines;
 use super::super::session::Session;
-use super::super::target::{self, Link};
+use super::super::target::Link;
 
 /// How many echoes the round trip's time is the median of.
 const ECHOES: usize = 5;
 
 pub(crate) fn run(context: &Context, args: &args::Connect) -> Result<u8> {
     let address = args.peer.as_ref().unwrap_or(&context.options.address);
-    let mut session = Session::new(context, target::open(context, address)?);
-    let peer = context.calling(|| Peer::ask(session.link()));
-    context.signals.check()?;
-    show(context, session.link(), &peer?);
+    let mut session = Session::new(context)?;
+    session.open(address)?;
+    if session.link()?.init.is_some() {
+        let link = session.link()?;
+        let peer = context.calling(|| Peer::ask(link));
+        context.signals.check()?;
+        let peer = peer?;
+        show(context, link, &peer);
+        session.speak(peer.generation)?;
+    } else {
+        let name = &session.link()?.name;
+        let init = &session.schema().root.name;
+        context
+            .output
+            .note(&format!("connected to {name}, which serves {init}"));
+    }
     let done = lines::run(context, &mut session);
     session.end();
     done
@@ -74,7 +86,8 @@ impl Peer {
     /// elsewhere asked for without running them: a Core 31.99 node that has not got that far, as
     /// one that was spawned never does, ends when its `makeMining` runs.
     pub(crate) fn ask(link: &Link) -> Result<Self, Error> {
-        let init = &*link.init;
+        let init = link.init.as_ref();
+        let init = &**init.ok_or_else(|| Error::Usage("the peer has no Init of Core's".into()))?;
         let (echo, echoer) = Offer::of_made(init.make_echo())?;
         let offers = |method: &str| match init.remote() {
             Some(remote) if !remote.implements(method)? => Ok(Offer::Unimplemented),

@@ -3,6 +3,8 @@
 pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod connect;
+pub(crate) mod describe;
+pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod serve;
 pub(crate) mod spawn;

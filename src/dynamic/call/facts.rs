@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use capnp::any_pointer;
+use capnp::private::capability::ClientHook;
 
-use crate::dynamic::json::is_runtimes;
+use crate::dynamic::json::{Converter, Handles, Options, is_runtimes};
 use crate::dynamic::schema::model::{Brand, Field, Place, Struct, Type};
 use crate::dynamic::schema::{MethodInfo, Registry};
 use crate::error::{Error, Result};
@@ -56,7 +57,7 @@ pub(super) struct Next {
 
 impl Facts {
     /// The facts about an interface.
-    pub(super) fn of(registry: &Registry, id: u64, brand: &Brand) -> Result<Self> {
+    pub(super) fn of(registry: &Arc<Registry>, id: u64, brand: &Brand) -> Result<Self> {
         let (node, _) = registry.interface(id)?;
         let mut methods = Vec::new();
         for method in registry.methods(id, brand)? {
@@ -134,7 +135,7 @@ impl Facts {
 }
 
 impl MethodFacts {
-    fn of(registry: &Registry, schema: MethodInfo) -> Result<Self> {
+    fn of(registry: &Arc<Registry>, schema: MethodInfo) -> Result<Self> {
         let name = schema.full_name();
         let (_, params) = registry.structure(schema.method.params.0)?;
         let (_, results) = registry.structure(schema.method.results.0)?;
@@ -170,8 +171,8 @@ impl MethodFacts {
             ordinal: schema.ordinal,
             role,
             threaded: context.is_some(),
-            show_params: show,
-            show_results: show,
+            show_params: show(registry, params_type(&schema)),
+            show_results: show(registry, results_type(&schema)),
         };
         Ok(Self {
             schema,
@@ -182,14 +183,12 @@ impl MethodFacts {
 
     /// The type of its parameters.
     pub(super) fn params(&self) -> Type {
-        let (id, brand) = &self.schema.method.params;
-        Type::Struct(*id, brand.within(&self.schema.brand))
+        params_type(&self.schema)
     }
 
     /// The type of its results.
     pub(super) fn results(&self) -> Type {
-        let (id, brand) = &self.schema.method.results;
-        Type::Struct(*id, brand.within(&self.schema.brand))
+        results_type(&self.schema)
     }
 
     /// The capability that can be called on before the answer is there: the one result that is an
@@ -242,10 +241,49 @@ pub(super) fn visible<'s>(
     fields.collect()
 }
 
-/// For logs, which have no schema at hand.
-fn show(message: any_pointer::Reader<'_>, writer: &mut dyn fmt::Write) -> fmt::Result {
-    match message.target_size() {
-        Ok(size) => write!(writer, "({} bytes)", size.word_count.saturating_mul(8)),
-        Err(error) => write!(writer, "(malformed: {error})"),
+fn params_type(schema: &MethodInfo) -> Type {
+    let (id, brand) = &schema.method.params;
+    Type::Struct(*id, brand.within(&schema.brand))
+}
+
+fn results_type(schema: &MethodInfo) -> Type {
+    let (id, brand) = &schema.method.results;
+    Type::Struct(*id, brand.within(&schema.brand))
+}
+
+/// Writes a message of type `ty` as JSON, for logs.
+fn show(registry: &Arc<Registry>, ty: Type) -> Held<rt::Show> {
+    let registry = registry.clone();
+    let show = move |message: any_pointer::Reader<'_>, writer: &mut dyn fmt::Write| {
+        let options = Options::core();
+        let converter = Converter::new(&registry, &options);
+        match converter.read(message, &ty, &mut Unnamed, "message") {
+            Ok(json) => write!(writer, "{json}"),
+            Err(error) => write!(writer, "(cannot be shown: {error})"),
+        }
+    };
+    Held::Shared(Arc::new(show))
+}
+
+/// What a log says of capabilities, in the words of the typed interfaces.
+struct Unnamed;
+
+impl Handles for Unnamed {
+    fn import(
+        &mut self,
+        _hook: Box<dyn ClientHook>,
+        _interface: Option<(u64, &Brand)>,
+        _field: &str,
+    ) -> Result<serde_json::Value> {
+        Ok("<external capability>".into())
+    }
+
+    fn export(
+        &mut self,
+        _handle: &serde_json::Value,
+        _interface: Option<(u64, &Brand)>,
+        field: &str,
+    ) -> Result<Option<Box<dyn ClientHook>>> {
+        Err(Error::conversion(field, "an object cannot be given here"))
     }
 }

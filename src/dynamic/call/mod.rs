@@ -28,7 +28,7 @@ use self::table::{Inner, no_handle};
 use super::json::{Converter, Options};
 use super::schema::{MethodInfo, Registry};
 use crate::error::{Error, Result};
-use crate::interfaces::{Call, Remote};
+use crate::interfaces::{Call, Disconnection, Remote};
 use crate::protocol::capnp::Capnp;
 use crate::protocol::capnp::rt::Object;
 
@@ -147,6 +147,45 @@ impl Objects {
         drop(held);
         drop(replaced);
         Ok(())
+    }
+
+    /// Gives a handle that was given last another name, as [`Objects::rename`] does, and its
+    /// number to the next one: for what is held out of its user's sight.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no such handle.
+    pub fn set_aside(&self, handle: &str, name: &str) -> Result<()> {
+        self.rename(handle, name)?;
+        self.0.unname(handle);
+        Ok(())
+    }
+
+    /// The same objects by another schema, such as that of another generation of the peer. What
+    /// is hosted stays with the schema it was hosted by.
+    #[must_use]
+    pub fn with_registry(&self, registry: Arc<Registry>) -> Self {
+        Self(Arc::new(self.0.with_registry(registry)))
+    }
+
+    /// The end of the connection of the object that a handle stands for; `None` for an unknown
+    /// handle and for an object that is hosted here.
+    pub fn disconnection(&self, handle: &str) -> Option<Disconnection> {
+        match self.0.get(handle)? {
+            Entry::Remote(object, _) => Some(object.disconnection()),
+            Entry::Local(_) => None,
+        }
+    }
+
+    /// Whether the peer implements a method of an object, without running it, as
+    /// [`Remote::implements`] tells.
+    ///
+    /// # Errors
+    /// As [`Remote::implements`]; [`Error::Usage`] for an unknown handle.
+    pub fn implements(&self, handle: &str, method: &str) -> Result<bool> {
+        match self.0.get(handle).ok_or_else(|| no_handle(handle))? {
+            Entry::Remote(object, _) => object.implements(method),
+            Entry::Local(_) => Ok(true),
+        }
     }
 
     /// The handles that are held, each with its interface's name, sorted.

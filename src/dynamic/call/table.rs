@@ -3,7 +3,6 @@
 //! Knows handles and interfaces; nothing of calls.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::facts::Facts;
@@ -20,7 +19,8 @@ pub(super) struct Inner {
     held: Mutex<HashMap<String, Entry>>,
     /// Facts about interfaces without type parameters, which are asked for again and again.
     known: Mutex<HashMap<u64, Arc<Facts>>>,
-    next: AtomicU64,
+    /// How many handles each interface has had.
+    numbers: Mutex<HashMap<String, u64>>,
 }
 
 impl Inner {
@@ -31,14 +31,48 @@ impl Inner {
             options,
             held: Mutex::default(),
             known: Mutex::default(),
-            next: AtomicU64::new(1),
+            numbers: Mutex::default(),
         }
     }
 
     /// A name for a new handle to an object of this interface.
     pub(super) fn name(&self, interface: &str) -> String {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut numbers = self.numbers();
+        let number = numbers.entry(interface.to_owned()).or_default();
+        *number += 1;
         format!("{interface}#{number}")
+    }
+
+    /// Gives back the number of a handle, if it was the last one given.
+    pub(super) fn unname(&self, handle: &str) {
+        if let Some((interface, last)) = handle.rsplit_once('#')
+            && let Some(number) = self.numbers().get_mut(interface)
+            && last.parse() == Ok(*number)
+        {
+            *number -= 1;
+        }
+    }
+
+    fn numbers(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same objects by another schema. An interface that it lacks stays as it is.
+    pub(super) fn with_registry(&self, registry: Arc<Registry>) -> Self {
+        let inner = Self::new(registry, self.options.clone());
+        *inner.numbers() = self.numbers().clone();
+        let held = self.held().clone();
+        for (name, entry) in held {
+            let entry = match entry {
+                Entry::Remote(object, facts) => {
+                    let by_other = inner.facts(facts.id, &facts.brand);
+                    Entry::Remote(object, by_other.unwrap_or(facts))
+                }
+                local @ Entry::Local(_) => local,
+            };
+            inner.held().insert(name, entry);
+        }
+        inner
     }
 
     pub(super) fn held(&self) -> MutexGuard<'_, HashMap<String, Entry>> {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use capnp::any_pointer;
 
-use super::rt::Method;
+use super::rt::{Method, Show};
 use crate::error::Error;
 
 /// Where a message's values are cut in the log, in characters.
@@ -19,7 +19,7 @@ pub fn server_receives(request: u64, method: &Method, params: any_pointer::Reade
         let Method {
             interface, name, ..
         } = method;
-        let values = values(method.show_params, params);
+        let values = values(&*method.show_params, params);
         tracing::debug!(target: "ipc", "IPC server recv request  #{request} {interface}.{name} {values}");
     }
 }
@@ -34,7 +34,7 @@ pub fn server_sends<'a>(
         let Method {
             interface, name, ..
         } = method;
-        let values = values(method.show_results, results());
+        let values = values(&*method.show_results, results());
         tracing::debug!(target: "ipc", "IPC server send response #{request} {interface}.{name} {values}");
     }
 }
@@ -53,7 +53,7 @@ pub fn client_sends<'a>(method: &Method, params: impl FnOnce() -> any_pointer::R
         let Method {
             interface, name, ..
         } = method;
-        let values = values(method.show_params, params());
+        let values = values(&*method.show_params, params());
         tracing::debug!(target: "ipc", "IPC client send {interface}.{name} {values}");
     }
 }
@@ -64,7 +64,7 @@ pub fn client_receives(method: &Method, results: any_pointer::Reader<'_>) {
         let Method {
             interface, name, ..
         } = method;
-        let values = values(method.show_results, results);
+        let values = values(&*method.show_results, results);
         tracing::debug!(target: "ipc", "IPC client recv {interface}.{name} {values}");
     }
 }
@@ -81,9 +81,7 @@ fn listening() -> bool {
     tracing::enabled!(target: "ipc", tracing::Level::DEBUG)
 }
 
-type Show = fn(any_pointer::Reader<'_>, &mut dyn fmt::Write) -> fmt::Result;
-
-fn values(show: Show, message: any_pointer::Reader<'_>) -> String {
+fn values(show: &Show, message: any_pointer::Reader<'_>) -> String {
     let mut cut = Cut {
         text: String::new(),
         left: VALUE_LENGTH,

@@ -38,14 +38,14 @@ pub enum Role {
 }
 
 /// A fact of generated code, or one that a schema told at run time.
-pub enum Held<T: 'static> {
+pub enum Held<T: ?Sized + 'static> {
     /// Of generated code.
     Static(&'static T),
     /// Of a schema at run time.
     Shared(Arc<T>),
 }
 
-impl<T> Clone for Held<T> {
+impl<T: ?Sized> Clone for Held<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Static(value) => Self::Static(value),
@@ -54,7 +54,7 @@ impl<T> Clone for Held<T> {
     }
 }
 
-impl<T> Deref for Held<T> {
+impl<T: ?Sized> Deref for Held<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -65,13 +65,13 @@ impl<T> Deref for Held<T> {
     }
 }
 
-impl<T> From<&'static T> for Held<T> {
+impl<T: ?Sized> From<&'static T> for Held<T> {
     fn from(value: &'static T) -> Self {
         Self::Static(value)
     }
 }
 
-impl<T> From<Arc<T>> for Held<T> {
+impl<T: ?Sized> From<Arc<T>> for Held<T> {
     fn from(value: Arc<T>) -> Self {
         Self::Shared(value)
     }
@@ -91,11 +91,14 @@ pub struct Method {
     pub role: Role,
     /// Whether it has a `context :Proxy.Context` parameter and so names the thread it runs on.
     pub threaded: bool,
-    /// Writes parameters in the schema language, for logs.
-    pub show_params: fn(any_pointer::Reader<'_>, &mut dyn fmt::Write) -> fmt::Result,
-    /// Writes results in the schema language, for logs.
-    pub show_results: fn(any_pointer::Reader<'_>, &mut dyn fmt::Write) -> fmt::Result,
+    /// Writes parameters, for logs.
+    pub show_params: Held<Show>,
+    /// Writes results, for logs.
+    pub show_results: Held<Show>,
 }
+
+/// Writes a message's values, for logs.
+pub type Show = dyn Fn(any_pointer::Reader<'_>, &mut dyn fmt::Write) -> fmt::Result + Send + Sync;
 
 /// One interface, as the schema has it.
 pub struct Info {

@@ -1,0 +1,87 @@
+//! `list`: the interfaces, or an interface's methods.
+
+use eyre::Result;
+use serde_json::json;
+
+use super::super::args;
+use super::super::context::Context;
+use super::super::output;
+use super::super::schemas::Schema;
+use super::super::session::Session;
+use super::describe;
+
+pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
+    let mut session = Session::new(context)?;
+    if !context.options.address_given {
+        let names = |schema: &Schema| {
+            let all = schema.interfaces();
+            all.iter().map(|node| node.name.clone()).collect()
+        };
+        let schema = session.schema().clone();
+        return print(context, &schema, args, names(&schema));
+    }
+    session.open(&context.options.address)?;
+    let done = asked(context, &mut session, args);
+    session.end();
+    done
+}
+
+/// What the peer has: it is asked for each maker, and none is run.
+fn asked(context: &Context, session: &mut Session, args: &args::List) -> Result<u8> {
+    let schema = session.learn()?;
+    let mut missing = Vec::new();
+    for method in schema.methods(schema.root.id)? {
+        if let Some(interface) = method.returns
+            && !session.offers(&method)?
+        {
+            missing.push(interface);
+        }
+    }
+    context.signals.check()?;
+    // What only a missing interface makes is missing too.
+    let mut names = Vec::new();
+    for node in schema.interfaces() {
+        let route = schema.route(node.id)?.unwrap_or_default();
+        let made_by = route.split('.').next().unwrap_or_default();
+        let lacks = |id: &u64| *id == node.id || schema.name_of(*id) == made_by;
+        if !missing.iter().any(lacks) {
+            names.push(node.name.clone());
+        }
+    }
+    print(context, &schema, args, names)
+}
+
+fn print(context: &Context, schema: &Schema, args: &args::List, names: Vec<String>) -> Result<u8> {
+    let mut text = String::new();
+    let mut rows = Vec::new();
+    match &args.interface {
+        Some(name) => {
+            let interface = schema.interface(name)?;
+            for method in schema.methods(interface.id)? {
+                let signature = describe::signature(context, schema, &method)?;
+                text.push_str(&format!("{signature}\n"));
+                rows.push(json!({
+                    "name": method.name(),
+                    "ordinal": method.info.ordinal,
+                    "signature": signature,
+                    "docs": method.info.method.docs,
+                }));
+            }
+        }
+        None => {
+            let width = names.iter().map(String::len).max().unwrap_or(0);
+            for name in names {
+                let node = schema.interface(&name)?;
+                let docs = node.docs.lines().next().unwrap_or_default();
+                let line = format!("{name:width$}  {docs}");
+                text.push_str(&format!("{}\n", line.trim_end()));
+                rows.push(json!({ "name": name, "docs": node.docs }));
+            }
+        }
+    }
+    if context.output.is_json() {
+        text = format!("{}\n", serde_json::Value::Array(rows));
+    }
+    output::print(text.as_bytes())?;
+    Ok(0)
+}

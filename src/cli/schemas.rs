@@ -1,0 +1,155 @@
+//! Which schema a peer is spoken to by: a built-in one of Bitcoin Core, those that the user gives,
+//! or both.
+//!
+//! Knows schemas and where they come from; nothing of connections or calls.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bitcoin_ipc::Generation;
+use bitcoin_ipc::dynamic::schema::Registry;
+use bitcoin_ipc::dynamic::schema::model::{Kind, Node, Place};
+
+use super::args::Options;
+use super::errors::Failure;
+
+/// The newest generation, whose schema is meant until a peer says otherwise.
+pub(crate) const NEWEST: Generation = Generation::Core32;
+
+/// The interface that a Core process serves first.
+const INIT: &str = "Init";
+
+/// What the program knows of interfaces.
+pub(crate) struct Schemas {
+    paths: Vec<PathBuf>,
+    /// The user's schema, where it has a bootstrap interface of its own.
+    own: Option<Schema>,
+    loaded: Mutex<HashMap<Generation, Schema>>,
+    /// What `--core` says.
+    pub(crate) fixed: Option<Generation>,
+}
+
+/// A schema and the interface that everything begins with.
+#[derive(Clone)]
+pub(crate) struct Schema {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) root: Arc<Node>,
+    /// Of Bitcoin Core; `None` of a program with an `Init` of its own.
+    pub(crate) generation: Option<Generation>,
+}
+
+impl Schemas {
+    pub(crate) fn load(options: &Options) -> Result<Self, Failure> {
+        let mut this = Self {
+            paths: options.schema.clone(),
+            own: None,
+            loaded: Mutex::default(),
+            fixed: options.core.generation(),
+        };
+        if this.paths.is_empty() {
+            return Ok(this);
+        }
+        let mut registry = Registry::new();
+        this.add_paths(&mut registry)?;
+        let cores = init_of(&core(NEWEST)?)?.id;
+        let mut roots: Vec<_> = registry
+            .nodes()
+            .filter(|node| is_bootstrap(&registry, node))
+            .cloned()
+            .collect();
+        roots.sort_by(|a, b| a.name.cmp(&b.name));
+        // What another one leads to is not where a process begins.
+        let all = roots.clone();
+        roots.retain(|node| {
+            let leads = |other: &Arc<Node>| {
+                let others = registry.reachable(other.id);
+                other.id != node.id && others.iter().any(|found| found.id == node.id)
+            };
+            !all.iter().any(leads)
+        });
+        let root = match roots.as_slice() {
+            [] => return Ok(this),
+            [root] => root,
+            several => {
+                let named = several.iter().find(|node| node.name == INIT);
+                named.ok_or_else(|| {
+                    let names: Vec<_> = several.iter().map(|node| node.name.as_str()).collect();
+                    Failure::usage(format!(
+                        "the schema has several bootstrap interfaces: {}",
+                        names.join(", ")
+                    ))
+                    .hint("give the schema of one program")
+                })?
+            }
+        };
+        if root.id != cores {
+            this.own = Some(Schema {
+                root: root.clone(),
+                registry: Arc::new(registry),
+                generation: None,
+            });
+        }
+        Ok(this)
+    }
+
+    /// The schema of a peer of this generation.
+    pub(crate) fn of(&self, generation: Generation) -> Result<Schema, Failure> {
+        if let Some(own) = &self.own {
+            return Ok(own.clone());
+        }
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(schema) = loaded.get(&generation) {
+            return Ok(schema.clone());
+        }
+        let mut registry = core(generation)?;
+        self.add_paths(&mut registry)?;
+        let schema = Schema {
+            root: init_of(&registry)?,
+            registry: Arc::new(registry),
+            generation: Some(generation),
+        };
+        loaded.insert(generation, schema.clone());
+        Ok(schema)
+    }
+
+    /// The schema to read words by while the peer's generation is not known.
+    pub(crate) fn assumed(&self) -> Result<Schema, Failure> {
+        self.of(self.fixed.unwrap_or(NEWEST))
+    }
+
+    fn add_paths(&self, registry: &mut Registry) -> Result<(), Failure> {
+        for path in &self.paths {
+            registry.add_path(path).map_err(|error| {
+                Failure::usage(format!("--schema {}: {error}", path.display())).hint(
+                    "it takes a compiled file (capnp compile -o-), a .capnp file, or a folder",
+                )
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn core(generation: Generation) -> Result<Registry, Failure> {
+    Ok(Registry::core(generation)?)
+}
+
+fn init_of(registry: &Registry) -> Result<Arc<Node>, Failure> {
+    Ok(registry.find_interface(INIT)?)
+}
+
+/// Whether an interface swaps thread maps, which the first one of a process does.
+fn is_bootstrap(registry: &Registry, node: &Node) -> bool {
+    let Kind::Interface(body) = &node.kind else {
+        return false;
+    };
+    let swaps = |id: u64| {
+        registry.structure(id).is_ok_and(|(_, params)| {
+            params.fields.iter().any(|field| match &field.place {
+                Place::Slot { ty, .. } => registry.is_proxy(ty, "ThreadMap"),
+                Place::Group(_) => false,
+            })
+        })
+    };
+    body.methods.iter().any(|method| swaps(method.params.0))
+}

@@ -1,0 +1,240 @@
+//! A peer in this process that implements `Mining`, `BlockTemplate` and `Rpc`, and keeps a record
+//! of what was called.
+
+#![allow(
+    clippy::field_reassign_with_default,
+    reason = "results cannot be written as struct expressions here"
+)]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bitcoin_ipc::interfaces::common::BlockRef;
+use bitcoin_ipc::interfaces::echo::Echo;
+use bitcoin_ipc::interfaces::init::Init;
+use bitcoin_ipc::interfaces::mining::*;
+use bitcoin_ipc::interfaces::rpc::Rpc;
+use bitcoin_ipc::{Address, Error, Ipc, Listener, Result};
+
+use super::Sandbox;
+
+/// What was called, a line each.
+#[derive(Clone, Default)]
+pub struct Record(Arc<Mutex<Vec<String>>>);
+
+impl Record {
+    fn add(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+
+    /// What was called since this was last asked.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    pub fn has(&self, line: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|other| other == line)
+    }
+}
+
+/// A node that looks like Core 32. With `older_template` its `BlockTemplate` is 31's, as that of a
+/// build between 31 and 32.
+pub struct Node {
+    pub address: String,
+    pub record: Record,
+    _listener: Listener,
+    _ipc: Ipc<dyn Init>,
+}
+
+impl Node {
+    pub fn new(sandbox: &Sandbox, older_template: bool) -> Self {
+        let record = Record::default();
+        let all = All(record.clone(), older_template);
+        let ipc = Ipc::<dyn Init>::new("peer", Arc::new(all)).unwrap();
+        let address = format!("unix:{}", sandbox.path("node.sock").display());
+        let listener = ipc.listen(&address.parse::<Address>().unwrap()).unwrap();
+        Self {
+            address,
+            record,
+            _listener: listener,
+            _ipc: ipc,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct All(Record, bool);
+
+/// Its end is recorded.
+struct Template(All);
+
+impl Drop for Template {
+    fn drop(&mut self) {
+        self.0.0.add("template destroyed".into());
+    }
+}
+
+fn unimplemented<T>() -> Result<T> {
+    Err(Error::Unimplemented("Method not implemented.".into()))
+}
+
+fn tip() -> BlockRef {
+    let mut hash = vec![0; 32];
+    hash[0] = 0xaa;
+    hash[31] = 0x01;
+    BlockRef { hash, height: 7 }
+}
+
+impl Init for All {
+    fn make_echo(&self) -> Result<Option<Arc<dyn Echo>>> {
+        Ok(None)
+    }
+
+    fn make_mining_old2(&self) -> Result<()> {
+        Err(Error::failed("Old mining"))
+    }
+
+    fn make_mining(&self) -> Result<Option<Arc<dyn Mining>>> {
+        Ok(Some(Arc::new(self.clone())))
+    }
+
+    fn make_rpc(&self) -> Result<Option<Arc<dyn Rpc>>> {
+        Ok(Some(Arc::new(self.clone())))
+    }
+}
+
+impl Rpc for All {
+    fn execute_rpc(&self, request: &str, uri: &str, user: &str) -> Result<String> {
+        Ok(format!("[{request}|{uri}|{user}]"))
+    }
+}
+
+impl Mining for All {
+    fn is_test_chain(&self) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn is_initial_block_download(&self) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn get_tip(&self) -> Result<Option<BlockRef>> {
+        Ok(Some(tip()))
+    }
+
+    fn wait_tip_changed(&self, current_tip: &[u8], timeout: f64) -> Result<BlockRef> {
+        self.0.add(format!("wait {timeout}"));
+        if current_tip == tip().hash {
+            std::thread::sleep(Duration::from_secs_f64(timeout.min(5000.0) / 1000.0));
+        }
+        Ok(tip())
+    }
+
+    fn create_new_block(
+        &self,
+        options: &BlockCreateOptions,
+        cooldown: bool,
+    ) -> Result<Option<Arc<dyn BlockTemplate>>> {
+        let BlockCreateOptions {
+            use_mempool,
+            block_reserved_weight,
+            coinbase_output_max_additional_sigops,
+            ..
+        } = options;
+        self.0.add(format!(
+            "create {use_mempool} {block_reserved_weight} \
+             {coinbase_output_max_additional_sigops} {cooldown}"
+        ));
+        Ok(Some(Arc::new(Template(self.clone()))))
+    }
+
+    fn check_block(
+        &self,
+        block: &[u8],
+        _options: &BlockCheckOptions,
+    ) -> Result<MiningCheckBlockResults> {
+        let mut results = MiningCheckBlockResults::default();
+        results.reason = format!("{} bytes", block.len());
+        Ok(results)
+    }
+
+    fn interrupt(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn submit_block(&self, _block: &[u8]) -> Result<MiningSubmitBlockResults> {
+        unimplemented()
+    }
+
+    fn get_transactions_by_tx_id(&self, txids: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+        Ok(txids.to_vec())
+    }
+
+    fn get_transactions_by_witness_id(&self, wtxids: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+        Ok(wtxids.to_vec())
+    }
+}
+
+impl BlockTemplate for Template {
+    fn get_block_header(&self) -> Result<Vec<u8>> {
+        Ok(vec![0xab; 80])
+    }
+
+    fn get_block(&self) -> Result<Vec<u8>> {
+        Ok(vec![1, 2])
+    }
+
+    fn get_tx_fees(&self) -> Result<Vec<i64>> {
+        Ok(vec![1 << 60, -1])
+    }
+
+    fn get_tx_sigops(&self) -> Result<Vec<i64>> {
+        Ok(Vec::new())
+    }
+
+    fn get_coinbase_tx(&self) -> Result<CoinbaseTx> {
+        Ok(CoinbaseTx::default())
+    }
+
+    fn get_coinbase_merkle_path(&self) -> Result<Vec<Vec<u8>>> {
+        Ok(Vec::new())
+    }
+
+    fn submit_solution_old7(
+        &self,
+        version: u32,
+        timestamp: u32,
+        nonce: u32,
+        _coinbase: &[u8],
+    ) -> Result<()> {
+        self.0
+            .0
+            .add(format!("submit @7 {version} {timestamp} {nonce}"));
+        Ok(())
+    }
+
+    fn wait_next(&self, options: &BlockWaitOptions) -> Result<Option<Arc<dyn BlockTemplate>>> {
+        self.0.0.add(format!("wait next {}", options.timeout));
+        Ok(None)
+    }
+
+    fn interrupt_wait(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn submit_solution(
+        &self,
+        version: u32,
+        _timestamp: u32,
+        _nonce: u32,
+        _coinbase: &[u8],
+    ) -> Result<BlockTemplateSubmitSolutionResults> {
+        if self.0.1 {
+            return unimplemented();
+        }
+        self.0.0.add(format!("submit @10 {version}"));
+        let mut results = BlockTemplateSubmitSolutionResults::default();
+        results.reason = "high-hash".into();
+        Ok(results)
+    }
+}
