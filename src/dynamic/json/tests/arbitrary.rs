@@ -5,7 +5,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::*;
-use crate::dynamic::schema::model::{Field, Value};
+
+/// How many values are compared: `VALUES` in the environment, else so many.
+pub fn count(default: u64) -> u64 {
+    std::env::var("VALUES").map_or(default, |count| count.parse().expect("VALUES is no number"))
+}
 
 /// A source of random values that is the same each time for the same seed.
 pub struct Random {

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::Generation;
-use crate::dynamic::schema::model::Kind;
+use crate::dynamic::schema::model::{Field, Kind, Value};
 
 fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
