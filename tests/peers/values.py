@@ -11,7 +11,7 @@ import json
 import math
 import struct
 import sys
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal
 
 from peer import SCHEMA, load
 
@@ -30,10 +30,11 @@ def shortest(number):
     """The decimal of the fewest digits that reads as this 32-bit number, the nearest of them."""
     exact = Decimal(number)
     for digits in range(1, 10):
-        rounded = {
+        # Of two that are as near the first is taken, the one away from zero.
+        rounded = [
             Context(digits, rounding).plus(exact)
-            for rounding in (ROUND_HALF_EVEN, ROUND_CEILING, ROUND_FLOOR)
-        }
+            for rounding in (ROUND_HALF_UP, ROUND_CEILING, ROUND_FLOOR)
+        ]
         fitting = [near for near in rounded if single(float(near)) == single(number)]
         if fitting:
             return float(min(fitting, key=lambda near: abs(near - exact)))

@@ -125,6 +125,7 @@ fn for_python(value: &Json) -> Json {
 
 /// Where two values differ first. Numbers are the same when they are written the same, so that
 /// zeros keep their signs.
+#[allow(clippy::cmp_owned, reason = "-0.0 and 0.0 are equal as values")]
 fn difference(a: &Json, b: &Json, path: &str) -> Option<String> {
     match (a, b) {
         (Json::Object(a), Json::Object(b))

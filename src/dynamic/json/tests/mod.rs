@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod arbitrary;
+mod fuzz;
 mod properties;
 mod tool;
 
@@ -400,4 +401,13 @@ fn constants_have_their_values() {
         constant("origin"),
         json!({"x": 0, "y": 0, "label": "origin"})
     );
+}
+
+/// Its elements were counted as words when it was written, and not when it was read.
+#[test]
+fn lists_of_nothing_behind_any_pointer_go_both_ways() {
+    // A struct of one pointer, to a list of 8192 `Void`s.
+    let any = json!({"anyPointer": "00000000000001000100000000000100"});
+    let holder = over("Holder", json!({ "any": any.clone() }));
+    assert_eq!(holder["any"], any);
 }

@@ -19,6 +19,9 @@ use crate::dynamic::schema::did_you_mean;
 use crate::dynamic::schema::model::{Brand, Field, Kind, Place, Struct, Type};
 use crate::error::{Error, Result};
 
+/// How many words more than it has what is behind an `AnyPointer` may seem to have.
+const SLACK_WORDS: usize = 65536;
+
 /// A writing under way.
 pub(super) struct Writing<'a, 'h> {
     by: Converter<'a>,
@@ -132,8 +135,9 @@ impl<'a, 'h> Writing<'a, 'h> {
         capnp::Word::words_to_bytes_mut(&mut aligned).copy_from_slice(&words);
         let segments = [capnp::Word::words_to_bytes(&aligned)];
         let mut options = ReaderOptions::new();
-        // Read twice; what pointers share is copied for each, so no more than it has is let through.
-        options.traversal_limit_in_words(Some(words.len() / 8 * 2 + 16));
+        // Read twice. What pointers share is copied for each, so little more than it has is let
+        // through: what reading lets through, which is for lists of what has no size.
+        options.traversal_limit_in_words(Some(words.len() / 8 * 2 + SLACK_WORDS));
         let message = capnp::message::Reader::new(SegmentArray::new(&segments), options);
         let root: any_pointer::Reader<'_> = message.get_root().map_err(wrong)?;
         let size = root.target_size().map_err(wrong)?.word_count;
