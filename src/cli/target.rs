@@ -152,14 +152,7 @@ pub(crate) fn open_other(
                 Err(error) if error.is_no_listener() => Failure::connecting(error),
                 Err(error) => return Err(Failure::connecting(error).into()),
             };
-            let waiting = context
-                .options
-                .wait
-                .is_some_and(|wait| wait.0.is_none_or(|limit| started.elapsed() < limit));
-            if !waiting {
-                return Err(failure.into());
-            }
-            context.signals.sleep(RETRY)?;
+            rest(context, started, failure)?;
         };
         (shake(stream)?.map_err(Failure::connecting)?, None, place)
     };
@@ -201,15 +194,18 @@ fn connect(
             Err(error) if error.is_no_listener() => Failure::connecting(error),
             Err(error) => return Err(Failure::connecting(error).into()),
         };
-        let waiting = context
-            .options
-            .wait
-            .is_some_and(|wait| wait.0.is_none_or(|limit| started.elapsed() < limit));
-        if !waiting {
-            return Err(error.into());
-        }
-        context.signals.sleep(RETRY)?;
+        rest(context, started, error)?;
     }
+}
+
+/// Rests before the next attempt to connect, as `--wait` allows; otherwise the attempt's failure
+/// counts.
+fn rest(context: &Context, started: Instant, failure: Failure) -> Result<()> {
+    let wait = context.options.wait;
+    if wait.is_some_and(|wait| wait.0.is_none_or(|limit| started.elapsed() < limit)) {
+        return Ok(context.signals.sleep(RETRY)?);
+    }
+    Err(failure.into())
 }
 
 /// Where an address is, for people.
