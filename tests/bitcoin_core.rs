@@ -191,7 +191,7 @@ fn connect_to_its_socket_echo_and_read_the_tip() {
             });
         }
     });
-    let answered = async_std::task::block_on(futures::future::join_all(
+    let answered = futures::executor::block_on(futures::future::join_all(
         (0..20).map(|i| echo.echo_async(&i.to_string())),
     ));
     for (i, answer) in answered.into_iter().enumerate() {

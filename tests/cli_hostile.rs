@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_std::os::unix::net::UnixStream;
 use bitcoin_ipc::rt::wire::echo_capnp::echo;
 use bitcoin_ipc::rt::wire::init_capnp::init;
 use bitcoin_ipc::rt::wire::proxy_capnp::{context, thread, thread_map};
@@ -22,6 +21,7 @@ use common::{Running, Sandbox};
 use futures::future::{Either, select};
 use futures::{AsyncRead, AsyncReadExt, FutureExt};
 use rustix::process::Signal;
+use tokio_util::compat::TokioAsyncReadCompatExt;
 
 fn serve(sandbox: &Sandbox) -> (Running, String) {
     let address = format!("unix:{}", sandbox.path("s").display());
@@ -51,10 +51,11 @@ impl<R: AsyncRead + Unpin> AsyncRead for Ears<R> {
 
 /// Runs `attack` as a client; gives false when the connection ended before it was done.
 fn attack(address: &str, attack: impl AsyncFnOnce(init::Client, Rc<Cell<bool>>)) -> bool {
-    async_std::task::block_on(async {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(async {
         let path = address.strip_prefix("unix:").unwrap();
-        let stream = UnixStream::connect(path).await.unwrap();
-        let (reader, writer) = stream.split();
+        let stream = tokio::net::UnixStream::connect(path).await.unwrap();
+        let (reader, writer) = stream.compat().split();
         let deaf = Rc::new(Cell::new(false));
         let ears = Ears {
             reader,
@@ -64,7 +65,7 @@ fn attack(address: &str, attack: impl AsyncFnOnce(init::Client, Rc<Cell<bool>>))
         let mut rpc = RpcSystem::new(Box::new(network), None);
         let init: init::Client = rpc.bootstrap(Side::Server);
         let attacking = attack(init, deaf).boxed_local();
-        match async_std::future::timeout(common::LIMIT, select(rpc, attacking))
+        match tokio::time::timeout(common::LIMIT, select(rpc, attacking))
             .await
             .unwrap()
         {
@@ -179,7 +180,7 @@ fn a_client_that_calls_and_never_reads_is_disconnected() {
             set(request.get().init_context(), &thread);
             request.get().set_echo(&text[..]);
             calls.push(request.send().promise);
-            async_std::task::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
             if calls.len() % 50 == 0 {
                 sandbox
                     .run(&["-a", &address, "call", "echo", "hi"])

@@ -25,10 +25,12 @@ use bitcoin_ipc::rt::capnp;
 use bitcoin_ipc::rt::wire::proxy_capnp::{thread, thread_map};
 use bitcoin_ipc::{Error, Limits, RemoteKind};
 use capnp_rpc::rpc_twoparty_capnp::Side;
+use futures::AsyncReadExt;
 
 use foo::implementation::{Foo, Setup, eventually, timed};
 use foo::interfaces::foo::*;
 use foo::wire::foo_capnp::foo_interface;
+use tokio_util::compat::TokioAsyncReadCompatExt;
 
 const INTERRUPTED: &str = "IPC client method call interrupted by disconnect.";
 const AFTER: &str = "IPC client method called after disconnect.";
@@ -394,15 +396,13 @@ fn raw<F: Future<Output = ()>>(
     let (ours, theirs) = UnixStream::pair().unwrap();
     let serving =
         std::thread::spawn(move || Protocol::<dyn FooInterface>::serve(&server, theirs, foo));
-    async_std::task::block_on(async move {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(async move {
         ours.set_nonblocking(true).unwrap();
-        let stream = async_std::os::unix::net::UnixStream::from(ours);
-        let network = capnp_rpc::twoparty::VatNetwork::new(
-            stream.clone(),
-            stream,
-            Side::Client,
-            Default::default(),
-        );
+        let stream = tokio::net::UnixStream::from_std(ours).unwrap();
+        let (reader, writer) = stream.compat().split();
+        let network =
+            capnp_rpc::twoparty::VatNetwork::new(reader, writer, Side::Client, Default::default());
         let mut system = capnp_rpc::RpcSystem::new(Box::new(network), None);
         let client: foo_interface::Client = system.bootstrap(Side::Server);
         let body = async move {
@@ -661,7 +661,7 @@ fn requests_queued_on_a_thread_nest_only_so_deep() {
             assert!(client.add_request().send().promise.await.is_ok());
             queued.send(()).unwrap();
             first.await.unwrap();
-            async_std::task::sleep(SHORT).await;
+            tokio::time::sleep(SHORT).await;
             // The process is there, and so is the connection.
             assert!(client.add_request().send().promise.await.is_ok());
             drop(nested);

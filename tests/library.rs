@@ -137,12 +137,12 @@ fn async_calls_run_at_once_and_call_back() {
         });
         let foo = setup.client();
         let calls = (0..8).map(|n| foo.call_int_fn_async_async(n));
-        let answers = async_std::task::block_on(futures::future::join_all(calls));
+        let answers = futures::executor::block_on(futures::future::join_all(calls));
         for (n, answer) in answers.into_iter().enumerate() {
             assert_eq!(answer.unwrap(), n as i32);
         }
         let callback: Arc<dyn FooFn> = Arc::new(|| Ok(7));
-        let answer = async_std::task::block_on(foo.pass_fn_async(Some(callback)));
+        let answer = futures::executor::block_on(foo.pass_fn_async(Some(callback)));
         assert_eq!(answer.unwrap(), 7);
     });
 }
@@ -151,7 +151,10 @@ fn async_calls_run_at_once_and_call_back() {
 fn a_local_object_answers_async_calls_too() {
     let local: Arc<dyn FooInterface> = Arc::new(foo::implementation::Foo::default());
     assert!(local.remote().is_none());
-    assert_eq!(async_std::task::block_on(local.add_async(1, 2)).unwrap(), 3);
+    assert_eq!(
+        futures::executor::block_on(local.add_async(1, 2)).unwrap(),
+        3
+    );
 }
 
 #[test]
@@ -175,7 +178,7 @@ fn a_call_without_an_answer_times_out() {
         }
         let call = options.run(|| foo.call_fn_async_async());
         assert!(matches!(
-            async_std::task::block_on(call),
+            futures::executor::block_on(call),
             Err(Error::Timeout { .. })
         ));
         // This thread's next call is not behind the one that was given up.
@@ -387,7 +390,7 @@ fn arguments_of_a_call_that_fails_are_not_destroyed_on_the_event_loop() {
         let foo = setup.client();
         assert!(foo.pass_fn(callback()).is_err());
         assert_ne!(drops.recv().unwrap(), LOOP);
-        assert!(async_std::task::block_on(foo.pass_fn_async(callback())).is_err());
+        assert!(futures::executor::block_on(foo.pass_fn_async(callback())).is_err());
         assert_ne!(drops.recv().unwrap(), LOOP);
     });
 }
@@ -420,7 +423,7 @@ fn a_time_limit_can_be_as_long_as_one_likes() {
         let options = CallOptions::new().timeout(Duration::MAX);
         assert_eq!(options.clone().run(|| foo.add(1, 2)).unwrap(), 3);
         let call = options.run(|| foo.add_async(1, 2));
-        assert_eq!(async_std::task::block_on(call).unwrap(), 3);
+        assert_eq!(futures::executor::block_on(call).unwrap(), 3);
         setup.client_disconnect()();
         assert!(foo.remote().unwrap().wait_disconnected(Some(Duration::MAX)));
     });
@@ -533,7 +536,7 @@ fn a_bootstrap_that_gives_no_object_harms_nobody_else() {
             if let Ok(foo) = connected {
                 // Whatever comes of these: an answer is the peer's to give, also to this.
                 let _ = foo.add(1, 2);
-                let _ = async_std::task::block_on(foo.add_async(1, 2));
+                let _ = futures::executor::block_on(foo.add_async(1, 2));
                 // It gave no way to make a thread.
                 assert!(foo.call_fn_async_().is_err());
             }

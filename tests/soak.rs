@@ -128,7 +128,7 @@ fn call(foo: &Arc<dyn FooInterface>, random: &mut Random) -> Result<(), Error> {
         }
         7 => {
             let calls = (0..4).map(|n| foo.call_int_fn_async_async(n));
-            for answer in async_std::task::block_on(futures::future::join_all(calls)) {
+            for answer in futures::executor::block_on(futures::future::join_all(calls)) {
                 answer?;
             }
         }
@@ -145,14 +145,14 @@ fn call(foo: &Arc<dyn FooInterface>, random: &mut Random) -> Result<(), Error> {
             let options = CallOptions::new().cancel(&token).timeout(FAR);
             let call = options.run(|| foo.call_fn_async_async());
             token.cancel();
-            match async_std::task::block_on(call) {
+            match futures::executor::block_on(call) {
                 Err(Error::Cancelled(_)) => (),
                 other => other?,
             }
         }
         10 => {
             let call = CallOptions::new().timeout(FAR).run(|| foo.add_async(1, 2));
-            assert_eq!(async_std::task::block_on(call)?, 3);
+            assert_eq!(futures::executor::block_on(call)?, 3);
         }
         _ => {
             // A thread of its own, here and so there.

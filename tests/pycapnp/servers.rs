@@ -599,7 +599,7 @@ fn async_calls() {
     with_server("foo", |server| {
         let (_init, foo) = server.foo();
         let calls: Vec<_> = (0..50).map(|number| foo.add_async(number, 1)).collect();
-        let answers = async_std::task::block_on(futures::future::join_all(calls));
+        let answers = futures::executor::block_on(futures::future::join_all(calls));
         for (number, answer) in (0..50).zip(answers) {
             assert_eq!(answer.unwrap(), number + 1);
         }
@@ -612,7 +612,7 @@ fn async_calls() {
             })),
             1,
         );
-        assert_eq!(async_std::task::block_on(call).unwrap(), 2);
+        assert_eq!(futures::executor::block_on(call).unwrap(), 2);
     });
 }
 

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-pub use async_std::os::unix::net::UnixStream as Stream;
 use capnp::capability::FromClientHook;
 use capnp::private::capability::ClientHook;
 use capnp_rpc::{CapabilityServerSet, RpcSystem};
@@ -23,6 +22,7 @@ use super::frame::{self, CloseReason};
 use super::generated::wire::proxy_capnp::{thread, thread_map};
 use super::lanes::Lanes;
 use super::rt::{Info, Role};
+use super::runtime::{Stream, timeout};
 use super::server::{AnyClient, Erased, ObjectServer};
 use super::sync::lock;
 use super::threads::{ThreadMapServer, ThreadServer, Unthreaded};
@@ -138,7 +138,7 @@ impl Shared {
             let this = connection.clone();
             connection.spawn(async move {
                 let destroyed = this.all_destroyed();
-                let _ = async_std::future::timeout(DESTROY_TIME, destroyed).await;
+                let _ = timeout(DESTROY_TIME, destroyed).await;
                 this.frames.shut_down("let go of");
             });
         });

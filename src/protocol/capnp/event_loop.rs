@@ -1,8 +1,7 @@
 //! The one thread on which everything of capnp-rpc lives.
 //!
-//! Knows tasks and futures, async-std as what drives them, and the thread on which objects are
-//! destroyed; nothing of connections or messages. To replace async-std, change this file and the
-//! stream type in `connection.rs`.
+//! Knows tasks and futures, and the thread on which objects are destroyed; nothing of connections
+//! or messages. What drives it and its streams is `runtime`'s.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -10,9 +9,10 @@ use std::future::Future;
 use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, OnceLock};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, ThreadId};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
@@ -20,8 +20,13 @@ use futures::future::{FutureExt, LocalBoxFuture};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::connection::Connection;
+use super::runtime::Runtime;
+use super::sync::lock;
 use super::waiter::ConnectionId;
 use crate::error::{Error, Result};
+
+/// How often the loop looks for more to do before it lets the runtime look at the other streams.
+const ROUNDS: usize = 8;
 
 /// Something to do on the event loop. It must not block.
 pub type Task = Box<dyn FnOnce(&Rc<LoopState>) + Send>;
@@ -64,9 +69,8 @@ impl EventLoop {
                 run_guarded("an object's destructor", job);
             }
         })?;
-        let handle = spawn_thread("b-capnp-loop", move || {
-            async_std::task::block_on(run(receiver));
-        })?;
+        let runtime = Runtime::new().map_err(|error| Error::io("start the event loop", error))?;
+        let handle = spawn_thread("b-capnp-loop", move || runtime.block_on(run(receiver)))?;
         // The loop compares this with the caller's thread; nobody else can know it earlier.
         let _ = this.thread.set(handle);
         Ok(this)
@@ -202,8 +206,11 @@ async fn run(mut receiver: UnboundedReceiver<Task>) {
     });
     let mut futures = FuturesUnordered::new();
     let mut open = true;
-    std::future::poll_fn(|cx| {
-        loop {
+    let alarm = Alarm::new();
+    std::future::poll_fn(|outer| {
+        let waker = alarm.begin(outer.waker());
+        let cx = &mut Context::from_waker(&waker);
+        for _ in 0..ROUNDS {
             let mut progress = false;
             while open {
                 match receiver.poll_next_unpin(cx) {
@@ -228,12 +235,69 @@ async fn run(mut receiver: UnboundedReceiver<Task>) {
                 return Poll::Ready(());
             }
             // What the futures spawned meanwhile has not been polled, and so wakes nobody.
-            if !progress && state.spawned.borrow().is_empty() {
+            if !progress && state.spawned.borrow().is_empty() && alarm.is_over() {
                 return Poll::Pending;
             }
         }
+        outer.waker().wake_by_ref();
+        Poll::Pending
     })
     .await;
+}
+
+/// Wakes the loop, but not while it is at work: it looks again anyway, and to be told by way of
+/// the runtime costs a system call each time.
+struct Alarm {
+    state: AtomicU8,
+    outer: Mutex<Option<Waker>>,
+}
+
+const ASLEEP: u8 = 0;
+const AT_WORK: u8 = 1;
+const WOKEN: u8 = 2;
+
+impl Alarm {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: AtomicU8::new(ASLEEP),
+            outer: Mutex::new(None),
+        })
+    }
+
+    /// The loop is at work from here on.
+    fn begin(self: &Arc<Self>, outer: &Waker) -> Waker {
+        match &mut *lock(&self.outer) {
+            Some(waker) => waker.clone_from(outer),
+            empty => *empty = Some(outer.clone()),
+        }
+        self.state.store(AT_WORK, Ordering::SeqCst);
+        self.clone().into()
+    }
+
+    /// Whether nothing has woken the loop since it looked; it is asleep then.
+    fn is_over(&self) -> bool {
+        let over = self
+            .state
+            .compare_exchange(AT_WORK, ASLEEP, Ordering::SeqCst, Ordering::SeqCst);
+        if over.is_err() {
+            self.state.store(AT_WORK, Ordering::SeqCst);
+        }
+        over.is_ok()
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.state.swap(WOKEN, Ordering::SeqCst) == ASLEEP
+            && let Some(outer) = &*lock(&self.outer)
+        {
+            outer.wake_by_ref();
+        }
+    }
 }
 
 /// Starts a named thread.

@@ -16,12 +16,15 @@ use super::connection::{Connection, DESTROY_TIME};
 use super::convert::from_capnp;
 use super::current::{CallbackId, Route, ThreadKey};
 use super::generated::wire::proxy_capnp::{context, thread};
+use super::runtime::timeout;
 use super::threads::{NAME_LENGTH, ThreadServer, cut, gone, register};
 use super::waiter::{SharedWaiter, Waiter};
 use crate::error::{Error, Result};
 
-/// Idle threads of the peer that are kept for async calls.
-const IDLE_LANES: usize = 16;
+/// Idle threads of the peer that are kept for async calls. To make one takes as long as some calls,
+/// so a program that keeps many calls under way gets as many back; what a burst made beyond that is
+/// let go of.
+const IDLE_LANES: usize = 64;
 
 /// The threads that a call names in its context.
 #[derive(Clone)]
@@ -269,7 +272,7 @@ impl RequestLane {
         let destroying = lane.map(|lane| lane.destroying.take()).unwrap_or_default();
         if !destroying.is_empty() {
             let answered = futures::future::join_all(destroying);
-            let _ = async_std::future::timeout(DESTROY_TIME, answered).await;
+            let _ = timeout(DESTROY_TIME, answered).await;
         }
     }
 }

@@ -18,6 +18,7 @@ mod log;
 mod object;
 mod relay;
 pub mod rt;
+mod runtime;
 mod server;
 mod sync;
 mod threads;
@@ -34,12 +35,13 @@ use futures::channel::{mpsc as local, oneshot};
 use futures::future::{self, Either, FutureExt};
 use futures::stream::StreamExt;
 
-use self::connection::{Connection, Shared, Side, Stream};
+use self::connection::{Connection, Shared, Side};
 pub use self::current::log_name;
 use self::event_loop::{EventLoop, LoopState, OffLoop};
 use self::object::Object;
 pub use self::relay::Relay;
 use self::rt::{Held, Info, Interface, Untyped};
+use self::runtime::{Listener, Stream, sleep, timeout};
 use self::server::{AnyClient, Erased, Local, LocalUntyped};
 use self::sync::lock;
 use self::waiter::ConnectionId;
@@ -69,23 +71,24 @@ impl Capnp {
         listener: UnixListener,
         bootstrap: impl Fn(&Rc<Connection>) -> AnyClient + Send + 'static,
     ) -> Result<Listening> {
-        listener
-            .set_nonblocking(true)
-            .map_err(|error| Error::io("prepare the listening socket", error))?;
+        let failed = |error| Error::io("prepare the listening socket", error);
+        listener.set_nonblocking(true).map_err(failed)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let (event_loop, limits) = (self.event_loop.clone(), self.limits.clone());
         let incoming = self.incoming.clone();
-        self.event_loop.post(move |state| {
+        let begun = self.event_loop.sync(move |state| {
             let accepting = accept(
                 state.clone(),
                 event_loop,
-                listener,
+                Listener::new(listener)?,
                 bootstrap,
                 limits,
                 incoming,
             );
             state.spawn(future::select(Box::pin(accepting), stopped).map(|_| ()));
-        });
+            Ok(())
+        })?;
+        begun.map_err(failed)?;
         Ok(Listening::new(move || drop(stop)))
     }
 
@@ -112,12 +115,14 @@ impl Capnp {
 
     fn serve_erased(&self, stream: UnixStream, object: Box<dyn Erased>) -> Result<()> {
         let shared = Shared::new(self.event_loop.clone(), self.limits.clone());
-        let stream = nonblocking(stream)?;
         let (incoming, served) = (self.incoming.clone(), shared.clone());
+        let object = OffLoop::new(&self.event_loop, object);
         self.event_loop.sync(move |state| {
-            let bootstrap = |connection: &Rc<Connection>| connection.serve(object);
+            let stream = watched(stream)?;
+            let bootstrap = |connection: &Rc<Connection>| connection.serve(object.into_inner());
             incoming.open(state, &served, stream, bootstrap, || ());
-        })?;
+            Ok(())
+        })??;
         shared.wait_closed(None);
         self.event_loop.wait_cleaned_up();
         Ok(())
@@ -132,8 +137,11 @@ impl Capnp {
         self.event_loop.check_not_on_loop()?;
         let shared = Shared::new(self.event_loop.clone(), self.limits.clone());
         let (sender, receiver) = mpsc::sync_channel(1);
-        let stream = nonblocking(stream)?;
         self.event_loop.post(move |state| {
+            let stream = match watched(stream) {
+                Ok(stream) => stream,
+                Err(error) => return drop(sender.send(Err(error))),
+            };
             let (connection, peer) =
                 Connection::open(state, shared, stream, Side::Client, |_| None, || ());
             state.spawn(async move {
@@ -211,12 +219,12 @@ impl<I: Interface + ?Sized> Protocol<I> for Capnp {
     }
 }
 
-/// A stream for the loop.
-fn nonblocking(stream: UnixStream) -> Result<Stream> {
+/// A stream as the loop has it, on the loop.
+fn watched(stream: UnixStream) -> Result<Stream> {
     stream
         .set_nonblocking(true)
-        .map_err(|error| Error::io("prepare the connection's stream", error))?;
-    Ok(stream.into())
+        .and_then(|()| Stream::new(stream))
+        .map_err(|error| Error::io("prepare the connection's stream", error))
 }
 
 /// Swaps thread maps and makes the peer's `Init` a handle that owns the connection.
@@ -226,7 +234,7 @@ async fn handshake(
     info: Held<Info>,
 ) -> Result<Object> {
     let limit = connection.shared.limits.handshake_time;
-    let constructed = async_std::future::timeout(limit, connection.construct(&peer, &info)).await;
+    let constructed = timeout(limit, connection.construct(&peer, &info)).await;
     let result = match constructed {
         Ok(Ok(())) => {
             let object = Object::new(&connection, peer.into_client_hook(), info);
@@ -252,12 +260,11 @@ async fn handshake(
 async fn accept(
     state: Rc<LoopState>,
     event_loop: Arc<EventLoop>,
-    listener: UnixListener,
+    listener: Listener,
     bootstrap: impl Fn(&Rc<Connection>) -> AnyClient,
     limits: Limits,
     incoming: Arc<Incoming>,
 ) {
-    let listener = async_std::os::unix::net::UnixListener::from(listener);
     let (closed, mut closing) = local::unbounded::<()>();
     let mut active = 0;
     loop {
@@ -276,10 +283,10 @@ async fn accept(
             }
         };
         let stream = match accepted {
-            Ok((stream, _)) => stream,
+            Ok(stream) => stream,
             Err(error) => {
                 tracing::warn!(target: "ipc", "IPC server: accept failed: {error}");
-                async_std::task::sleep(ACCEPT_PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };

@@ -301,7 +301,7 @@ impl Object {
                 let result = match limit {
                     None => call.await,
                     Some(limit) => {
-                        let timer = Box::pin(async_std::task::sleep(limit));
+                        let timer = Box::pin(super::runtime::sleep(limit));
                         match future::select(Box::pin(call), timer).await {
                             Either::Left((result, _)) => result,
                             Either::Right(((), call)) => {

@@ -18,7 +18,7 @@ use capnp::capability::FromClientHook;
 use super::connection::{Connection, Shared, Side};
 use super::server::AnyClient;
 use super::sync::lock;
-use super::{Capnp, nonblocking};
+use super::{Capnp, watched};
 use crate::error::{Error, Result};
 use crate::protocol::Listening;
 
@@ -38,11 +38,11 @@ impl Relay {
     /// When one of the sockets cannot be used at all.
     pub fn start(capnp: Capnp, stream: UnixStream, listener: UnixListener) -> Result<Self> {
         let peer = Shared::new(capnp.event_loop.clone(), capnp.limits.clone());
-        let stream = nonblocking(stream)?;
         let opened = peer.clone();
         let id = peer.id;
         let (given, ready) = mpsc::channel();
         capnp.event_loop.sync(move |state| {
+            let stream = watched(stream)?;
             let (connection, bootstrap) =
                 Connection::open(state, opened, stream, Side::Client, |_| None, || ());
             let answered = answers(&bootstrap);
@@ -52,7 +52,8 @@ impl Relay {
                 }
             });
             connection.keep_bootstrap(bootstrap);
-        })?;
+            Ok(())
+        })??;
         let listening = capnp.accept_with(listener, move |client: &Rc<Connection>| {
             client.bootstrap_of(id)
         })?;

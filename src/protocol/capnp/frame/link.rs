@@ -7,16 +7,15 @@
 use std::cell::{Cell, RefCell};
 #[cfg(test)]
 use std::future::poll_fn;
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use async_std::os::unix::net::UnixStream;
 use capnp::message::{Builder, HeapAllocator};
 use capnp_rpc::IncomingMessage;
 use capnp_rpc::rpc_capnp::{exception, message};
 
+use super::super::runtime::{Stream, sleep};
 use super::check::check;
 use super::envelope::{Envelope, Outgoing};
 use super::message::{Frame, Inserted, Received};
@@ -42,8 +41,8 @@ enum Phase {
 pub(super) struct Link {
     limits: Limits,
     /// Both are gone when the connection is over, and with them the descriptor.
-    stream: RefCell<Option<UnixStream>>,
-    reader: RefCell<Option<FrameReader<UnixStream>>>,
+    stream: RefCell<Option<Stream>>,
+    reader: RefCell<Option<FrameReader<Stream>>>,
     phase: Cell<Phase>,
     reason: RefCell<Option<CloseReason>>,
     /// Whether capnp-rpc has let go of the connection, so that nobody waits for an answer.
@@ -62,7 +61,7 @@ pub(super) struct Link {
 
 impl Link {
     /// Takes over `stream`. A connection that came in has to send something soon.
-    pub(super) fn new(stream: UnixStream, limits: Limits, incoming: bool) -> Rc<Self> {
+    pub(super) fn new(stream: Stream, limits: Limits, incoming: bool) -> Rc<Self> {
         Rc::new(Self {
             reader: RefCell::new(Some(FrameReader::new(stream.clone(), &limits, incoming))),
             stream: RefCell::new(Some(stream)),
@@ -105,7 +104,7 @@ impl Link {
         }
         if let Some(stream) = self.stream.take() {
             // An error means that the peer was faster.
-            let _ = stream.shutdown(Shutdown::Both);
+            let _ = stream.shutdown();
         }
         *self.reader.borrow_mut() = None;
         self.queue.borrow_mut().clear();
@@ -306,7 +305,7 @@ impl Link {
         let time = self.limits.flush_time;
         let mut timer = self.flush_timer.borrow_mut();
         timer
-            .get_or_insert_with(|| Box::pin(async_std::task::sleep(time)))
+            .get_or_insert_with(|| Box::pin(sleep(time)))
             .as_mut()
             .poll(cx)
     }

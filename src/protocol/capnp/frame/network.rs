@@ -6,12 +6,12 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 
-use async_std::os::unix::net::UnixStream;
 use capnp::any_pointer;
 use capnp::capability::Promise;
 use capnp::message::{Builder, HeapAllocator};
 use capnp_rpc::{IncomingMessage, OutgoingMessage};
 
+use super::super::runtime::Stream;
 use super::envelope::Outgoing;
 use super::link::{Handle, Link};
 use super::message::Built;
@@ -41,7 +41,7 @@ pub(crate) enum Side {
 ///
 /// Bootstrap with [`Side::Peer`] for the peer's object, and do so before the system first runs.
 /// The connection lasts until the system is dropped, at the latest.
-pub(crate) fn connect(stream: UnixStream, limits: Limits, incoming: bool) -> (Network, Handle) {
+pub(crate) fn connect(stream: Stream, limits: Limits, incoming: bool) -> (Network, Handle) {
     let link = Link::new(stream, limits, incoming);
     let network = Network {
         link: Rc::clone(&link),

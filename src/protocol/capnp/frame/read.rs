@@ -11,6 +11,7 @@ use std::time::Duration;
 use capnp::Word;
 use futures::AsyncRead;
 
+use super::super::runtime::sleep;
 use super::message::Frame;
 use super::reason::CloseReason;
 use crate::limits::Limits;
@@ -240,7 +241,7 @@ impl Body {
 }
 
 fn timer(time: Duration) -> Timer {
-    Box::pin(async_std::task::sleep(time))
+    Box::pin(sleep(time))
 }
 
 /// The number at `index` in a table of 32-bit numbers.

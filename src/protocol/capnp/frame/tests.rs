@@ -8,8 +8,6 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use async_std::future::timeout;
-use async_std::os::unix::net::UnixStream;
 use capnp::any_pointer;
 use capnp::capability::{DispatchCallResult, FromClientHook, FromServer, Params, Promise, Results};
 use capnp::message::{Builder, HeapAllocator};
@@ -23,6 +21,7 @@ use futures::future::poll_fn;
 use futures::task::LocalSpawnExt;
 use futures::{AsyncReadExt, AsyncWriteExt};
 
+use super::super::runtime::{Reactor, Stream, reactor, sleep, timeout};
 use super::message::Received;
 use super::read::FrameReader;
 use super::*;
@@ -136,6 +135,7 @@ fn object() -> Box<dyn ClientHook> {
 /// An RPC system on one end of a pair of sockets, and what is at the other end.
 struct World {
     pool: LocalPool,
+    _reactor: Reactor,
     handle: Handle,
     service: Rc<Service>,
     /// The peer's object, as the system's side sees it.
@@ -145,7 +145,8 @@ struct World {
 
 impl World {
     fn new(limits: Limits) -> Self {
-        let (ours, theirs) = UnixStream::pair().unwrap();
+        let reactor = reactor();
+        let (ours, theirs) = Stream::pair();
         let pool = LocalPool::new();
         let service = Rc::new(Service::default());
         let client: Any = capnp_rpc::new_client_from_rc(Rc::clone(&service));
@@ -160,6 +161,7 @@ impl World {
             .unwrap();
         Self {
             pool,
+            _reactor: reactor,
             handle,
             service,
             remote,
@@ -206,8 +208,8 @@ impl Test {
 
 /// A peer whose messages are written and read by hand.
 struct Peer {
-    stream: UnixStream,
-    reader: FrameReader<UnixStream>,
+    stream: Stream,
+    reader: FrameReader<Stream>,
 }
 
 impl Peer {
@@ -381,7 +383,8 @@ fn violation(reason: &CloseReason, text: &str) {
 
 #[test]
 fn two_systems_call_each_other() {
-    let (left, right) = UnixStream::pair().unwrap();
+    let _reactor = reactor();
+    let (left, right) = Stream::pair();
     let mut pool = LocalPool::new();
     let start = |stream, incoming| {
         let (network, handle) = connect(stream, Limits::default(), incoming);
@@ -507,7 +510,7 @@ fn a_finish_in_the_middle_of_a_call_waits_for_the_return() {
         assert_eq!(peer.read().await, "return 1 results []");
         assert_eq!(test.handle.calls_in_flight(), 1);
         assert_eq!(test.handle.objects(), 1);
-        peer.stream.shutdown(std::net::Shutdown::Both).unwrap();
+        peer.stream.shutdown().unwrap();
         assert_eq!(test.closed().await, CloseReason::PeerClosed);
     });
 }
@@ -901,10 +904,10 @@ fn a_half_closed_peer_that_does_not_read_is_let_go() {
             peer.call(question, LARGE).await;
         }
         while test.handle.queued_bytes() == 0 {
-            async_std::task::sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(1)).await;
         }
         let start = Instant::now();
-        peer.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        peer.stream.close().await.unwrap();
         assert_eq!(test.closed().await, CloseReason::PeerClosed);
         assert!(start.elapsed() < Duration::from_secs(1));
     });
@@ -917,7 +920,7 @@ fn a_clean_shutdown_writes_what_is_queued() {
             peer.call(question, LARGE).await;
         }
         while test.handle.queued_bytes() < 2_000_000 {
-            async_std::task::sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(1)).await;
         }
         test.handle.shut_down("enough");
         for question in 1..50 {
@@ -979,7 +982,7 @@ fn garbage_closes_with_a_word_to_the_peer() {
 fn a_stream_that_ends_inside_a_message_is_no_clean_end() {
     World::new(Limits::default()).run(async |peer, test| {
         peer.stream.write_all(&[0, 0, 0, 0, 1, 0, 0, 0, 7]).await.unwrap();
-        peer.stream.shutdown(std::net::Shutdown::Both).unwrap();
+        peer.stream.shutdown().unwrap();
         let reason = test.closed().await;
         assert!(matches!(&reason, CloseReason::Io(text) if text.contains("0 of 8 bytes") || text.contains("1 of 8 bytes")), "{reason:?}");
     });
@@ -995,7 +998,8 @@ fn an_incoming_connection_that_stays_silent_is_closed() {
 
 #[test]
 fn what_is_dropped_is_closed() {
-    let (stream, mut other) = UnixStream::pair().unwrap();
+    let _reactor = reactor();
+    let (stream, mut other) = Stream::pair();
     let (network, handle) = connect(stream, Limits::default(), false);
     let mut system: RpcSystem<Side> = RpcSystem::new(Box::new(network), None);
     let _remote: Any = system.bootstrap(Side::Peer);

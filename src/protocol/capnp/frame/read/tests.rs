@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures::executor::block_on;
 
+use super::super::super::runtime::reactor;
 use super::*;
 
 /// A stream that gives what it is told, one piece a read, and counts the reads.
@@ -81,10 +82,12 @@ fn contents(frame: &Frame, count: usize) -> Vec<Vec<u64>> {
 }
 
 fn next(reader: &mut FrameReader<Script>) -> Result<Option<Frame>, CloseReason> {
+    let _reactor = reactor();
     block_on(poll_fn(|cx| reader.poll_frame(cx)))
 }
 
 fn poll_once(reader: &mut FrameReader<Script>) -> Poll<Result<Option<Frame>, CloseReason>> {
+    let _reactor = reactor();
     reader.poll_frame(&mut Context::from_waker(std::task::Waker::noop()))
 }
 
