@@ -38,6 +38,8 @@ struct Current {
     waiter: SharedWaiter,
     /// The name the peer gave it, when it is a server thread.
     name: Option<String>,
+    /// Its name for peers of a program of the first name, kept since it costs system calls.
+    own_name: Option<(String, Arc<str>)>,
     frames: Vec<Frame>,
     /// Connections with a thread that stands for this one, to let it go when this one ends.
     used: Vec<Weak<Shared>>,
@@ -49,6 +51,7 @@ impl Current {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             waiter,
             name,
+            own_name: None,
             frames: Vec::new(),
             used: Vec::new(),
         }
@@ -103,7 +106,7 @@ pub struct Calling {
     /// How many requests of the same connection this thread is executing.
     pub depth: usize,
     /// This thread's name for peers.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 /// Begins a blocking call over `shared`; `end_call` ends it. What comes with it is to be kept until
@@ -199,11 +202,18 @@ fn route(current: &mut Current, shared: &Arc<Shared>) -> (Route, usize) {
     (route, depth)
 }
 
-fn name(current: &Current, shared: &Shared) -> String {
-    current
-        .name
-        .clone()
-        .unwrap_or_else(|| thread_name(shared.event_loop.exe_name()))
+fn name(current: &mut Current, shared: &Shared) -> Arc<str> {
+    let exe_name = shared.event_loop.exe_name();
+    match &current.own_name {
+        Some((kept, name)) if kept == exe_name => return name.clone(),
+        _ => {}
+    }
+    let name: Arc<str> = match &current.name {
+        Some(name) => name.as_str().into(),
+        None => thread_name(exe_name).into(),
+    };
+    current.own_name = Some((exe_name.to_owned(), name.clone()));
+    name
 }
 
 /// This thread's name as Core writes it: `<exe>-<pid>/<thread>-<tid>`.

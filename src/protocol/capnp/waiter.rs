@@ -120,6 +120,7 @@ impl Waiter {
             return Err((Refused::TooDeep, job));
         }
         state.jobs.push_back(job);
+        drop(state);
         self.wakeup.notify_all();
         Ok(())
     }
@@ -132,7 +133,9 @@ impl Waiter {
 
     /// Makes whoever waits look again.
     pub fn wake(&self) {
-        let _state = lock(&self.state);
+        // Taken, so that nobody is between looking and waiting; let go of before, so that who
+        // wakes does not wait for it at once.
+        drop(lock(&self.state));
         self.wakeup.notify_all();
     }
 
