@@ -431,6 +431,9 @@ async fn executor(connection: &Rc<Connection>, context: Option<Context>) -> Resu
         }
     };
     server.ensure_running()?;
+    if let Some(callback) = &context.callback {
+        server.keep_callback(callback);
+    }
     Ok(Executor {
         waiter: server.waiter.clone(),
         thread: Some(server),

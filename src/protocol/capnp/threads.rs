@@ -10,6 +10,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use capnp::capability::FromClientHook;
 use futures::channel::oneshot;
 
 use super::connection::Connection;
@@ -30,7 +31,13 @@ pub struct ThreadServer {
     name: RefCell<String>,
     kind: Kind,
     event_loop: Arc<EventLoop>,
+    /// The peer's thread that the last request came from, and how many came from it.
+    callback: RefCell<Option<(thread::Client, u32)>>,
 }
+
+/// How many requests of one thread of the peer's are taken before it is told that they are done
+/// with: capnp-rpc counts them in 32 bits.
+const KEPT: u32 = 1000;
 
 enum Kind {
     /// An application's thread, which is there anyway.
@@ -59,7 +66,32 @@ impl ThreadServer {
             name: RefCell::new(name.to_owned()),
             kind,
             event_loop: connection.shared.event_loop.clone(),
+            callback: RefCell::default(),
         })
+    }
+
+    /// Keeps the peer's thread that a request came from. As long as one is held, those of later
+    /// requests are the same one again, and no Release has to be sent for each. Only a worker does:
+    /// it ends with the peer's handle to it, while an application's thread and its worker in the
+    /// peer would keep each other for ever.
+    pub fn keep_callback(&self, callback: &thread::Client) {
+        if !matches!(self.kind, Kind::Worker) {
+            return;
+        }
+        let mut kept = self.callback.borrow_mut();
+        let same = |kept: &thread::Client| {
+            kept.as_client_hook().get_ptr() == callback.as_client_hook().get_ptr()
+        };
+        let before = match &mut *kept {
+            Some((client, count)) if *count < KEPT && same(client) => {
+                *count += 1;
+                return;
+            }
+            // Let go of, so that it is released with this request.
+            Some((_, count)) if *count >= KEPT => kept.take(),
+            kept => kept.replace((callback.clone(), 1)),
+        };
+        drop(before);
     }
 
     /// Lets a thread begin that has waited for its first use.
