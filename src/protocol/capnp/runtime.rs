@@ -6,13 +6,16 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::io;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use futures::{AsyncRead, AsyncWrite};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 pub use tokio::time::{sleep, timeout};
 
 /// A thread's runtime.
@@ -36,16 +39,33 @@ impl Runtime {
 
 /// A connected stream. Clones are the same one.
 #[derive(Clone)]
-pub struct Stream(Rc<RefCell<tokio::net::UnixStream>>);
+pub struct Stream(Rc<Inner>);
+
+struct Inner {
+    /// Watched for what there is to read, and for nothing else: a stream that is watched for room
+    /// to write wakes the loop each time the peer has read.
+    stream: AsyncFd<UnixStream>,
+    /// The same stream, watched for room to write while there is none.
+    full: RefCell<Option<AsyncFd<UnixStream>>>,
+}
+
+/// Watches a stream for one thing. What tokio has in place of this function is unsafe, for the
+/// sake of types that give another descriptor each time they are asked, as a stream does not.
+#[allow(deprecated, reason = "its successor is unsafe without need here")]
+fn watch(stream: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
+    AsyncFd::with_interest(stream, interest)
+}
 
 impl Stream {
     /// Takes over a stream that does not block.
     ///
     /// # Errors
     /// What the operating system says when it cannot watch the stream.
-    pub fn new(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
-        let stream = tokio::net::UnixStream::from_std(stream)?;
-        Ok(Self(Rc::new(RefCell::new(stream))))
+    pub fn new(stream: UnixStream) -> io::Result<Self> {
+        Ok(Self(Rc::new(Inner {
+            stream: watch(stream, Interest::READABLE)?,
+            full: RefCell::default(),
+        })))
     }
 
     /// Ends the connection for both sides.
@@ -53,9 +73,13 @@ impl Stream {
     /// # Errors
     /// When it has ended.
     pub fn shutdown(&self) -> io::Result<()> {
-        let stream = self.0.borrow();
-        rustix::net::shutdown(&*stream, rustix::net::Shutdown::Both)?;
-        Ok(())
+        self.0.stream.get_ref().shutdown(Shutdown::Both)
+    }
+
+    /// Says that there is nothing more to write for now.
+    pub fn written(&self) {
+        let full = self.0.full.take();
+        drop(full);
     }
 }
 
@@ -65,12 +89,18 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         to: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let mut to = ReadBuf::new(to);
-        let mut stream = self.0.borrow_mut();
-        // Of a read that does not fill the buffer it learns that no more is there, which saves the
-        // next read.
-        ready!(Pin::new(&mut *stream).poll_read(cx, &mut to))?;
-        Poll::Ready(Ok(to.filled().len()))
+        loop {
+            let mut ready = ready!(self.0.stream.poll_read_ready(cx))?;
+            let Ok(read) = ready.try_io(|stream| stream.get_ref().read(to)) else {
+                continue;
+            };
+            // Of a read that does not fill the buffer one learns that no more is there, which
+            // saves the next read.
+            if read.as_ref().is_ok_and(|read| (1..to.len()).contains(read)) {
+                ready.clear_ready();
+            }
+            return Poll::Ready(read);
+        }
     }
 }
 
@@ -80,15 +110,30 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, bytes)
+        let mut full = self.0.full.borrow_mut();
+        loop {
+            if let Some(full) = &*full {
+                let mut ready = ready!(full.poll_write_ready(cx))?;
+                match ready.try_io(|stream| stream.get_ref().write(bytes)) {
+                    Ok(written) => return Poll::Ready(written),
+                    Err(_) => continue,
+                }
+            }
+            match self.0.stream.get_ref().write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+            let stream = self.0.stream.get_ref().try_clone()?;
+            *full = Some(watch(stream, Interest::WRITABLE)?);
+        }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_shutdown(cx)
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.0.stream.get_ref().shutdown(Shutdown::Write))
     }
 }
 
@@ -110,7 +155,7 @@ impl Listener {
     /// When the operating system refuses one, such as for want of descriptors.
     pub async fn accept(&self) -> io::Result<Stream> {
         let (stream, _) = self.0.accept().await?;
-        Ok(Stream(Rc::new(RefCell::new(stream))))
+        Stream::new(stream.into_std()?)
     }
 }
 
@@ -134,8 +179,11 @@ impl Stream {
     /// Two that are connected.
     #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     pub fn pair() -> (Self, Self) {
-        let (one, other) = tokio::net::UnixStream::pair().unwrap();
-        let stream = |stream| Self(Rc::new(RefCell::new(stream)));
+        let (one, other) = UnixStream::pair().unwrap();
+        let stream = |stream: UnixStream| {
+            stream.set_nonblocking(true).unwrap();
+            Self::new(stream).unwrap()
+        };
         (stream(one), stream(other))
     }
 }

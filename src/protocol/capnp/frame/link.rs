@@ -281,7 +281,13 @@ impl Link {
         set(&self.writing, cx);
         if self.phase.get() != Phase::Over {
             let flushed = match &mut *self.stream.borrow_mut() {
-                Some(stream) => self.queue.borrow_mut().poll_flush(stream, cx),
+                Some(stream) => {
+                    let flushed = self.queue.borrow_mut().poll_flush(stream, cx);
+                    if flushed.is_ready() {
+                        stream.written();
+                    }
+                    flushed
+                }
                 None => Poll::Ready(Ok(())),
             };
             match flushed {
