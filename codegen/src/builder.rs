@@ -17,6 +17,9 @@ pub struct Builder {
     source: Source,
     runtime: String,
     module: Option<String>,
+    /// The only files to make code of.
+    older: Option<Vec<String>>,
+    wraps: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,6 +59,8 @@ impl Builder {
             source,
             runtime: "::bitcoin_ipc".to_owned(),
             module: None,
+            older: None,
+            wraps: Vec::new(),
         }
     }
 
@@ -72,6 +77,27 @@ impl Builder {
     #[must_use]
     pub fn module(mut self, path: impl Into<String>) -> Self {
         self.module = Some(path.into());
+        self
+    }
+
+    /// For the library itself: an older generation of its interfaces, in modules called as the
+    /// name given to [`generate`](Self::generate) below the newest generation's. Of the schema's
+    /// files only these, without `.capnp`, are made anew; what they need of others is the newest's.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn older<'a>(mut self, files: impl IntoIterator<Item = &'a str>) -> Self {
+        self.older = Some(files.into_iter().map(str::to_owned).collect());
+        self
+    }
+
+    /// Has a function make what callers get for a remote object of an interface, where its client
+    /// alone is not it: say, one that works around what some peers lack. `interface` is a name in
+    /// the schema, such as `Init`; `function` the path of a
+    /// `fn(client: InitClient, object: rt::Object) -> Arc<dyn Init>`. What it makes must give the
+    /// client's `remote()` as its own.
+    #[must_use]
+    pub fn wrap(mut self, interface: impl Into<String>, function: impl Into<String>) -> Self {
+        self.wraps.push((interface.into(), function.into()));
         self
     }
 
@@ -99,12 +125,18 @@ impl Builder {
 
         let label = self.label();
         let request = Request::read(&bytes, &label)?;
-        let index = request.index(&label)?;
+        let mut index = request.index(&label)?;
+        if let Some(files) = &self.older {
+            index.requested.retain(|file| files.contains(&file.module));
+        }
         let generated = generate(&index, &layout)?;
         let wire_modules = wire::write(&index, &layout, &folder)?;
         write(&folder.join("interfaces.rs"), &generated.interfaces)?;
         write(&folder.join("proxies.rs"), &generated.proxies)?;
-        write(&folder.join("wire.rs"), &wire::join(&wire_modules, name))?;
+        write(
+            &folder.join("wire.rs"),
+            &wire::join(&wire_modules, &layout, name),
+        )?;
         if !layout.is_library() {
             write(&folder.join("mod.rs"), &user_module(name))?;
         }
@@ -112,11 +144,16 @@ impl Builder {
     }
 
     fn layout(&self, name: &str) -> Result<Layout> {
-        if self.runtime == "crate" {
-            return Ok(Layout::library());
-        }
         let default = format!("crate::{name}");
-        Layout::user(&self.runtime, self.module.as_deref().unwrap_or(&default))
+        let mut layout = if self.runtime != "crate" {
+            Layout::user(&self.runtime, self.module.as_deref().unwrap_or(&default))?
+        } else if self.older.is_some() {
+            Layout::older(name)
+        } else {
+            Layout::library()
+        };
+        layout.wraps.clone_from(&self.wraps);
+        Ok(layout)
     }
 
     /// The schema's name in errors about the whole.
@@ -148,6 +185,14 @@ impl Builder {
 /// Traits and proxies of an indexed request.
 pub(crate) fn generate(index: &crate::request::Index<'_>, layout: &Layout) -> Result<Generated> {
     let model = model::build(index, layout)?;
+    for (name, function) in &layout.wraps {
+        let mut interfaces = model.files.iter().flat_map(|file| &file.interfaces);
+        if !interfaces.any(|interface| interface.named.schema == *name) {
+            return Err(Error::Usage(format!(
+                "{function} is to wrap {name}, which is no interface of the schema"
+            )));
+        }
+    }
     Ok(Generated {
         interfaces: emit::interfaces(&model, layout),
         proxies: emit::proxies(&model, layout),

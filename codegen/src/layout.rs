@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 pub(crate) const PROXY_FILE: u64 = 0xcc31_6e3f_71a0_40fb;
 
 /// The schema files that the runtime library has generated code for, by file id.
-const CORE: &[(u64, &str)] = &[
+pub(crate) const CORE: &[(u64, &str)] = &[
     (PROXY_FILE, "proxy"),
     (0xcd2c_6232_cb48_4a28, "common"),
     (0x888b_4f7f_51e6_91f7, "echo"),
@@ -39,6 +39,11 @@ pub(crate) struct Layout {
     pub(crate) interfaces: String,
     /// The module whose children are capnpc's modules.
     pub(crate) wire: String,
+    /// Whether every file's code is made anew, that of `/mp/proxy.capnp` too.
+    pub(crate) is_newest: bool,
+    /// What makes the object that callers get for an interface's client: the interface's name in
+    /// the schema and a function's path.
+    pub(crate) wraps: Vec<(String, String)>,
 }
 
 impl Layout {
@@ -48,6 +53,18 @@ impl Layout {
             runtime: "crate".to_owned(),
             interfaces: "crate::interfaces".to_owned(),
             wire: "crate::protocol::capnp::generated::wire".to_owned(),
+            is_newest: true,
+            wraps: Vec::new(),
+        }
+    }
+
+    /// The runtime library's layout for an older generation of its interfaces.
+    pub(crate) fn older(name: &str) -> Self {
+        Self {
+            interfaces: format!("crate::interfaces::{name}"),
+            wire: format!("crate::protocol::capnp::generated::{name}::wire"),
+            is_newest: false,
+            ..Self::library()
         }
     }
 
@@ -68,12 +85,20 @@ impl Layout {
             runtime: runtime.to_owned(),
             interfaces: format!("{module}::interfaces"),
             wire: format!("{module}::wire"),
+            is_newest: false,
+            wraps: Vec::new(),
         })
     }
 
     /// Whether this is the runtime library generating its own code.
     pub(crate) fn is_library(&self) -> bool {
         self.runtime == "crate"
+    }
+
+    /// The function that wraps an interface's client.
+    pub(crate) fn wrap(&self, interface: &str) -> Option<&str> {
+        let found = self.wraps.iter().find(|(name, _)| name == interface);
+        found.map(|(_, function)| function.as_str())
     }
 
     /// The module that generated proxies use.

@@ -59,6 +59,31 @@ fn the_text_of_a_small_schema() {
     }
 }
 
+/// A client that is wrapped is the one difference; what is not there cannot be.
+#[test]
+fn a_client_is_wrapped() {
+    let mut layout = user();
+    let plain = generated("small.bin", &layout).expect("a schema");
+    layout.wraps = vec![("Counter".to_owned(), "crate::wrapped".to_owned())];
+    let wrapped = generated("small.bin", &layout).expect("a schema");
+    assert_eq!(plain.interfaces, wrapped.interfaces);
+    let differing: Vec<(&str, &str)> = plain
+        .proxies
+        .lines()
+        .zip(wrapped.proxies.lines())
+        .map(|(plain, wrapped)| (plain.trim(), wrapped.trim()))
+        .filter(|(plain, wrapped)| plain != wrapped)
+        .collect();
+    let was = "Arc::new(CounterClient { object })";
+    assert!(
+        matches!(differing[..], [(plain, wrapped)] if plain == was && wrapped
+            .starts_with("crate::wrapped(CounterClient { object: object.clone() }, object)")),
+        "{differing:?}"
+    );
+    layout.wraps = vec![("Nothing".to_owned(), "crate::wrapped".to_owned())];
+    assert!(generated("small.bin", &layout).is_err());
+}
+
 #[test]
 fn refused_schemas_name_the_place() {
     let mut cases = 0;

@@ -77,8 +77,12 @@ fn emit_interface(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
         names::constant(name)
     ));
     code.blank();
+    let client = match scope.wrap(&interface.named) {
+        Some(wrap) => format!("{wrap}({name}Client {{ object: object.clone() }}, object)"),
+        None => format!("Arc::new({name}Client {{ object }})"),
+    };
     code.add(format!(
-        "fn client(object: rt::Object) -> Arc<Self> {{\nArc::new({name}Client {{ object }})\n}}"
+        "fn client(object: rt::Object) -> Arc<Self> {{\n{client}\n}}"
     ));
     code.blank();
     let root = family

@@ -81,13 +81,17 @@ pub(crate) fn proxies(model: &Model, layout: &Layout) -> String {
         if body.contains("Arc<") || body.contains("Arc::") {
             imports.push("use std::sync::Arc;".to_owned());
         }
-        for (mention, import) in [
-            ("interfaces::", &layout.interfaces),
-            ("rt::", &layout.rt()),
-            ("wire::", &layout.wire),
+        for (name, path) in [
+            ("interfaces", &layout.interfaces),
+            ("rt", &layout.rt()),
+            ("wire", &layout.wire),
         ] {
-            if body.contains(mention) {
-                imports.push(format!("use {import};"));
+            if body.contains(&format!("{name}::")) {
+                imports.push(if path.ends_with(&format!("::{name}")) {
+                    format!("use {path};")
+                } else {
+                    format!("use {path} as {name};")
+                });
             }
         }
         module(&mut code, file, "The proxies of what", &imports, &body);

@@ -38,6 +38,11 @@ impl<'m> Scope<'m> {
         }
     }
 
+    /// The function that wraps an interface's client.
+    pub(super) fn wrap(&self, interface: &Named) -> Option<&str> {
+        self.layout.wrap(&interface.schema)
+    }
+
     /// A trait or value type.
     pub(super) fn path(&self, named: &Named) -> String {
         let module = match (named.origin, self.side) {

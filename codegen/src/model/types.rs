@@ -88,7 +88,7 @@ impl<'a> Resolver<'a> {
         if let Some(requested) = self.index.requested.iter().find(|f| f.id == id) {
             return Ok((Origin::Own, requested.module.clone()));
         }
-        if let Some(module) = core_module(id).filter(|_| !self.layout.is_library()) {
+        if let Some(module) = core_module(id).filter(|_| !self.layout.is_newest) {
             return Ok((Origin::Core, module.to_owned()));
         }
         let path = crate::request::string(file.get_display_name(), place)?;
