@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::interfaces::init::Init;
-use bitcoin_ipc::interfaces::mining::{BlockCreateOptions, BlockWaitOptions};
+use bitcoin_ipc::interfaces::mining::{BlockCreateOptions, BlockWaitOptions, CoinbaseTx};
 use bitcoin_ipc::roles::Role;
 use bitcoin_ipc::{Address, CallOptions, Error, Generation, Ipc, Program};
 
@@ -272,6 +272,78 @@ fn connect_to_its_socket_echo_and_read_the_tip() {
     drop(init);
     std::thread::sleep(Duration::from_millis(200));
     assert!(node.running(), "the node must survive its client");
+}
+
+/// A coinbase of what the template wants in it, and all that it may pay to anyone.
+fn coinbase(of: &CoinbaseTx) -> Vec<u8> {
+    let witness = !of.witness.is_empty();
+    let mut bytes = of.version.to_le_bytes().to_vec();
+    bytes.extend(if witness { &[0, 1, 1][..] } else { &[1] });
+    bytes.extend([0; 32]);
+    bytes.extend([0xff; 4]);
+    // At least two bytes of scriptSig.
+    bytes.push(u8::try_from(of.script_sig_prefix.len()).unwrap() + 1);
+    bytes.extend(&of.script_sig_prefix);
+    bytes.push(0);
+    bytes.extend(of.sequence.to_le_bytes());
+    bytes.push(u8::try_from(of.required_outputs.len()).unwrap() + 1);
+    bytes.extend(of.block_reward_remaining.to_le_bytes());
+    bytes.extend([1, 0x51]);
+    bytes.extend(of.required_outputs.concat());
+    if witness {
+        bytes.extend([1, u8::try_from(of.witness.len()).unwrap()]);
+        bytes.extend(&of.witness);
+    }
+    bytes.extend(of.lock_time.to_le_bytes());
+    bytes
+}
+
+/// How often the node was sent this call.
+fn received(node: &Node, call: &str) -> usize {
+    let log = node.log();
+    let received = |line: &&str| line.contains("server recv request") && line.contains(call);
+    log.lines().filter(received).count()
+}
+
+/// 31.99 has `submitSolution` at 31's place, 32 at its own.
+#[test]
+fn submit_a_solution() {
+    let Some(program) = node("submit_a_solution") else {
+        return;
+    };
+    let mut node = Node::start(&program, None);
+    let ipc = ipc();
+    let init = node.connect(&ipc);
+    let mining = init.make_mining().unwrap().unwrap();
+    let options = BlockCreateOptions::default();
+    let template = mining.create_new_block(&options, false).unwrap().unwrap();
+    let header = template.get_block_header().unwrap();
+    let field = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().unwrap());
+    let (version, time) = (field(0), field(68));
+    let wanted = template.get_coinbase_tx().unwrap();
+    let coinbase = coinbase(&wanted);
+
+    // What is no transaction is an exception, and the node lives on.
+    match template.submit_solution(version, time, 0, &[0]) {
+        Err(Error::Remote { text, .. }) => assert!(text.contains("end of data"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    // Each second nonce solves a block of regtest. What is no solution is told, not thrown.
+    let submit = |nonce: u32| match nonce % 2 {
+        0 => template.submit_solution(version, time, nonce, &coinbase),
+        _ => async_std::task::block_on(
+            template.submit_solution_async(version, time, nonce, &coinbase),
+        ),
+    };
+    let tried = (1..=100).position(|nonce| submit(nonce).unwrap().result);
+    let tried = 1 + tried.expect("one of 100 nonces solves it");
+    let tip = mining.get_tip().unwrap().unwrap();
+    assert_eq!(tip.height, 1);
+    // And nothing else was called.
+    let submitted = received(&node, "BlockTemplate.submitSolution$Params");
+    assert_eq!(submitted, 1 + tried);
+    assert_eq!(received(&node, "submitSolutionOld7"), 0);
+    assert!(node.running());
 }
 
 #[test]

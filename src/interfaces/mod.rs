@@ -43,6 +43,9 @@ pub trait Remote: Any + Send + Sync {
     /// connection fails.
     fn implements(&self, method: &str) -> Result<bool>;
 
+    /// The async form of [`implements`](Self::implements).
+    fn implements_async(&self, method: &str) -> Call<bool>;
+
     /// Ends the connection at once. Calls under way, on any of its objects, fail as disconnected.
     fn disconnect(&self);
 
@@ -71,3 +74,14 @@ impl Disconnection {
 }
 
 include!(concat!(env!("OUT_DIR"), "/core32/interfaces.rs"));
+
+/// The interfaces of Core 30 that are not those above. Their ids are the same while ordinals are
+/// not, so neither may stand for the other; [`crate::generation`] tells who needs them.
+pub mod core30 {
+    include!(concat!(env!("OUT_DIR"), "/core30/interfaces.rs"));
+}
+
+/// The interfaces of Core 31 that are not those above, as [`core30`].
+pub mod core31 {
+    include!(concat!(env!("OUT_DIR"), "/core31/interfaces.rs"));
+}

@@ -42,13 +42,14 @@ fn repository() -> Vec<Source> {
         read(Path::new(env!("CARGO_MANIFEST_DIR")), folder, &mut sources);
     }
     // As if it were a file of ours, which it would be without the generator.
-    sources.push(Source::new(
-        "src/interfaces/generated.rs",
-        &format!(
-            "//! Generated.\n{}",
-            include_str!(concat!(env!("OUT_DIR"), "/core32/interfaces.rs"))
-        ),
-    ));
+    for text in [
+        include_str!(concat!(env!("OUT_DIR"), "/core30/interfaces.rs")),
+        include_str!(concat!(env!("OUT_DIR"), "/core31/interfaces.rs")),
+        include_str!(concat!(env!("OUT_DIR"), "/core32/interfaces.rs")),
+    ] {
+        let text = format!("//! Generated.\n{text}");
+        sources.push(Source::new("src/interfaces/generated.rs", &text));
+    }
     sources
 }
 

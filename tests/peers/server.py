@@ -45,6 +45,41 @@ class Objects:
         say("call", self.label, method, "on", thread, "back", callback)
 
 
+def telling(schema, server):
+    """The server, which says for each call which method of its schema it reaches."""
+
+    def told(name, ordinal, run):
+        @functools.wraps(run)
+        async def method(self, *args, **kwargs):
+            say("arrived", schema.node.displayName.split(":")[1], f"@{ordinal}", name)
+            return await run(self, *args, **kwargs)
+
+        return method
+
+    def missing(name):
+        async def method(self, **_):
+            raise NotImplementedError(name)
+
+        return method
+
+    for ordinal, method in enumerate(schema.node.interface.methods):
+        name = method.name
+        found = [known for known in (name, f"{name}_context") if hasattr(server, known)]
+        run = getattr(server, found[0]) if found else missing(name)
+        setattr(server, found[0] if found else name, told(name, ordinal, run))
+    return server
+
+
+# A dummy coinbase as Core 30 makes it: version, flag, one input that spends nothing, the height 102
+# and OP_0, sequence, the reward and the witness commitment, the witness, the lock time.
+COMMITMENT = bytes(8) + b"\x26\x6a\x24\xaa\x21\xa9\xed" + bytes(32)
+DUMMY = (
+    b"\x02\0\0\0\0\1\1" + bytes(32) + b"\xff" * 4 + b"\3\1\x66\0" + b"\xfe\xff\xff\xff\2"
+    + (5_000_000_000).to_bytes(8, "little") + b"\1\x51" + COMMITMENT
+    + b"\1\x20" + bytes(32) + b"\x65\0\0\0"
+)
+
+
 def core(kind):
     """The Init of a generation, for one connection."""
     generation = "32" if kind == "bare" else kind
@@ -77,13 +112,15 @@ def core(kind):
 
         async def getCoinbaseTx(self, context, _context):
             if generation == "30":
-                return b"coinbase"
+                return DUMMY
             return {
                 "version": 2,
-                "sequence": 0xFFFFFFFF,
-                "scriptSigPrefix": b"\x51",
+                "sequence": 0xFFFFFFFE,
+                "scriptSigPrefix": b"\1\x66",
+                "witness": bytes(32),
                 "blockRewardRemaining": 5_000_000_000,
-                "requiredOutputs": [b"out"],
+                "requiredOutputs": [COMMITMENT],
+                "lockTime": 101,
             }
 
         async def getCoinbaseMerklePath(self, context, _context):
@@ -91,6 +128,8 @@ def core(kind):
 
         async def waitNext(self, context, options, _context):
             say("waitNext", options.timeout, options.feeThreshold)
+            if options.feeThreshold == 1:
+                return BlockTemplate("BlockTemplate")
             # Null: none came in time.
 
         async def interruptWait(self, _context):
@@ -98,6 +137,7 @@ def core(kind):
 
         async def submitSolution(self, context, version, timestamp, nonce, coinbase, _context):
             await self.called("submitSolution", context)
+            say("solution", version, timestamp, nonce, bytes(coinbase).hex())
             if generation == "32":
                 return "bad-cb", "too short", False
             return version == 1
@@ -123,11 +163,13 @@ def core(kind):
             return {"hash": currentTip, "height": 7}
 
         async def createNewBlock_context(self, context):
-            options = context.params.options
-            say("options", options.useMempool, options.blockReservedWeight)
+            params, options = context.params, context.params.options
+            reserved = options.blockReservedWeight, options.coinbaseOutputMaxAdditionalSigops
+            say("options", options.useMempool, *reserved, getattr(params, "cooldown", "none"))
             context.results.result = BlockTemplate("BlockTemplate")
 
         async def checkBlock(self, block, options, _context, context=None):
+            say("check", options.checkMerkleRoot, options.checkPow)
             return "bad-blk", f"{len(block)} bytes", False
 
         async def interrupt(self, _context):
@@ -167,7 +209,9 @@ def core(kind):
 
                 return Rpc()
 
-    return Init()
+    telling(template.schema, BlockTemplate)
+    telling(mining.schema, Mining)
+    return telling(init_schema.schema, Init)()
 
 
 def foo():

@@ -179,7 +179,7 @@ fn call_each_generation_by_name() {
             assert_eq!(printed(&["call", "Mining.createNewBlock/waitNext"]), "null");
             let coinbase = printed(&["call", "Mining.createNewBlock/getCoinbaseTx"]);
             match kind {
-                "30" => assert_eq!(coinbase, "636f696e62617365"),
+                "30" => assert!(coinbase.starts_with("0200000000010100"), "{coinbase}"),
                 _ => assert!(coinbase.contains("\"blockRewardRemaining\":5000000000")),
             }
 

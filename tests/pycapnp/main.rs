@@ -16,5 +16,6 @@ mod support;
 
 mod clients;
 mod executable;
+mod generations;
 mod servers;
 mod values;

@@ -1,4 +1,14 @@
-//! Clients and servers of the built-in interfaces, generated from `schema/core32`.
+//! Clients and servers of the built-in interfaces, generated from `schema/`: those of the newest
+//! generation, and of older ones what has other ordinals or values there.
+//!
+//! One object can be called by the ordinals of any generation. Which are right is for
+//! [`crate::generation`] to know: it is given the clients of all that the object may be.
+
+use std::sync::Arc;
+
+use super::rt::{Interface, Object};
+use crate::generation::{AnyBlockTemplate, AnyInit};
+use crate::interfaces;
 
 /// The messages, as capnpc generates them.
 pub mod wire {
@@ -6,3 +16,39 @@ pub mod wire {
 }
 
 include!(concat!(env!("OUT_DIR"), "/core32/proxies.rs"));
+
+/// Of Core 30.
+pub mod core30 {
+    /// Core 30's messages.
+    pub mod wire {
+        include!(concat!(env!("OUT_DIR"), "/core30/wire.rs"));
+    }
+
+    include!(concat!(env!("OUT_DIR"), "/core30/proxies.rs"));
+}
+
+/// Of Core 31.
+pub mod core31 {
+    /// Core 31's messages.
+    pub mod wire {
+        include!(concat!(env!("OUT_DIR"), "/core31/wire.rs"));
+    }
+
+    include!(concat!(env!("OUT_DIR"), "/core31/proxies.rs"));
+}
+
+/// What callers get for a peer's `Init`.
+fn any_init(newest: init::InitClient, object: Object) -> Arc<dyn interfaces::init::Init> {
+    let core30 = Interface::client(object.clone());
+    let core31 = Interface::client(object);
+    Arc::new(AnyInit::new(core30, core31, Arc::new(newest)))
+}
+
+/// What callers get for a `BlockTemplate` of a peer whose `Mining` is of the newest generation.
+fn any_block_template(
+    newest: mining::BlockTemplateClient,
+    object: Object,
+) -> Arc<dyn interfaces::mining::BlockTemplate> {
+    let core31 = Interface::client(object);
+    Arc::new(AnyBlockTemplate::new(core31, Arc::new(newest)))
+}

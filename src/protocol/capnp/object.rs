@@ -330,8 +330,9 @@ impl Object {
     }
 }
 
-impl Remote for Object {
-    fn implements(&self, method: &str) -> Result<bool> {
+impl Object {
+    /// A call that no peer runs, but answers in one way or another; see [`implemented`].
+    fn asking(&self, method: &str) -> Result<Outgoing<()>> {
         let found = self.0.info.methods.iter().find(|m| m.name == method);
         let Some(method) = found.filter(|method| method.threaded) else {
             let interface = &self.0.info.name;
@@ -339,10 +340,28 @@ impl Remote for Object {
                 "{interface} has no method {method} that names a thread"
             )));
         };
-        match self.call(Outgoing::without_thread(method.clone())) {
-            Ok(()) | Err(Error::Remote { .. }) => Ok(true),
-            Err(Error::Unimplemented(_)) => Ok(false),
-            Err(error) => Err(error),
+        Ok(Outgoing::without_thread(method.clone()))
+    }
+}
+
+/// What the answer to a call that names no thread tells of the method.
+fn implemented(answer: Result<()>) -> Result<bool> {
+    match answer {
+        Ok(()) | Err(Error::Remote { .. }) => Ok(true),
+        Err(Error::Unimplemented(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+impl Remote for Object {
+    fn implements(&self, method: &str) -> Result<bool> {
+        implemented(self.call(self.asking(method)?))
+    }
+
+    fn implements_async(&self, method: &str) -> Call<bool> {
+        match self.asking(method) {
+            Ok(outgoing) => self.call_async(outgoing).map(implemented).boxed(),
+            Err(error) => crate::interfaces::ready(Err(error)),
         }
     }
 

@@ -1,0 +1,93 @@
+//! How a method of the newest traits calls the method of the same name of another.
+//!
+//! Knows the traits' two forms of a method and nothing of particular methods.
+
+use crate::error::Result;
+use crate::interfaces::Call;
+
+/// Makes of a call's answer another.
+pub(super) fn then<T: 'static, U>(
+    call: Call<T>,
+    make: impl FnOnce(Result<T>) -> Result<U> + Send + 'static,
+) -> Call<U> {
+    Box::pin(async move { make(call.await) })
+}
+
+/// The same of an answer that is there.
+pub(super) fn now<T, U>(answer: Result<T>, make: impl FnOnce(Result<T>) -> Result<U>) -> Result<U> {
+    make(answer)
+}
+
+/// Implements methods, in both forms, by those of the same names of a field of `self`. A parameter
+/// may be passed on `as` another value; what is made of the answer follows the method's result.
+macro_rules! forward {
+    ($field:tt: $(
+        $name:ident, $name_async:ident($($param:ident: $type:ty $(as $value:expr)?),*)
+            -> $result:ty $(, $make:expr)?;
+    )*) => {$(
+        fn $name(&self, $($param: $type),*) -> crate::error::Result<$result> {
+            let call = self.$field.$name($(forward!(@pass $param $($value)?)),*);
+            forward!(@answer call $(, $make)?)
+        }
+
+        fn $name_async(&self, $($param: $type),*) -> crate::interfaces::Call<$result> {
+            let call = self.$field.$name_async($(forward!(@pass $param $($value)?)),*);
+            forward!(@later call $(, $make)?)
+        }
+    )*};
+    (@pass $param:ident) => { $param };
+    (@pass $param:ident $value:expr) => { $value };
+    (@answer $call:ident) => { $call };
+    (@answer $call:ident, $make:expr) => { crate::generation::forward::now($call, $make) };
+    (@later $call:ident) => { $call };
+    (@later $call:ident, $make:expr) => { crate::generation::forward::then($call, $make) };
+}
+
+/// Implements methods that a generation lacks: nothing is sent.
+macro_rules! lacking {
+    ($generation:expr, $(
+        $name:ident($($type:ty),*) -> $result:ty, $schema:literal;
+    )*) => {$(
+        fn $name(&self, $(_: $type),*) -> crate::error::Result<$result> {
+            $generation.lacks($schema)
+        }
+    )*};
+}
+
+/// Values of an older generation (a module of interfaces) with the same fields as the newest's.
+macro_rules! older_values {
+    ($older:ident) => {
+        fn create_options(options: &newest::BlockCreateOptions) -> $older::BlockCreateOptions {
+            $older::BlockCreateOptions {
+                use_mempool: options.use_mempool,
+                block_reserved_weight: options.block_reserved_weight,
+                coinbase_output_max_additional_sigops: options
+                    .coinbase_output_max_additional_sigops,
+            }
+        }
+
+        fn wait_options(options: &newest::BlockWaitOptions) -> $older::BlockWaitOptions {
+            $older::BlockWaitOptions {
+                timeout: options.timeout,
+                fee_threshold: options.fee_threshold,
+            }
+        }
+
+        fn check_options(options: &newest::BlockCheckOptions) -> $older::BlockCheckOptions {
+            $older::BlockCheckOptions {
+                check_merkle_root: options.check_merkle_root,
+                check_pow: options.check_pow,
+            }
+        }
+
+        fn checked(results: $older::MiningCheckBlockResults) -> newest::MiningCheckBlockResults {
+            newest::MiningCheckBlockResults {
+                reason: results.reason,
+                debug: results.debug,
+                result: results.result,
+            }
+        }
+    };
+}
+
+pub(super) use {forward, lacking, older_values};
