@@ -331,7 +331,7 @@ fn submit_a_solution() {
     // Each second nonce solves a block of regtest. What is no solution is told, not thrown.
     let submit = |nonce: u32| match nonce % 2 {
         0 => template.submit_solution(version, time, nonce, &coinbase),
-        _ => async_std::task::block_on(
+        _ => futures::executor::block_on(
             template.submit_solution_async(version, time, nonce, &coinbase),
         ),
     };

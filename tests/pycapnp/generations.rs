@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_std::task::block_on;
 use bitcoin_ipc::interfaces::mining::*;
 use bitcoin_ipc::{CallOptions, CancelToken, Error, Generation, Result};
+use futures::executor::block_on;
 
 use crate::servers::{Server, with_server};
 use crate::support::eventually;
