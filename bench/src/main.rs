@@ -1,0 +1,108 @@
+//! The benchmark, `cargo bench`: what a call costs beside what the system itself takes.
+//!
+//! Every subject runs a slice of time in turn, round by round, in one process and its children, so
+//! that what disturbs the machine disturbs all of them; ratios are those within a round. The
+//! children are this executable under other names (`peers`). Knows the library by its public face.
+
+mod args;
+mod children;
+mod goals;
+mod machine;
+mod measure;
+mod objects {
+    bitcoin_ipc::include_schema!("objects");
+}
+mod peers;
+mod report;
+mod results;
+mod statistics;
+mod subjects;
+
+use std::fs;
+use std::io::{self, Write};
+
+use clap::Parser;
+use eyre::{Result, WrapErr, ensure};
+
+use args::Args;
+use results::Results;
+use subjects::{Plan, Shared};
+
+fn main() -> Result<()> {
+    let words: Vec<_> = std::env::args_os().collect();
+    if peers::run(&words)? {
+        return Ok(());
+    }
+    let args = Args::parse();
+    let plans = chosen(subjects::all(&args.program)?, &args.only);
+    ensure!(
+        !plans.is_empty(),
+        "no subject's name contains any of {:?}; --list has them",
+        args.only
+    );
+    let mut out = io::stdout().lock();
+    if args.list {
+        for plan in &plans {
+            writeln!(out, "{}", plan.name)?;
+        }
+        return Ok(());
+    }
+    let shared = Shared::new()?;
+    let measured = measure_all(plans, &args, &shared);
+    // Also after a failure: no child is left.
+    let ended = shared.end();
+    let results = measured?;
+    ended?;
+    let goals = goals::reached(&results);
+    report::print(&mut out, &results, &goals)?;
+    if let Some(path) = &args.json {
+        let json = serde_json::to_string_pretty(&report::json(&args, &results, &goals))?;
+        fs::write(path, json + "\n").wrap_err_with(|| format!("write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The subjects that are asked for, and the raw ping-pong, which all are compared with.
+fn chosen(mut plans: Vec<Plan>, only: &[String]) -> Vec<Plan> {
+    let asked = |plan: &Plan| only.iter().any(|part| plan.name.contains(part.as_str()));
+    if !only.is_empty() {
+        if !plans.iter().any(asked) {
+            return Vec::new();
+        }
+        plans.retain(|plan| plan.name == subjects::RAW || asked(plan));
+    }
+    plans
+}
+
+/// Starts every subject, warms it up, and gives each its slice of every round.
+fn measure_all(plans: Vec<Plan>, args: &Args, shared: &Shared) -> Result<Results> {
+    let mut results = Results::default();
+    let mut running = Vec::new();
+    for plan in plans {
+        let what = plan.name.clone();
+        let failed = || format!("{what}: cannot be measured");
+        match plan.kind {
+            subjects::Kind::Calls(start) => {
+                let Some(mut run) = start(shared).wrap_err_with(failed)? else {
+                    results.left_out.push(plan.name);
+                    continue;
+                };
+                run(args.warm_up()).wrap_err_with(failed)?;
+                results.subject(plan.name, plan.beside);
+                running.push((what, run));
+            }
+            subjects::Kind::Memory(measure) => {
+                let bytes = measure(shared).wrap_err_with(failed)?;
+                results.memory.push((plan.name, bytes));
+            }
+        }
+    }
+    for round in 1..=args.rounds() {
+        for (at, (name, run)) in running.iter_mut().enumerate() {
+            let sample =
+                run(args.slice()).wrap_err_with(|| format!("{name}: failed in round {round}"))?;
+            results.add(at, sample);
+        }
+    }
+    Ok(results)
+}

@@ -1,0 +1,84 @@
+//! What was measured: each subject's slices, and what is compared with what.
+
+use crate::measure::Sample;
+use crate::statistics::median;
+
+/// One of a sample's numbers.
+pub type Number = fn(&Sample) -> f64;
+
+/// The median time of a call.
+pub const P50: Number = |sample| sample.p50;
+/// The time of the slowest of a hundred calls.
+pub const P99: Number = |sample| sample.p99;
+/// Calls a second.
+pub const RATE: Number = |sample| sample.rate;
+
+/// A subject and its slices, one a round.
+pub struct Measured {
+    pub name: String,
+    /// The subject that it is to be seen beside, besides the raw ping-pong.
+    pub beside: Option<&'static str>,
+    pub samples: Vec<Sample>,
+}
+
+impl Measured {
+    /// The median of all rounds.
+    pub fn median(&self, number: Number) -> f64 {
+        median(self.samples.iter().map(number))
+    }
+
+    /// The smallest and the largest of all rounds.
+    pub fn range(&self, number: Number) -> (f64, f64) {
+        let numbers = self.samples.iter().map(number);
+        numbers.fold((f64::INFINITY, 0.0), |(low, high), n| {
+            (low.min(n), high.max(n))
+        })
+    }
+}
+
+/// All that was measured.
+#[derive(Default)]
+pub struct Results {
+    pub subjects: Vec<Measured>,
+    /// Bytes, by name.
+    pub memory: Vec<(String, f64)>,
+    /// Subjects that need what is not there.
+    pub left_out: Vec<String>,
+}
+
+impl Results {
+    /// A subject of which samples will come.
+    pub fn subject(&mut self, name: String, beside: Option<&'static str>) {
+        self.subjects.push(Measured {
+            name,
+            beside,
+            samples: Vec::new(),
+        });
+    }
+
+    /// A sample of the subject that came as number `at`.
+    pub fn add(&mut self, at: usize, sample: Sample) {
+        if let Some(subject) = self.subjects.get_mut(at) {
+            subject.samples.push(sample);
+        }
+    }
+
+    /// The subject of this name, if it was measured.
+    pub fn get(&self, name: &str) -> Option<&Measured> {
+        self.subjects.iter().find(|subject| subject.name == name)
+    }
+
+    /// Bytes by name, if measured.
+    pub fn bytes(&self, name: &str) -> Option<f64> {
+        let found = self.memory.iter().find(|(memory, _)| memory == name);
+        found.map(|(_, bytes)| *bytes)
+    }
+
+    /// A subject's number by another's. It is the median of the ratios of each round: what slows
+    /// the machine down for a round slows both down.
+    pub fn ratio(&self, (one, a): (&str, Number), (other, b): (&str, Number)) -> Option<f64> {
+        let (one, other) = (self.get(one)?, self.get(other)?);
+        let rounds = one.samples.iter().zip(&other.samples);
+        Some(median(rounds.map(|(one, other)| a(one) / b(other))))
+    }
+}

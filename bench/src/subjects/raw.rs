@@ -1,0 +1,67 @@
+//! What the system itself takes: bytes through a socketpair between two processes.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+
+use eyre::{Result, ensure};
+
+use super::{FILL, Plan, SIZES};
+use crate::children::Peer;
+use crate::measure::{one_by_one, timed};
+use crate::peers;
+
+/// The subject that all are compared with.
+pub const PING_PONG: &str = "raw ping-pong, 128 bytes";
+/// About the size of a call of `Echo` with 16 bytes.
+const PING: usize = 128;
+
+/// The raw copies, in the order of [`SIZES`]: to the other process, and from it.
+pub const COPIES: [(&str, &str); 3] = [
+    ("raw copy of 1 KiB to", "raw copy of 1 KiB from"),
+    ("raw copy of 1 MiB to", "raw copy of 1 MiB from"),
+    ("raw copy of 8 MiB to", "raw copy of 8 MiB from"),
+];
+
+pub fn plans() -> Vec<Plan> {
+    let mut plans = vec![exchange(PING_PONG, PING, PING)];
+    for ((to, from), (_, size)) in COPIES.into_iter().zip(SIZES) {
+        plans.push(exchange(to, size, 1));
+        plans.push(exchange(from, 1, size));
+    }
+    plans
+}
+
+/// So many bytes there, and so many back.
+fn exchange(name: &'static str, there: usize, back: usize) -> Plan {
+    Plan::calls(name, move |_| {
+        let peer = Peer::start(peers::RAW, &[there.to_string(), back.to_string()])?;
+        let mut stream = peer.stream()?;
+        let (out, expected) = (vec![FILL; there], vec![FILL; back]);
+        let mut answer = vec![0; back];
+        Ok(move |budget| {
+            // Held as long as it is called.
+            let _peer = &peer;
+            one_by_one(budget, || {
+                answer.fill(0);
+                let ((), time) = timed(|| {
+                    stream.write_all(&out)?;
+                    Ok(stream.read_exact(&mut answer)?)
+                })?;
+                ensure!(answer == expected, "wrong bytes");
+                Ok(time)
+            })
+        })
+    })
+}
+
+/// The other side: reads so many bytes and answers so many, until there are none.
+pub fn serve(mut stream: UnixStream, there: usize, back: usize) -> Result<()> {
+    let (mut bytes, answer) = (vec![0; there], vec![FILL; back]);
+    loop {
+        match stream.read_exact(&mut bytes) {
+            Ok(()) => stream.write_all(&answer)?,
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
