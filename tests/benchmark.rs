@@ -3,7 +3,7 @@
 #[path = "../bench/src/statistics.rs"]
 mod statistics;
 
-use statistics::{median, percentile};
+use statistics::{median, percentile, quartiles};
 
 #[test]
 fn a_median_is_the_middle_one_or_between_two() {
@@ -11,6 +11,13 @@ fn a_median_is_the_middle_one_or_between_two() {
     assert_eq!(median([4.0, 1.0, 2.0, 100.0]), 3.0);
     assert_eq!(median([7.0]), 7.0);
     assert!(median([]).is_nan());
+}
+
+#[test]
+fn quartiles_are_where_the_quarters_meet() {
+    assert_eq!(quartiles([5.0, 1.0, 3.0, 2.0, 4.0]), [2.0, 3.0, 4.0]);
+    assert_eq!(quartiles([1.0, 2.0]), [1.25, 1.5, 1.75]);
+    assert_eq!(quartiles([7.0]), [7.0; 3]);
 }
 
 #[test]

@@ -17,23 +17,36 @@ mod report;
 mod results;
 mod statistics;
 mod subjects;
+mod watchdog;
 
 use std::fs;
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use clap::Parser;
 use eyre::{Result, WrapErr, ensure};
 
 use args::Args;
 use results::Results;
-use subjects::{Plan, Shared};
+use subjects::{Kind, Plan, Shared};
+use watchdog::Watchdog;
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
-    if peers::run(&words)? {
-        return Ok(());
+    let ended = peers::run(&words).and_then(|played| match played {
+        true => Ok(()),
+        false => run(&Args::parse()),
+    });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
-    let args = Args::parse();
+}
+
+fn run(args: &Args) -> Result<()> {
     let plans = chosen(subjects::all(&args.program)?, &args.only);
     ensure!(
         !plans.is_empty(),
@@ -48,7 +61,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let shared = Shared::new()?;
-    let measured = measure_all(plans, &args, &shared);
+    let measured = measure_all(plans, args, &shared);
     // Also after a failure: no child is left.
     let ended = shared.end();
     let results = measured?;
@@ -56,7 +69,7 @@ fn main() -> Result<()> {
     let goals = goals::reached(&results);
     report::print(&mut out, &results, &goals)?;
     if let Some(path) = &args.json {
-        let json = serde_json::to_string_pretty(&report::json(&args, &results, &goals))?;
+        let json = serde_json::to_string_pretty(&report::json(args, &results, &goals))?;
         fs::write(path, json + "\n").wrap_err_with(|| format!("write {}", path.display()))?;
     }
     Ok(())
@@ -76,32 +89,31 @@ fn chosen(mut plans: Vec<Plan>, only: &[String]) -> Vec<Plan> {
 
 /// Starts every subject, warms it up, and gives each its slice of every round.
 fn measure_all(plans: Vec<Plan>, args: &Args, shared: &Shared) -> Result<Results> {
+    let watchdog = Watchdog::start()?;
     let mut results = Results::default();
     let mut running = Vec::new();
     for plan in plans {
-        let what = plan.name.clone();
-        let failed = || format!("{what}: cannot be measured");
+        watchdog.begin(&plan.name);
+        let failed = || plan.name.clone();
         match plan.kind {
-            subjects::Kind::Calls(start) => {
-                let Some(mut run) = start(shared).wrap_err_with(failed)? else {
-                    results.left_out.push(plan.name);
-                    continue;
-                };
-                run(args.warm_up()).wrap_err_with(failed)?;
-                results.subject(plan.name, plan.beside);
-                running.push((what, run));
-            }
-            subjects::Kind::Memory(measure) => {
+            Kind::Calls(start) => match start(shared).wrap_err_with(failed)? {
+                None => results.left_out.push(plan.name),
+                Some(mut run) => {
+                    run(args.warm_up()).wrap_err_with(failed)?;
+                    running.push((plan.name.clone(), run));
+                    results.subject(plan.name, plan.beside);
+                }
+            },
+            Kind::Memory(measure) => {
                 let bytes = measure(shared).wrap_err_with(failed)?;
                 results.memory.push((plan.name, bytes));
             }
         }
     }
-    for round in 1..=args.rounds() {
+    for _ in 0..args.rounds() {
         for (at, (name, run)) in running.iter_mut().enumerate() {
-            let sample =
-                run(args.slice()).wrap_err_with(|| format!("{name}: failed in round {round}"))?;
-            results.add(at, sample);
+            watchdog.begin(name);
+            results.add(at, run(args.slice()).wrap_err_with(|| name.clone())?);
         }
     }
     Ok(results)

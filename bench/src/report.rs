@@ -22,7 +22,10 @@ pub fn print(out: &mut impl Write, results: &Results, goals: &[Goal]) -> io::Res
     for subject in &results.subjects {
         let cells = [
             time(subject.median(P50)),
-            time(subject.median(P99)),
+            match subject.has_p99() {
+                true => time(subject.median(P99)),
+                false => "-".to_owned(),
+            },
             format!("{:.0}", subject.median(RATE)),
             ratio(results.ratio((&subject.name, P50), (RAW, P50))),
             ratio(results.ratio((&subject.name, RATE), (RAW, RATE))),
@@ -51,10 +54,11 @@ pub fn print(out: &mut impl Write, results: &Results, goals: &[Goal]) -> io::Res
         )?;
     }
     if let Some(raw) = results.get(RAW) {
-        let (low, high) = raw.range(P50);
+        let [low, _, high] = raw.quartiles(P50);
         writeln!(
             out,
-            "\nThe raw ping-pong's p50 was {} to {} in {} rounds; far apart means a busy machine.",
+            "\nThe raw ping-pong's p50 was {} to {} in the middle half of {} rounds; far apart \
+             means a busy machine.",
             time(low),
             time(high),
             raw.samples.len()
@@ -107,6 +111,7 @@ pub fn json(args: &Args, results: &Results, goals: &[Goal]) -> Json {
         json!({
             "name": subject.name,
             "p50": subject.median(P50),
+            "p50_quartiles": subject.quartiles(P50),
             "p99": subject.median(P99),
             "rate": subject.median(RATE),
             "p50_to_raw": results.ratio((&subject.name, P50), (RAW, P50)),

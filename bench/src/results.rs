@@ -1,7 +1,7 @@
 //! What was measured: each subject's slices, and what is compared with what.
 
 use crate::measure::Sample;
-use crate::statistics::median;
+use crate::statistics::{median, quartiles};
 
 /// One of a sample's numbers.
 pub type Number = fn(&Sample) -> f64;
@@ -22,17 +22,19 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// Whether a slice has so many calls that a hundredth of them is one.
+    pub fn has_p99(&self) -> bool {
+        median(self.samples.iter().map(|sample| sample.calls as f64)) >= 100.0
+    }
+
     /// The median of all rounds.
     pub fn median(&self, number: Number) -> f64 {
         median(self.samples.iter().map(number))
     }
 
-    /// The smallest and the largest of all rounds.
-    pub fn range(&self, number: Number) -> (f64, f64) {
-        let numbers = self.samples.iter().map(number);
-        numbers.fold((f64::INFINITY, 0.0), |(low, high), n| {
-            (low.min(n), high.max(n))
-        })
+    /// What a quarter, a half and three quarters of the rounds are below.
+    pub fn quartiles(&self, number: Number) -> [f64; 3] {
+        quartiles(self.samples.iter().map(number))
     }
 }
 
@@ -74,11 +76,8 @@ impl Results {
         found.map(|(_, bytes)| *bytes)
     }
 
-    /// A subject's number by another's. It is the median of the ratios of each round: what slows
-    /// the machine down for a round slows both down.
+    /// A subject's number by another's.
     pub fn ratio(&self, (one, a): (&str, Number), (other, b): (&str, Number)) -> Option<f64> {
-        let (one, other) = (self.get(one)?, self.get(other)?);
-        let rounds = one.samples.iter().zip(&other.samples);
-        Some(median(rounds.map(|(one, other)| a(one) / b(other))))
+        Some(self.get(one)?.median(a) / self.get(other)?.median(b))
     }
 }

@@ -10,12 +10,21 @@ pub fn percentile(sorted: &[u64], percent: usize) -> u64 {
 
 /// The median; of no values, not a number.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let [_, median, _] = quartiles(values);
+    median
+}
+
+/// What a quarter, a half and three quarters of the values are below, between two values where
+/// that falls there; of no values, not numbers.
+pub fn quartiles(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() % 2 {
-        _ if values.is_empty() => f64::NAN,
-        0 => f64::midpoint(values[middle - 1], values[middle]),
-        _ => values[middle],
-    }
+    let Some(last) = values.len().checked_sub(1) else {
+        return [f64::NAN; 3];
+    };
+    [1, 2, 3].map(|quarters| {
+        let (whole, rest) = (last * quarters / 4, last * quarters % 4);
+        let (below, above) = (values[whole], values[last.min(whole + 1)]);
+        below + (above - below) * rest as f64 / 4.0
+    })
 }

@@ -154,6 +154,16 @@ fn schema_of_the_example_is_current() {
 }
 
 #[test]
+fn schema_of_the_benchmark_is_current() {
+    if !has_tool() {
+        return;
+    }
+    let folder = package().join("../bench/schema");
+    let options = ["--no-standard-import", "-I", "../../codegen/schema"];
+    check(&folder, &options, &sources(&folder), "compiled.bin");
+}
+
+#[test]
 fn schemas_of_the_generators_tests_are_current() {
     if !has_tool() {
         return;

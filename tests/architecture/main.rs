@@ -17,7 +17,14 @@ use source::{Source, Tree};
 type Rule = fn(&Source, &Tree) -> Vec<String>;
 
 /// What the rules are about.
-const FOLDERS: &[&str] = &["src", "codegen/src", "codegen/tests", "examples", "tests"];
+const FOLDERS: &[&str] = &[
+    "src",
+    "bench/src",
+    "codegen/src",
+    "codegen/tests",
+    "examples",
+    "tests",
+];
 
 /// Every Rust file below `folder`, but for the generator's expected texts.
 fn read(root: &Path, folder: &str, sources: &mut Vec<Source>) {
