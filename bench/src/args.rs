@@ -10,7 +10,7 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "cargo bench --", version)]
 pub struct Args {
-    /// Only subjects whose name contains one of these, and the raw ping-pong.
+    /// Only subjects whose name contains one of these, and those that they are compared with.
     #[arg(long, value_name = "PART", num_args = 1..)]
     pub only: Vec<String>,
 

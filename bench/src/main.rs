@@ -19,6 +19,7 @@ mod statistics;
 mod subjects;
 mod watchdog;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -75,15 +76,19 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The subjects that are asked for, and the raw ping-pong, which all are compared with.
+/// The subjects that are asked for, and those that they are compared with.
 fn chosen(mut plans: Vec<Plan>, only: &[String]) -> Vec<Plan> {
-    let asked = |plan: &Plan| only.iter().any(|part| plan.name.contains(part.as_str()));
-    if !only.is_empty() {
-        if !plans.iter().any(asked) {
-            return Vec::new();
-        }
-        plans.retain(|plan| plan.name == subjects::RAW || asked(plan));
+    if only.is_empty() {
+        return plans;
     }
+    let asked = |plan: &&Plan| only.iter().any(|part| plan.name.contains(part.as_str()));
+    let asked: Vec<&Plan> = plans.iter().filter(asked).collect();
+    let mut wanted: HashSet<String> = asked.iter().map(|plan| plan.name.clone()).collect();
+    if !wanted.is_empty() {
+        wanted.extend(asked.iter().filter_map(|plan| plan.beside.clone()));
+        wanted.insert(subjects::RAW.to_owned());
+    }
+    plans.retain(|plan| wanted.contains(&plan.name));
     plans
 }
 

@@ -30,7 +30,12 @@ pub fn run(words: &[OsString]) -> Result<bool> {
     let played = match role {
         ECHO => echo::serve(words),
         OBJECTS => objects::serve(words),
-        RAW => raw::serve(inherited()?, number(words, 1)?, number(words, 2)?),
+        RAW => {
+            if words.len() > 3 {
+                raw::stay_on(number(words, 3)?)?;
+            }
+            raw::serve(inherited()?, number(words, 1)?, number(words, 2)?)
+        }
         PLAIN => foreign::serve_plain(inherited()?),
         TARPC => foreign::serve_tarpc(inherited()?),
         LISTEN => connections::listen(&inherited()?, Path::new(word(words, 1)?)),

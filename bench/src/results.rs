@@ -17,7 +17,7 @@ pub const RATE: Number = |sample| sample.rate;
 pub struct Measured {
     pub name: String,
     /// The subject that it is to be seen beside, besides the raw ping-pong.
-    pub beside: Option<&'static str>,
+    pub beside: Option<String>,
     pub samples: Vec<Sample>,
 }
 
@@ -50,7 +50,7 @@ pub struct Results {
 
 impl Results {
     /// A subject of which samples will come.
-    pub fn subject(&mut self, name: String, beside: Option<&'static str>) {
+    pub fn subject(&mut self, name: String, beside: Option<String>) {
         self.subjects.push(Measured {
             name,
             beside,

@@ -17,7 +17,7 @@ use futures::executor::block_on;
 use serde_json::{Value as Json, json};
 
 use super::{Plan, SIZES, processes};
-use crate::measure::{in_threads, one_by_one, outstanding, timed};
+use crate::measure::{Sample, in_threads, one_by_one, outstanding, timed};
 use crate::peers;
 
 /// What is said: 16 bytes.
@@ -118,17 +118,22 @@ pub fn plans(server: &Server) -> Vec<Plan> {
     plans
 }
 
-/// A subject that calls the `Echo` of a child that it shares with others.
+/// A subject that calls the `Echo` of a child that it shares with others; another implementation's
+/// beside ours.
 fn plan(
     server: &Server,
     name: &str,
-    run: impl Fn(&Arc<dyn Echo>, Duration) -> Result<crate::measure::Sample> + 'static,
+    run: impl Fn(&Arc<dyn Echo>, Duration) -> Result<Sample> + 'static,
 ) -> Plan {
     let own = server.clone();
-    Plan::calls(server.name(name), move |shared| {
+    let plan = Plan::calls(server.name(name), move |shared| {
         let echo = shared.echo(&own)?;
         Ok(move |budget| run(&echo, budget))
-    })
+    });
+    match server {
+        Server::Ours => plan,
+        Server::Program(_) => plan.beside(name),
+    }
 }
 
 /// The same call by its name, to the same object.

@@ -23,12 +23,15 @@ pub use shared::Shared;
 /// Makes calls for this long.
 pub type Run = Box<dyn FnMut(Duration) -> Result<Sample>>;
 
+/// What is done when a subject is asked for.
+type Start<T> = Box<dyn FnOnce(&Shared) -> Result<T>>;
+
 /// How a subject is measured.
 pub enum Kind {
     /// Calls, in slices. None where the subject needs what this machine does not have.
-    Calls(Box<dyn FnOnce(&Shared) -> Result<Option<Run>>>),
+    Calls(Start<Option<Run>>),
     /// Bytes, once.
-    Memory(Box<dyn FnOnce(&Shared) -> Result<f64>>),
+    Memory(Start<f64>),
 }
 
 /// A subject that may be started.
@@ -36,7 +39,7 @@ pub struct Plan {
     /// What it is called in tables.
     pub name: String,
     /// The subject that it is to be seen beside.
-    pub beside: Option<&'static str>,
+    pub beside: Option<String>,
     /// How it is measured.
     pub kind: Kind,
 }
@@ -77,8 +80,8 @@ impl Plan {
     }
 
     /// To be seen beside this subject.
-    pub fn beside(mut self, name: &'static str) -> Self {
-        self.beside = Some(name);
+    pub fn beside(mut self, name: impl Into<String>) -> Self {
+        self.beside = Some(name.into());
         self
     }
 }

@@ -3,10 +3,12 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use bitcoin_ipc::Program;
+use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::roles::Role;
+use bitcoin_ipc::{Ipc, Program};
 use eyre::{Result, WrapErr, ensure, eyre};
 
 use super::echo::{self, Server, TEXT};
@@ -37,7 +39,10 @@ pub fn plans() -> Vec<Plan> {
                 return Ok(None);
             };
             let name = Role::Node.exe_name();
-            spawning(move || Ok(Program::new(&path).arg0(name))).map(Some)
+            spawning(shared.ipc.clone(), move || {
+                Ok(Program::new(&path).arg0(name))
+            })
+            .map(Some)
         })
         .beside(TRUE),
         whole(CALL, |_| Ok(Vec::new())),
@@ -52,19 +57,23 @@ pub fn plans() -> Vec<Plan> {
 /// A child of any implementation.
 pub fn spawn(server: &Server) -> Plan {
     let own = server.clone();
-    let plan = Plan::calls(server.name(SPAWN), |_| spawning(move || own.program()));
-    plan.beside(TRUE)
+    let start = move |shared: &Shared| spawning(shared.ipc.clone(), move || own.program());
+    let plan = Plan::calls(server.name(SPAWN), start);
+    match server {
+        Server::Ours => plan.beside(TRUE),
+        Server::Program(_) => plan.beside(SPAWN),
+    }
 }
 
 /// Starts a child, has an answer of it, and ends it. The end does not count.
 fn spawning(
+    ipc: Rc<Ipc<dyn Init>>,
     program: impl Fn() -> Result<Program> + 'static,
-) -> Result<impl FnMut(std::time::Duration) -> Result<Sample>> {
-    let shared = Shared::new()?;
+) -> Result<impl FnMut(Duration) -> Result<Sample>> {
     Ok(move |budget| {
         one_by_one(budget, || {
             let started = Instant::now();
-            let spawned = shared.ipc.spawn(program()?)?;
+            let spawned = ipc.spawn(program()?)?;
             let echo = echo::make(&*spawned.init)?;
             echo::call(&*echo, TEXT)?;
             let time = started.elapsed();
@@ -79,11 +88,11 @@ fn spawning(
 fn connect() -> Plan {
     Plan::calls("connect to first answer", |shared| {
         let listening = shared.listening()?;
-        let own = Shared::new()?;
+        let ipc = shared.ipc.clone();
         Ok(move |budget| {
             one_by_one(budget, || {
                 let started = Instant::now();
-                let init = own.ipc.connect(&listening.address())?;
+                let init = ipc.connect(&listening.address())?;
                 let init = init.ok_or_else(|| eyre!("nothing listens"))?;
                 let echo = echo::make(&*init)?;
                 echo::call(&*echo, TEXT)?;

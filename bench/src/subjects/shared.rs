@@ -21,7 +21,7 @@ use crate::children::finish;
 /// What is shared.
 pub struct Shared {
     /// The benchmark's side of Core's interfaces.
-    pub ipc: Ipc<dyn Init>,
+    pub ipc: Rc<Ipc<dyn Init>>,
     folder: tempfile::TempDir,
     echoes: RefCell<Vec<Rc<Echoing>>>,
     benching: Lazy<Benching>,
@@ -61,7 +61,7 @@ impl Shared {
     /// Nothing is started yet.
     pub fn new() -> Result<Self> {
         Ok(Self {
-            ipc: Ipc::new("bench", Role::Gui.init())?,
+            ipc: Rc::new(Ipc::new("bench", Role::Gui.init())?),
             folder: tempfile::tempdir().wrap_err("make a temporary folder")?,
             echoes: RefCell::default(),
             benching: Lazy::default(),
