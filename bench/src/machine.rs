@@ -6,22 +6,37 @@ use std::thread;
 
 use serde_json::{Value as Json, json};
 
+/// In a line, for the head of a table.
+pub fn line() -> String {
+    let optimised = match cfg!(debug_assertions) {
+        true => ", NOT OPTIMISED: the times mean nothing",
+        false => "",
+    };
+    let cpu = cpu().unwrap_or_else(|| "processors".to_owned());
+    format!("{} × {cpu}, {}{optimised}", cpus(), kernel())
+}
+
 /// Processors, kernel, compiler and commit.
 pub fn json() -> Json {
-    let uname = rustix::system::uname();
     json!({
-        "cpus": thread::available_parallelism().map_or(0, usize::from),
+        "cpus": cpus(),
         "cpu": cpu(),
-        "kernel": format!(
-            "{} {} {}",
-            uname.sysname().to_string_lossy(),
-            uname.release().to_string_lossy(),
-            uname.machine().to_string_lossy()
-        ),
+        "kernel": kernel(),
         "rustc": env!("RUSTC_VERSION"),
         "commit": commit(),
         "optimised": !cfg!(debug_assertions),
     })
+}
+
+/// How many processors this process may use.
+fn cpus() -> usize {
+    thread::available_parallelism().map_or(0, usize::from)
+}
+
+fn kernel() -> String {
+    let uname = rustix::system::uname();
+    let words = [uname.sysname(), uname.release(), uname.machine()];
+    words.map(|word| word.to_string_lossy()).join(" ")
 }
 
 fn cpu() -> Option<String> {

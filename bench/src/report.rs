@@ -13,6 +13,7 @@ use crate::subjects::RAW;
 /// Prints the table of the subjects, that of memory, and that of the goals.
 pub fn print(out: &mut impl Write, results: &Results, goals: &[Goal]) -> io::Result<()> {
     let ratio = |ratio: Option<f64>| ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+    writeln!(out, "{}\n", machine::line())?;
     let head = ["p50", "p99", "calls/s", "p50/raw", "rate/raw", "p50/beside"];
     write!(out, "{:<48}", "subject")?;
     for word in head {
