@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::args::Args;
 use crate::goals::{Goal, Good};
 use crate::machine;
-use crate::results::{Measured, P50, P99, RATE, Results};
+use crate::results::{Measured, P50, P99, Rate, Results, Rounds};
 use crate::subjects::RAW;
 
 /// Prints the table of the subjects, that of memory, and that of the goals.
@@ -27,9 +27,9 @@ pub fn print(out: &mut impl Write, results: &Results, goals: &[Goal]) -> io::Res
                 true => time(subject.median(P99)),
                 false => "-".to_owned(),
             },
-            format!("{:.0}", subject.median(RATE)),
-            ratio(results.ratio((&subject.name, P50), (RAW, P50))),
-            ratio(results.ratio((&subject.name, RATE), (RAW, RATE))),
+            format!("{:.0}", subject.median(Rate)),
+            ratio(results.ratio(Rounds::Median, (&subject.name, P50), (RAW, P50))),
+            ratio(results.ratio(Rounds::Median, (&subject.name, Rate), (RAW, Rate))),
             ratio(beside(results, subject)),
         ];
         write!(out, "{:<48}", subject.name)?;
@@ -65,8 +65,8 @@ pub fn print(out: &mut impl Write, results: &Results, goals: &[Goal]) -> io::Res
     }
     writeln!(
         out,
-        "\n{:<54}{:>9}{:>9}{:>9}  goal{:>6}",
-        "goal", "goal", "then", "reached", "then"
+        "\n{:<54}{:>9}{:>9}{:>9}{:>6}{:>6}{:>9}",
+        "goal", "goal", "then", "reached", "goal", "then", "if quiet"
     )?;
     let word = |holds: Option<bool>| match holds {
         Some(true) => "yes",
@@ -80,20 +80,25 @@ pub fn print(out: &mut impl Write, results: &Results, goals: &[Goal]) -> io::Res
         };
         writeln!(
             out,
-            "{:<54}{:>9}{:>9}{:>9}{:>6}{:>6}",
+            "{:<54}{:>9}{:>9}{:>9}{:>6}{:>6}{:>9}",
             goal.what,
             format!("{sign} {}", goal.goal),
             format!("{sign} {}", goal.then),
             ratio(goal.reached),
             word(goal.holds(goal.goal)),
-            word(goal.holds(goal.then))
+            word(goal.holds(goal.then)),
+            ratio(goal.quiet)
         )?;
     }
     Ok(())
 }
 
 fn beside(results: &Results, subject: &Measured) -> Option<f64> {
-    results.ratio((&subject.name, P50), (subject.beside.as_deref()?, P50))
+    results.ratio(
+        Rounds::Median,
+        (&subject.name, P50),
+        (subject.beside.as_deref()?, P50),
+    )
 }
 
 /// A time in nanoseconds, for people.
@@ -112,9 +117,9 @@ pub fn json(args: &Args, results: &Results, goals: &[Goal]) -> Json {
             "p50": subject.median(P50),
             "p50_quartiles": subject.quartiles(P50),
             "p99": subject.median(P99),
-            "rate": subject.median(RATE),
-            "p50_to_raw": results.ratio((&subject.name, P50), (RAW, P50)),
-            "rate_to_raw": results.ratio((&subject.name, RATE), (RAW, RATE)),
+            "rate": subject.median(Rate),
+            "p50_to_raw": results.ratio(Rounds::Median, (&subject.name, P50), (RAW, P50)),
+            "rate_to_raw": results.ratio(Rounds::Median, (&subject.name, Rate), (RAW, Rate)),
             "beside": subject.beside,
             "p50_to_beside": beside(results, subject),
             "rounds": subject.samples.iter().map(|sample| sample.json()).collect::<Vec<_>>(),

@@ -3,15 +3,37 @@
 use crate::measure::Sample;
 use crate::statistics::{median, quartiles};
 
-/// One of a sample's numbers.
-pub type Number = fn(&Sample) -> f64;
+pub use Number::{P50, P99, Rate};
 
-/// The median time of a call.
-pub const P50: Number = |sample| sample.p50;
-/// The time of the slowest of a hundred calls.
-pub const P99: Number = |sample| sample.p99;
-/// Calls a second.
-pub const RATE: Number = |sample| sample.rate;
+/// One of a sample's numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    /// The median time of a call.
+    P50,
+    /// The time of the slowest of a hundred calls.
+    P99,
+    /// Calls a second.
+    Rate,
+}
+
+impl Number {
+    fn of(self, sample: &Sample) -> f64 {
+        match self {
+            P50 => sample.p50,
+            P99 => sample.p99,
+            Rate => sample.rate,
+        }
+    }
+}
+
+/// Which of the rounds count.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rounds {
+    /// The one in the middle.
+    Median,
+    /// The one that a quarter of them are better than: hardly any other work disturbed it.
+    Quiet,
+}
 
 /// A subject and its slices, one a round.
 pub struct Measured {
@@ -29,12 +51,22 @@ impl Measured {
 
     /// The median of all rounds.
     pub fn median(&self, number: Number) -> f64 {
-        median(self.samples.iter().map(number))
+        self.of(Rounds::Median, number)
+    }
+
+    /// The number of the rounds that count.
+    fn of(&self, rounds: Rounds, number: Number) -> f64 {
+        let [low, median, high] = self.quartiles(number);
+        match (rounds, number) {
+            (Rounds::Median, _) => median,
+            (Rounds::Quiet, P50 | P99) => low,
+            (Rounds::Quiet, Rate) => high,
+        }
     }
 
     /// What a quarter, a half and three quarters of the rounds are below.
     pub fn quartiles(&self, number: Number) -> [f64; 3] {
-        quartiles(self.samples.iter().map(number))
+        quartiles(self.samples.iter().map(|sample| number.of(sample)))
     }
 }
 
@@ -76,8 +108,13 @@ impl Results {
         found.map(|(_, bytes)| *bytes)
     }
 
-    /// A subject's number by another's.
-    pub fn ratio(&self, (one, a): (&str, Number), (other, b): (&str, Number)) -> Option<f64> {
-        Some(self.get(one)?.median(a) / self.get(other)?.median(b))
+    /// A subject's number by another's, of the rounds that count.
+    pub fn ratio(
+        &self,
+        rounds: Rounds,
+        (one, a): (&str, Number),
+        (other, b): (&str, Number),
+    ) -> Option<f64> {
+        Some(self.get(one)?.of(rounds, a) / self.get(other)?.of(rounds, b))
     }
 }
