@@ -474,3 +474,54 @@ fn the_command_line_calls_it() {
     assert!(printed.contains("lockTime"), "{printed}");
     assert!(node.running());
 }
+
+/// Ends with the node's own answer to the call, and the node goes on.
+#[test]
+fn a_signal_interrupts_a_wait() {
+    let Some(program) = node("a_signal_interrupts_a_wait") else {
+        return;
+    };
+    let mut node = Node::start(&program, None);
+    let (_, tip, _) = run(&node, &["call", "getTip"]);
+    let tip: serde_json::Value = serde_json::from_str(&tip).unwrap();
+    let hash = tip["hash"].as_str().unwrap();
+    // On a chain without blocks the second waits for one, too.
+    for (method, words) in [
+        ("waitTipChanged", vec!["call", "waitTipChanged", hash]),
+        ("createNewBlock", vec!["call", "createNewBlock"]),
+    ] {
+        let before = node.log().len();
+        let child = Command::new(env!("CARGO_BIN_EXE_bitcoin-ipc"))
+            .arg("-a")
+            .arg(format!("unix:{}", node.socket().display()))
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let logged = |line: &str| {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while !node.log()[before..].contains(line) {
+                assert!(Instant::now() < deadline, "the log has no {line}");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        logged(&format!("Mining.{method}$Params"));
+        // It waits only once its thread has got there.
+        std::thread::sleep(Duration::from_millis(200));
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        assert!(
+            output.stdout.is_empty() && output.stderr.is_empty(),
+            "{output:?}"
+        );
+        logged("Mining.interrupt$Params");
+        logged(&format!("Mining.{method}$Results"));
+        let (code, printed, _) = run(&node, &["call", "isTestChain"]);
+        assert_eq!((code, printed.trim()), (0, "true"));
+        assert!(node.running());
+    }
+}

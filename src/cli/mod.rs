@@ -2,7 +2,7 @@
 //!
 //! `args` defines the words, `core_words` takes Bitcoin Core's, `dispatch` is for being a role,
 //! `commands` has a file a command. Below them: `target` gets a peer, `session` calls it,
-//! `schemas` chooses schemas, `generations` knows what differs in Core's, `methods` knows what can be called, `values` reads parameters, `output` prints, `errors` knows
+//! `running` waits for a call and ends it, `schemas` chooses schemas, `generations` knows what differs in Core's, `methods` knows what can be called, `values` reads parameters, `output` prints, `errors` knows
 //! what went wrong. Knows the library by its public face only; nothing may depend on this.
 
 mod args;
@@ -17,6 +17,7 @@ mod lines;
 mod log;
 mod methods;
 mod output;
+mod running;
 mod schemas;
 mod session;
 mod signals;

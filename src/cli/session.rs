@@ -3,6 +3,7 @@
 //! Knows methods, values and handles; nothing of where lines come from or how they are printed.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bitcoin_ipc::dynamic::call::{Objects, Step};
 use bitcoin_ipc::dynamic::json::{Meaning, Options as Manner, core_meaning};
@@ -15,9 +16,13 @@ use super::errors::{Failure, Kind};
 use super::generations::{is_same, with_newest_defaults};
 use super::methods::{Method, Start};
 use super::output::Shown;
+use super::running::{Ender, Running, Workers};
 use super::schemas::{NEWEST, Schema, Schemas};
 use super::target::{self, Link};
 use super::values::Words;
+
+/// How long letting go of what is held may take.
+const END: Duration = Duration::from_secs(1);
 
 /// A connection and what was made on it. Objects are let go of before the connection.
 pub(crate) struct Session {
@@ -32,6 +37,8 @@ pub(crate) struct Session {
     /// What calls that name only an interface are made on, by interface.
     made: HashMap<u64, String>,
     link: Option<Link>,
+    /// What makes the calls.
+    workers: Workers,
 }
 
 /// A call whose words have been read.
@@ -47,6 +54,14 @@ struct Plan {
     start: Start,
     methods: Vec<Method>,
     steps: Vec<Step>,
+}
+
+impl Call {
+    /// Its last method, for people.
+    pub(crate) fn name(&self) -> String {
+        let last = self.plan.methods.last();
+        last.map_or_else(String::new, Method::full_name)
+    }
 }
 
 /// What a call gave.
@@ -71,6 +86,7 @@ impl Session {
             root: None,
             made: HashMap::new(),
             link: None,
+            workers: Workers::default(),
         })
     }
 
@@ -108,12 +124,19 @@ impl Session {
             objects,
             root,
             link,
+            workers,
             ..
         } = self;
         let end = root.and_then(|root| objects.disconnection(&root));
         // By name, since a call that was given up holds on to the rest.
-        for (handle, _) in objects.handles() {
-            objects.release(&handle);
+        let release = move || {
+            for (handle, _) in objects.handles() {
+                objects.release(&handle);
+            }
+        };
+        // Where the calls were made, so that the peer needs no other thread for it.
+        if let Ok(releasing) = workers.start("the end", release) {
+            let _ = releasing.wait(END);
         }
         if let Some(link) = link {
             link.end(end);
@@ -125,7 +148,11 @@ impl Session {
         if !self.certain {
             let init = self.link()?.init.clone();
             let generation = match init {
-                Some(init) => self.context.calling(|| Generation::of(&*init))?,
+                Some(init) => {
+                    let probe = move || Generation::of(&*init);
+                    let probing = self.workers.start("asking which generation it is", probe)?;
+                    probing.finish(&self.context)??
+                }
                 None => NEWEST,
             };
             self.speak(generation)?;
@@ -235,19 +262,22 @@ impl Session {
         }))
     }
 
-    /// Makes a call.
+    /// Makes a call and waits for its answer, until a signal comes or time runs out.
     pub(crate) fn call(&mut self, call: &mut Call) -> Result<Answer> {
-        let last = call.plan.methods.last();
-        let name = last.map_or_else(String::new, Method::full_name);
         let output = self.context.output.clone();
-        let _spinner = output.spin(&name);
-        let result = self.run(call);
-        // A call that a signal cancelled has failed because of the signal.
-        self.context.signals.check()?;
-        result
+        let _spinner = output.spin(&call.name());
+        match self.start(call) {
+            Ok(running) => Ok(running.finish(&self.context)??),
+            Err(error) => {
+                // Whatever failed, it did so because of the signal.
+                self.context.signals.check()?;
+                Err(error)
+            }
+        }
     }
 
-    fn run(&mut self, call: &mut Call) -> Result<Answer> {
+    /// Starts a call.
+    pub(crate) fn start(&mut self, call: &mut Call) -> Result<Running<Result<Answer, Error>>> {
         if !self.certain && !self.is_the_same_everywhere(&call.plan) {
             self.learn()?;
         }
@@ -259,22 +289,33 @@ impl Session {
             Start::Held(handle) => handle.clone(),
             Start::Made(maker, interface) => self.object_of(maker, *interface)?,
         };
-        let context = self.context.clone();
-        let steps = &call.plan.steps;
-        let value = match context.calling(|| self.objects.chain(&handle, steps)) {
-            Err(Error::Unimplemented(_)) if self.has_older_submit(&call.plan) => {
-                let older = self.schemas.of(Generation::Core31)?;
-                let older = self.objects.with_registry(older.registry);
-                context.calling(|| older.chain(&handle, steps))?
-            }
-            value => value?,
+        let older = match self.has_older_submit(&call.plan) {
+            true => Some(self.schemas.of(Generation::Core31)?),
+            false => None,
         };
-        let last = call.plan.methods.last();
-        Ok(Answer {
-            value,
-            has_result: last.is_some_and(|method| method.has_result),
-            is_object: last.is_some_and(|method| method.returns.is_some()),
-        })
+        let plan = &call.plan;
+        let ender = plan.methods.first().and_then(|first| {
+            // Of a chain too: its first method may be the one that takes long.
+            Ender::of(&self.schema, &self.objects, &handle, first.name())
+        });
+        let (objects, steps) = (self.objects.clone(), plan.steps.clone());
+        let last = plan.methods.last();
+        let has_result = last.is_some_and(|method| method.has_result);
+        let is_object = last.is_some_and(|method| method.returns.is_some());
+        let running = self.workers.start(call.name(), move || {
+            let value = match (objects.chain(&handle, &steps), older) {
+                (Err(Error::Unimplemented(_)), Some(older)) => {
+                    objects.with_registry(older.registry).chain(&handle, &steps)
+                }
+                (value, _) => value,
+            };
+            Ok(Answer {
+                value: value?,
+                has_result,
+                is_object,
+            })
+        })?;
+        Ok(running.ended_by(ender, plan.steps.len() > 1))
     }
 
     /// Reads a call anew by the peer's schema.
@@ -344,8 +385,10 @@ impl Session {
             return Ok(handle.clone());
         }
         let root = self.root()?;
-        let context = self.context.clone();
-        let made = context.calling(|| self.objects.call(&root, maker, Json::Null))?;
+        let (objects, method) = (self.objects.clone(), maker.to_owned());
+        let make = move || objects.call(&root, &method, Json::Null);
+        let making = format!("{}.{maker}", self.schema.root.name);
+        let made = self.workers.start(making, make)?.finish(&self.context)??;
         let Json::String(handle) = made else {
             return Err(none(&format!("{}.{maker}", self.schema.root.name)).into());
         };

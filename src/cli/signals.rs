@@ -88,7 +88,12 @@ impl Signals {
 
     /// Whether a signal came again: the user does not want to wait.
     pub(crate) fn insisted(&self) -> bool {
-        self.0.count.load(Ordering::SeqCst) > 1
+        self.count() > 1
+    }
+
+    /// How many signals have come.
+    pub(crate) fn count(&self) -> u32 {
+        self.0.count.load(Ordering::SeqCst)
     }
 
     /// Fails with the signal once one has come.

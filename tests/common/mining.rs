@@ -6,7 +6,7 @@
     reason = "results cannot be written as struct expressions here"
 )]
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use bitcoin_ipc::interfaces::common::BlockRef;
@@ -37,6 +37,45 @@ impl Record {
     }
 }
 
+/// What `interrupt` and `interruptWait` do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Interrupts {
+    /// End what waits.
+    End,
+    /// Nothing.
+    Nothing,
+    /// Do not return.
+    Hang,
+}
+
+/// Where methods wait to be interrupted.
+#[derive(Clone)]
+struct Waits {
+    interrupts: Interrupts,
+    interrupted: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Waits {
+    /// Whether it was interrupted.
+    fn wait(&self, timeout: f64) -> bool {
+        let limit = Duration::from_secs_f64(timeout.min(30_000.0) / 1000.0);
+        let (lock, condition) = &*self.interrupted;
+        let waited = condition.wait_timeout_while(lock.lock().unwrap(), limit, |over| !*over);
+        std::mem::take(&mut *waited.unwrap().0)
+    }
+
+    fn interrupt(&self) {
+        match self.interrupts {
+            Interrupts::End => {
+                *self.interrupted.0.lock().unwrap() = true;
+                self.interrupted.1.notify_all();
+            }
+            Interrupts::Nothing => {}
+            Interrupts::Hang => std::thread::sleep(Duration::from_secs(20)),
+        }
+    }
+}
+
 /// A node that looks like Core 32. With `older_template` its `BlockTemplate` is 31's, as that of a
 /// build between 31 and 32.
 pub struct Node {
@@ -48,8 +87,20 @@ pub struct Node {
 
 impl Node {
     pub fn new(sandbox: &Sandbox, older_template: bool) -> Self {
+        Self::with(sandbox, older_template, Interrupts::End)
+    }
+
+    pub fn interrupted(sandbox: &Sandbox, interrupts: Interrupts) -> Self {
+        Self::with(sandbox, false, interrupts)
+    }
+
+    fn with(sandbox: &Sandbox, older_template: bool, interrupts: Interrupts) -> Self {
         let record = Record::default();
-        let all = All(record.clone(), older_template);
+        let waits = Waits {
+            interrupts,
+            interrupted: Arc::default(),
+        };
+        let all = All(record.clone(), older_template, waits);
         let ipc = Ipc::<dyn Init>::new("peer", Arc::new(all)).unwrap();
         let address = format!("unix:{}", sandbox.path("node.sock").display());
         let listener = ipc.listen(&address.parse::<Address>().unwrap()).unwrap();
@@ -63,7 +114,7 @@ impl Node {
 }
 
 #[derive(Clone)]
-struct All(Record, bool);
+struct All(Record, bool, Waits);
 
 /// Its end is recorded.
 struct Template(All);
@@ -124,8 +175,9 @@ impl Mining for All {
 
     fn wait_tip_changed(&self, current_tip: &[u8], timeout: f64) -> Result<BlockRef> {
         self.0.add(format!("wait {timeout}"));
-        if current_tip == tip().hash {
-            std::thread::sleep(Duration::from_secs_f64(timeout.min(5000.0) / 1000.0));
+        if current_tip == tip().hash && self.2.wait(timeout) {
+            self.0.add("wait interrupted".into());
+            return Ok(BlockRef::default());
         }
         Ok(tip())
     }
@@ -145,7 +197,12 @@ impl Mining for All {
             "create {use_mempool} {block_reserved_weight} \
              {coinbase_output_max_additional_sigops} {cooldown}"
         ));
-        Ok(Some(Arc::new(Template(self.clone()))))
+        let waits = Waits {
+            interrupts: self.2.interrupts,
+            interrupted: Arc::default(),
+        };
+        let template = Template(Self(self.0.clone(), self.1, waits));
+        Ok(Some(Arc::new(template)))
     }
 
     fn check_block(
@@ -159,6 +216,8 @@ impl Mining for All {
     }
 
     fn interrupt(&self) -> Result<()> {
+        self.0.add("interrupt".into());
+        self.2.interrupt();
         Ok(())
     }
 
@@ -215,10 +274,16 @@ impl BlockTemplate for Template {
 
     fn wait_next(&self, options: &BlockWaitOptions) -> Result<Option<Arc<dyn BlockTemplate>>> {
         self.0.0.add(format!("wait next {}", options.timeout));
+        // A threshold that nobody means: wait, as a node does whatever it is.
+        if options.fee_threshold == 1 && self.0.2.wait(options.timeout) {
+            self.0.0.add("wait next interrupted".into());
+        }
         Ok(None)
     }
 
     fn interrupt_wait(&self) -> Result<()> {
+        self.0.0.add("interrupt wait".into());
+        self.0.2.interrupt();
         Ok(())
     }
 

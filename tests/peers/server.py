@@ -147,6 +147,7 @@ def core(kind):
 
     class Mining(Objects, mining.Server):
         tips = itertools.count()
+        interrupted = asyncio.Event()
 
         async def isTestChain(self, context, _context):
             await self.called("isTestChain", context)
@@ -160,6 +161,10 @@ def core(kind):
 
         async def waitTipChanged(self, context, currentTip, timeout, _context):
             say("waitTipChanged", timeout)
+            if currentTip == b"\0":
+                await self.interrupted.wait()
+                say("waitTipChanged interrupted")
+                return {}
             return {"hash": currentTip, "height": 7}
 
         async def createNewBlock_context(self, context):
@@ -174,6 +179,7 @@ def core(kind):
 
         async def interrupt(self, _context):
             say("interrupt")
+            self.interrupted.set()
 
         async def submitBlock(self, context, block, _context):
             return "inconclusive", "", True

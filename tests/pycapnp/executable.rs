@@ -208,6 +208,34 @@ fn call_each_generation_by_name() {
     }
 }
 
+/// A wait is interrupted and answered before the connection ends. Core 30 has no `interrupt`.
+#[test]
+fn a_signal_interrupts_a_wait() {
+    for kind in ["30", "31", "31.99", "32"] {
+        with_server(kind, move |server| {
+            let address = server.address.to_string();
+            let words = ["-a", &address, "call", "waitTipChanged", "00", "forever"];
+            let mut calling = Process::start(&mut command(&words));
+            calling.input("");
+            server.line("waitTipChanged 1.7976931348623157e+308");
+            kill_process(pid(&calling), Signal::INT).unwrap();
+            let ran = ended(calling);
+            assert_eq!((ran.code, ran.stdout.as_str()), (Some(130), ""), "{ran:?}");
+            if kind == "30" {
+                let left = "Mining.waitTipChanged goes on in the peer: no method interrupts it\n";
+                assert_eq!(ran.stderr, left);
+            } else {
+                assert_eq!(ran.stderr, "");
+                server.line("interrupt");
+                server.line("waitTipChanged interrupted");
+            }
+            server.line("disconnected");
+            let ran = run(&server.address, &["call", "isTestChain"], "");
+            assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "true"));
+        });
+    }
+}
+
 /// A C++ client destroys what it holds and then disconnects. So does `call`.
 #[test]
 fn call_destroys_what_it_made() {

@@ -1,0 +1,321 @@
+//! Calls under way, each on a thread of its own, so that whoever waits for one hears signals
+//! meanwhile and can have the peer end it.
+//!
+//! Knows threads, signals, time, and which method ends another; nothing of how calls are read or
+//! shown.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bitcoin_ipc::dynamic::call::Objects;
+use bitcoin_ipc::{CallOptions, CancelToken, Error};
+use eyre::Result;
+use serde_json::Value as Json;
+
+use super::context::Context;
+use super::methods::Method;
+use super::schemas::Schema;
+
+/// How often a wait for an answer looks for a signal.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long a peer has to end a call once it is asked to.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What methods that end others are called, or begin with.
+const INTERRUPT: &str = "interrupt";
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Threads that make calls. One that has its answer makes the next call, so that calls in a row
+/// run on one thread of the peer. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Workers(Arc<Mutex<Vec<Sender<Job>>>>);
+
+/// A call that has no answer yet. One that is dropped before is given up: the peer goes on.
+pub(crate) struct Running<T> {
+    /// The method, for people.
+    pub(crate) name: String,
+    ender: Option<Ender>,
+    /// Whether it calls on what it makes, which nothing here can reach.
+    chained: bool,
+    cancel: CancelToken,
+    answer: Receiver<T>,
+    worker: Sender<Job>,
+    workers: Workers,
+}
+
+/// The method that ends another, on the object whose method runs.
+pub(crate) struct Ender {
+    objects: Objects,
+    handle: String,
+    method: Method,
+}
+
+impl Workers {
+    /// Starts what makes calls; `name` says what, for people.
+    pub(crate) fn start<T: Send + 'static>(
+        &self,
+        name: impl Into<String>,
+        f: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Running<T>, Error> {
+        let (sender, answer) = mpsc::channel();
+        let cancel = CancelToken::new();
+        let options = CallOptions::new().cancel(&cancel);
+        let mut job: Job = Box::new(move || {
+            // Nobody waits for the answer of a call that was given up.
+            let _ = sender.send(options.run(f));
+        });
+        let worker = loop {
+            let worker = match self.pop() {
+                Some(worker) => worker,
+                None => Self::worker()?,
+            };
+            // A thread on which a callback panicked is gone.
+            match worker.send(job) {
+                Ok(()) => break worker,
+                Err(mpsc::SendError(back)) => job = back,
+            }
+        };
+        Ok(Running {
+            name: name.into(),
+            ender: None,
+            chained: false,
+            cancel,
+            answer,
+            worker,
+            workers: self.clone(),
+        })
+    }
+
+    fn pop(&self) -> Option<Sender<Job>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn push(&self, worker: Sender<Job>) {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(worker);
+    }
+
+    fn worker() -> Result<Sender<Job>, Error> {
+        let (sender, jobs) = mpsc::channel::<Job>();
+        let work = move || jobs.into_iter().for_each(|job| job());
+        thread::Builder::new()
+            .name("call".into())
+            .spawn(work)
+            .map_err(|error| Error::io("start a thread", error))?;
+        Ok(sender)
+    }
+}
+
+impl<T: Send + 'static> Running<T> {
+    /// What ends it, if anything does, and whether it calls on what it makes.
+    #[must_use]
+    pub(crate) fn ended_by(mut self, ender: Option<Ender>, chained: bool) -> Self {
+        self.ender = ender;
+        self.chained = chained;
+        self
+    }
+
+    /// The answer, if it comes within this time.
+    ///
+    /// # Errors
+    /// When its thread has panicked, in a callback.
+    pub(crate) fn wait(&self, limit: Duration) -> Result<Option<T>> {
+        match self.answer.recv_timeout(limit) {
+            Ok(answer) => {
+                self.workers.push(self.worker.clone());
+                Ok(Some(answer))
+            }
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(eyre::eyre!("the thread of {} has panicked", self.name))
+            }
+        }
+    }
+
+    /// Waits for the answer. A signal and `--timeout` end the wait, and the call in the peer too
+    /// where that can be.
+    pub(crate) fn finish(self, context: &Context) -> Result<T> {
+        let signals = &context.signals;
+        let started = Instant::now();
+        // One that has come already is the one that ends the wait.
+        let since = signals
+            .count()
+            .saturating_sub(signals.received().is_some().into());
+        let stop = loop {
+            if let Some(answer) = self.wait(LOOK)? {
+                // A call that a signal ended has no result.
+                signals.check()?;
+                return Ok(answer);
+            }
+            if let Err(failure) = signals.check() {
+                break failure;
+            }
+            if let Some(after) = context
+                .timeout()
+                .filter(|limit| started.elapsed() >= *limit)
+            {
+                let what = self.name.clone();
+                break Error::Timeout { what, after }.into();
+            }
+        };
+        if let Err(why) = self.end(|| signals.count() > since + 1) {
+            context.output.note(&why);
+        }
+        // Also for a signal that came while time ran out.
+        signals.check()?;
+        Err(stop.into())
+    }
+
+    /// Has the peer end the call and waits for its answer, which is no result; otherwise gives the
+    /// call up and says what goes on there. `hurry` tells that nobody wants to wait.
+    pub(crate) fn end(self, hurry: impl Fn() -> bool) -> Result<(), String> {
+        let ended = self.interrupt(hurry);
+        ended.map_err(|why| format!("{} goes on in the peer: {why}", self.name))
+    }
+
+    fn interrupt(&self, hurry: impl Fn() -> bool) -> Result<(), String> {
+        let Some(ender) = &self.ender else {
+            return Err("no method interrupts it".into());
+        };
+        let name = ender.method.full_name();
+        let failed = |error: &dyn std::fmt::Display| format!("{name} failed: {error}");
+        let interrupting = ender.start(&self.workers).map_err(|e| failed(&e))?;
+        let deadline = Instant::now() + PATIENCE;
+        let (mut ended, mut asked) = (false, false);
+        loop {
+            if !ended {
+                ended = self.wait(LOOK).map_err(|e| failed(&e))?.is_some();
+            }
+            if !asked {
+                match interrupting.wait(LOOK).map_err(|e| failed(&e))? {
+                    Some(Err(error)) if !ended => return Err(failed(&error)),
+                    answer => asked = answer.is_some(),
+                }
+            }
+            // Its own answer too, so that nothing of it is under way when the connection ends.
+            if ended && asked {
+                return Ok(());
+            }
+            let late = Instant::now() >= deadline;
+            match (late || hurry(), ended) {
+                (false, _) => {}
+                (true, true) => return Ok(()),
+                (true, false) if late && self.chained => {
+                    return Err(format!(
+                        "{name} has not ended it; of an object that is kept it could be ended"
+                    ));
+                }
+                (true, false) => return Err(format!("{name} has not ended it")),
+            }
+        }
+    }
+}
+
+impl<T> Drop for Running<T> {
+    fn drop(&mut self) {
+        // Its thread waits no longer.
+        self.cancel.cancel();
+    }
+}
+
+impl Ender {
+    /// What ends `method` of an object, if anything does.
+    pub(crate) fn of(
+        schema: &Schema,
+        objects: &Objects,
+        handle: &str,
+        method: &str,
+    ) -> Option<Self> {
+        Some(Self {
+            method: ender(schema, objects.interface_of(handle)?, method)?,
+            objects: objects.clone(),
+            handle: handle.to_owned(),
+        })
+    }
+
+    fn start(&self, workers: &Workers) -> Result<Running<bitcoin_ipc::Result<Json>>, Error> {
+        let (objects, handle) = (self.objects.clone(), self.handle.clone());
+        let method = self.method.name().to_owned();
+        workers.start(self.method.full_name(), move || {
+            objects.call(&handle, &method, Json::Null)
+        })
+    }
+}
+
+/// What ends a method of an interface: of those without parameters and results the one called
+/// `interrupt`, or else the only one whose name begins so. Nothing ends such a method itself.
+fn ender(schema: &Schema, interface: u64, method: &str) -> Option<Method> {
+    let mut enders = schema.methods(interface).ok()?;
+    enders.retain(|ender| {
+        ender.params.is_empty() && !ender.has_result && ender.name().starts_with(INTERRUPT)
+    });
+    if enders.iter().any(|ender| ender.name() == method) {
+        return None;
+    }
+    match enders.iter().position(|ender| ender.name() == INTERRUPT) {
+        Some(exact) => Some(enders.swap_remove(exact)),
+        None => enders.pop().filter(|_| enders.is_empty()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use bitcoin_ipc::Generation;
+    use bitcoin_ipc::dynamic::schema::Registry;
+
+    #[test]
+    fn the_schema_tells_what_ends_a_method() {
+        let ends = |generation, interface: &str, method: &str| {
+            let registry = Arc::new(Registry::core(generation).unwrap());
+            let schema = Schema {
+                root: registry.find_interface("Init").unwrap(),
+                generation: Some(generation),
+                registry,
+            };
+            let id = schema.interface(interface).unwrap().id;
+            ender(&schema, id, method).map(|ender| ender.full_name())
+        };
+        let (old, new) = (Generation::Core30, Generation::Core32);
+        let some = |name: &str| Some(name.to_owned());
+        assert_eq!(
+            ends(new, "Mining", "waitTipChanged"),
+            some("Mining.interrupt")
+        );
+        assert_eq!(ends(new, "Mining", "interrupt"), None);
+        assert_eq!(ends(old, "Mining", "waitTipChanged"), None);
+        for generation in [old, new] {
+            let found = ends(generation, "BlockTemplate", "waitNext");
+            assert_eq!(found, some("BlockTemplate.interruptWait"));
+            assert_eq!(ends(generation, "Echo", "echo"), None);
+        }
+    }
+
+    #[test]
+    fn calls_in_a_row_are_made_on_one_thread() {
+        let workers = Workers::default();
+        let run = || {
+            let running = workers.start("a call", || thread::current().id()).unwrap();
+            running.wait(PATIENCE).unwrap().unwrap()
+        };
+        assert_eq!(run(), run());
+        // One that waits keeps its own, and a panic takes the thread with it.
+        let (sender, receiver) = mpsc::channel::<()>();
+        let waiting = workers.start("a wait", move || {
+            let _ = receiver.recv();
+            thread::current().id()
+        });
+        let waiting = waiting.unwrap();
+        let other = run();
+        drop(sender);
+        assert_ne!(waiting.wait(PATIENCE).unwrap(), Some(other));
+        let panics = workers.start("a panic", || std::panic::resume_unwind(Box::new(())));
+        assert!(panics.unwrap().wait(PATIENCE).is_err());
+        run();
+    }
+}
