@@ -182,7 +182,13 @@ pub(crate) struct Serve {
 /// Open one connection and talk: a prompt on a terminal, lines from a pipe
 ///
 /// Shows what the peer offers, then makes a call for each line: METHOD [ARGUMENT…], quoted as in
-/// a shell. `name = METHOD …` keeps a returned object and `name.method` calls it.
+/// a shell. `name = METHOD …` keeps a returned object and `name.method` calls it. `METHOD … &` is
+/// answered in the background; at the end of input the peer is asked to end what still runs there.
+/// `.help` lists the rest.
+///
+/// A terminal's prompt completes with Tab, keeps a history in $XDG_STATE_HOME/bitcoin-ipc
+/// (~/.local/state/bitcoin-ipc) without the lines that begin with a space, ends the call that runs
+/// on Ctrl-C, and puts it into the background on Ctrl-Z.
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
     /// The peer, in place of --address
@@ -192,7 +198,11 @@ pub(crate) struct Connect {
 
 /// Make one call and print its result on stdout
 ///
-/// Without METHOD, a call for each line of input, on one connection.
+/// Without METHOD, a call for each line of input, on one connection, as `connect` makes them.
+///
+/// SIGINT, SIGTERM, SIGHUP and --timeout end a call. Where its object has a method `interrupt` or
+/// `interrupt…`, as Bitcoin Core's waits have from 31 on, that is called and the answer waited for,
+/// for 3 seconds at most or until another signal.
 #[derive(Debug, Args)]
 pub(crate) struct Call {
     /// Interface.method, or a method that only one interface has; A.b/c calls on

@@ -9,6 +9,7 @@ use bitcoin_ipc::process::exec_failure_code;
 use bitcoin_ipc::{Error, RemoteKind};
 use clap::error::{ContextKind, ContextValue};
 use serde_json::{Value, json};
+use signal_hook::consts::SIGINT;
 
 /// What kind of failure it is, which is what scripts ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,11 @@ impl Failure {
     /// Ended by a signal: nothing to report, the user knows.
     pub(crate) fn signal(signal: i32) -> Self {
         Self::new(Kind::Signal(signal), format!("ended by signal {signal}"))
+    }
+
+    /// A call at a prompt that was interrupted, while the session goes on.
+    pub(crate) fn interrupted() -> Self {
+        Self::signal(SIGINT)
     }
 
     /// Whether there is nothing to say: the user sent the signal, or closed the pipe.

@@ -1,194 +1,319 @@
-//! A call for each line: a prompt on a terminal, lines from a pipe.
+//! A call for each line: of a prompt, or of a pipe.
 //!
-//! Knows lines and the words in them; the calls are [`super::session`]'s.
+//! Knows lines and the words in them; the calls are [`super::session`]'s, and lines come from
+//! [`super::prompt`].
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use bitcoin_ipc::Error;
+use bitcoin_ipc::process::Signal;
 use eyre::Result;
 
 use super::context::Context;
 use super::errors::{Failure, Kind};
-use super::session::Session;
+use super::jobs::Jobs;
+use super::prompt::{Event, Input, Source, View};
+use super::running::Finished;
+use super::session::{Answer, Call, Session};
 
-/// The longest line that is read, in bytes: that of a value that fills the largest message.
-const MAX_LINE: u64 = 64 * 1024 * 1024;
-
-/// How often a wait for a line looks for a signal.
+/// How often a wait for a line looks for a signal and for answers.
 const LOOK: Duration = Duration::from_millis(50);
 
-const HELP: &str = "\
-METHOD [ARGUMENT…]    call a method: echo hi, Echo.echo echo=hi, Mining.createNewBlock/getBlock
-NAME = METHOD …       keep the returned object as NAME
-NAME.METHOD …         call a method of an object that is kept
-.caps                 the objects that are kept
-.release NAME         let go of one
-.help                 this
-.quit                 end, as does the end of input";
-
-enum Event {
-    Line(io::Result<String>),
-    End,
-}
+const HELP: &[(&str, &str)] = &[
+    (
+        "METHOD [ARGUMENT…]",
+        "call: echo hi, Echo.echo echo=hi, Mining.createNewBlock/getBlock",
+    ),
+    ("NAME = METHOD …", "keep the returned object as NAME"),
+    ("NAME.METHOD …", "call a method of an object that is kept"),
+    (
+        "METHOD … &",
+        "call in the background; Ctrl-Z puts a call there, Ctrl-C ends it",
+    ),
+    (".jobs", "the calls in the background"),
+    (".wait [N]", "wait for one of them, or for all"),
+    (".cancel N", "end one"),
+    (".caps", "the objects that are kept"),
+    (".release NAME", "let go of one"),
+    (".help", "this"),
+    (".quit", "end, as does the end of input"),
+];
 
 /// Makes a call for each line of input until that ends; gives the exit status, which is that of
 /// the first line that failed.
 pub(crate) fn run(context: &Context, session: &mut Session) -> Result<u8> {
-    let prompt = io::stdin().is_terminal();
-    // A terminal's reader reads a line when it is asked for one; a pipe's runs ahead a little.
-    let (sender, events) = mpsc::sync_channel(if prompt { 0 } else { 16 });
-    read_lines(sender)?;
-
-    let mut exit = 0;
-    let mut number = 0;
-    loop {
-        if prompt && !context.options.quiet {
-            let _ = write!(io::stderr(), "bitcoin-ipc> ");
-        }
-        let line = match next(context, &events) {
-            Ok(Event::Line(line)) => line?,
-            Ok(Event::End) => break,
-            Err(failure) => {
-                if prompt {
-                    // The prompt's line has no end yet.
-                    context.output.stderr_line("");
-                }
-                return Err(failure.into());
-            }
-        };
-        number += 1;
-        let failure = match execute(context, session, &line) {
-            Ok(Next::Go) => continue,
-            Ok(Next::Quit) => return Ok(exit),
-            Err(report) => Failure::of(&report),
-        };
-        match failure.kind {
-            Kind::Signal(_) | Kind::ClosedPipe => return Err(failure.into()),
-            _ => context
-                .output
-                .failure(&failure, (!prompt).then_some(number)),
-        }
-        if exit == 0 && !prompt {
-            exit = failure.kind.exit_code();
-        }
-        // Nothing can be called any more.
-        if failure.kind == Kind::Disconnected {
-            return Ok(if exit == 0 {
-                failure.kind.exit_code()
-            } else {
-                exit
-            });
+    let input = Input::open(context, view(session, &Jobs::default()))?;
+    let prompts = input.source != Source::Pipe;
+    if prompts {
+        context.signals.prompt();
+        context.signals.hear_suspend()?;
+        // Before the first line, so that it is completed by the schema that the peer speaks.
+        if let Err(report) = session.learn() {
+            input.close(false, false);
+            return Err(report);
         }
     }
-    if prompt && !context.options.quiet {
-        context.output.stderr_line("");
+    let mut lines = Lines {
+        context,
+        session,
+        jobs: Jobs::default(),
+        input: &input,
+        prompts,
+        number: 0,
+        exit: 0,
+    };
+    let done = lines.each();
+    input.close(done.is_err(), !matches!(done, Ok(Over::Quit)));
+    let (jobs, session) = (lines.jobs, lines.session);
+    let (mut exit, ended) = (lines.exit, jobs.end(context, session, !prompts));
+    done?;
+    if let (0, false, Some(kind)) = (exit, prompts, ended?) {
+        exit = kind.exit_code();
     }
     Ok(exit)
 }
 
-/// The next event, unless a signal comes.
-fn next(context: &Context, events: &Receiver<Event>) -> Result<Event, Failure> {
-    loop {
-        context.signals.check()?;
-        match events.recv_timeout(LOOK) {
-            Ok(event) => return Ok(event),
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
-            Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(Event::End),
-        }
+/// What completes a line.
+fn view(session: &Session, jobs: &Jobs) -> View {
+    View {
+        schema: session.schema().clone(),
+        held: session.held(),
+        jobs: jobs.numbers(),
     }
 }
 
-/// Reads lines on a thread of its own, which a read that never ends does not keep the process
-/// from ending.
-fn read_lines(sender: SyncSender<Event>) -> Result<(), Error> {
-    let read = move || {
-        let mut input = io::stdin().lock();
+/// A session and where it is in its lines.
+struct Lines<'a> {
+    context: &'a Context,
+    session: &'a mut Session,
+    jobs: Jobs,
+    input: &'a Input,
+    /// Whether a person types the lines.
+    prompts: bool,
+    number: u64,
+    exit: u8,
+}
+
+/// How the lines ended.
+enum Over {
+    End,
+    Quit,
+}
+
+impl Lines<'_> {
+    fn each(&mut self) -> Result<Over> {
         loop {
-            let mut line = Vec::new();
-            let event = match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
-                Ok(0) => Event::End,
-                Ok(length) if length as u64 == MAX_LINE && !line.ends_with(b"\n") => {
-                    Event::Line(Err(io::Error::other("a line of the input is too long")))
-                }
-                Ok(_) => Event::Line(String::from_utf8(line).map_err(|_| {
-                    io::Error::new(io::ErrorKind::InvalidData, "the input is not UTF-8")
-                })),
-                Err(error) => Event::Line(Err(error)),
+            let line = match self.next()? {
+                Event::Line(line) => line?,
+                Event::Cleared => continue,
+                Event::End => return Ok(Over::End),
             };
-            let last = !matches!(event, Event::Line(Ok(_)));
-            if sender.send(event).is_err() || last {
-                return;
+            for line in lines_of(&line) {
+                match self.one(&line)? {
+                    Next::Go => {}
+                    Next::Stop => break,
+                    Next::Quit => return Ok(Over::Quit),
+                }
             }
         }
-    };
-    thread::Builder::new()
-        .name("input".into())
-        .spawn(read)
-        .map(drop)
-        .map_err(|error| Error::io("start a thread", error))
+    }
+
+    /// A line and what comes of it.
+    fn one(&mut self, line: &str) -> Result<Next> {
+        self.number += 1;
+        let failure = match self.execute(line) {
+            Ok(next) => return Ok(next),
+            Err(report) => Failure::of(&report),
+        };
+        match failure.kind {
+            Kind::Signal(_) if self.context.signals.received().is_none() => {
+                self.overwrite();
+                self.context.output.note("interrupted");
+                return Ok(Next::Stop);
+            }
+            Kind::Signal(_) | Kind::ClosedPipe => return Err(failure.into()),
+            _ => self.context.output.failure(&failure, self.place()),
+        }
+        // Nothing can be called any more.
+        let over = failure.kind == Kind::Disconnected;
+        if self.exit == 0 && (over || !self.prompts) {
+            self.exit = failure.kind.exit_code();
+        }
+        Ok(if over { Next::Quit } else { Next::Go })
+    }
+
+    /// Begins at the ^C that a terminal has written.
+    fn overwrite(&self) {
+        if self.input.source == Source::Plain {
+            let _ = write!(io::stderr(), "\r");
+        }
+    }
+
+    /// The line, of a pipe, that an error is about.
+    fn place(&self) -> Option<u64> {
+        (!self.prompts).then_some(self.number)
+    }
+
+    /// The next event, unless a signal comes. Answers that come meanwhile are announced.
+    fn next(&mut self) -> Result<Event> {
+        let (context, input) = (self.context, self.input);
+        let since = context.signals.count();
+        input.ask(view(self.session, &self.jobs));
+        loop {
+            context.signals.check()?;
+            self.jobs.announce(context, self.session)?;
+            if let Some(event) = input.next(LOOK) {
+                return Ok(event);
+            }
+            // The terminal has thrown the line away.
+            if input.source == Source::Plain && context.signals.count() > since {
+                context.output.stderr_line("");
+                return Ok(Event::Cleared);
+            }
+        }
+    }
+
+    fn execute(&mut self, line: &str) -> Result<Next> {
+        // In quotes it is a value.
+        let background = line.split_whitespace().next_back() == Some("&");
+        let mut words = shlex::split(line).ok_or_else(|| {
+            Failure::usage("a quote is not closed").hint("words are quoted as in a shell")
+        })?;
+        if background {
+            words.pop();
+        }
+        let Some((first, rest)) = words.split_first() else {
+            return Ok(Next::Go);
+        };
+        let output = &self.context.output;
+        match (first.as_str(), rest) {
+            (".quit", []) => return Ok(Next::Quit),
+            (".help", []) => {
+                let width = HELP.iter().map(|(left, _)| left.chars().count()).max();
+                let width = width.unwrap_or(0);
+                for (left, right) in HELP {
+                    output.stderr_line(&format!("{left:width$}  {right}"));
+                }
+            }
+            (".caps", []) => {
+                for (name, interface) in self.session.held() {
+                    output.stderr_line(&format!("{name}  {interface}"));
+                }
+            }
+            (".release", [name]) => self.session.release(name)?,
+            (".jobs", []) => {
+                for line in self.jobs.lines() {
+                    output.stderr_line(&line);
+                }
+            }
+            (".cancel", [number]) => self.jobs.cancel(self.context, number)?,
+            (".wait", [] | [_]) => {
+                let number = rest.first().map(String::as_str);
+                self.jobs.wait(self.context, self.session, number)?;
+            }
+            (".release" | ".cancel", _) => {
+                return Err(Failure::usage(format!("{first} takes one word"))
+                    .hint(".caps lists objects, .jobs the calls in the background")
+                    .into());
+            }
+            (word, _) if word.starts_with('.') => {
+                let names = HELP.iter().filter(|(left, _)| left.starts_with('.'));
+                let names: Vec<_> = names.map(|(left, _)| *left).collect();
+                return Err(Failure::usage(format!("unknown command {word:?}"))
+                    .hint(format!("it is one of {}", names.join(", ")))
+                    .into());
+            }
+            (name, [equals, path, arguments @ ..]) if equals == "=" => {
+                let valid = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                if !valid {
+                    return Err(
+                        Failure::usage(format!("{name:?} cannot be an object's name"))
+                            .hint("a name has letters, digits and _ in it")
+                            .into(),
+                    );
+                }
+                self.call(path, arguments, Some(name), background)?;
+            }
+            (path, arguments) => self.call(path, arguments, None, background)?,
+        }
+        Ok(Next::Go)
+    }
+
+    fn call(
+        &mut self,
+        path: &str,
+        arguments: &[String],
+        name: Option<&str>,
+        background: bool,
+    ) -> Result<()> {
+        let context = self.context;
+        let mut call = self.session.parse(path, arguments, false)?;
+        if background {
+            // What the answer holds must not come after another schema is spoken.
+            self.session.learn()?;
+            let (running, keep) = (self.session.start(&mut call)?, name.map(Into::into));
+            self.jobs.add(context, running, keep, self.place());
+            return Ok(());
+        }
+        let answer = if self.prompts {
+            match self.attended(&mut call)? {
+                Finished::Answered(answer) => answer?,
+                Finished::Left(running) => {
+                    self.overwrite();
+                    self.jobs.add(context, running, name.map(Into::into), None);
+                    // The terminal has stopped a child of this process as well.
+                    if let Some(child) = &self.session.link()?.child {
+                        child.child().kill(Signal::CONT)?;
+                    }
+                    return Ok(());
+                }
+            }
+        } else {
+            self.session.call(&mut call)?
+        };
+        let shown = self.session.show(answer, name)?;
+        context.output.result(&shown, true)?;
+        Ok(())
+    }
+
+    /// A call that SIGTSTP leaves to itself, while the answers of others are announced.
+    fn attended(&mut self, call: &mut Call) -> Result<Finished<Result<Answer, Error>>> {
+        let context = self.context;
+        let signals = &context.signals;
+        let _hush = self.input.hush();
+        let _spinner = context.output.spin(&call.name());
+        signals.calling(true);
+        let (session, jobs) = (&mut *self.session, &mut self.jobs);
+        let finished = session.start(call).and_then(|running| {
+            running.finish_or(context, || {
+                jobs.announce(context, session)?;
+                Ok(signals.suspended())
+            })
+        });
+        signals.calling(false);
+        finished
+    }
 }
 
 enum Next {
     Go,
+    /// What was typed together with it is not done.
+    Stop,
     Quit,
 }
 
-fn execute(context: &Context, session: &mut Session, line: &str) -> Result<Next> {
-    let words = shlex::split(line).ok_or_else(|| {
-        Failure::usage("a quote is not closed").hint("words are quoted as in a shell")
-    })?;
-    let words: Vec<String> = words;
-    let Some((first, rest)) = words.split_first() else {
-        return Ok(Next::Go);
-    };
-    match (first.as_str(), rest) {
-        (".quit", []) => return Ok(Next::Quit),
-        (".help", []) => context.output.stderr_line(HELP),
-        (".caps", []) => {
-            for (name, interface) in session.held() {
-                context.output.stderr_line(&format!("{name}  {interface}"));
-            }
+/// The lines of what was typed or pasted at once. Between quotes a line goes on.
+fn lines_of(text: &str) -> Vec<String> {
+    let (mut lines, mut open) = (Vec::new(), String::new());
+    for line in text.split_inclusive('\n') {
+        open.push_str(line);
+        if shlex::split(&open).is_some() {
+            lines.push(std::mem::take(&mut open));
         }
-        (".release", [name]) => session.release(name)?,
-        (".release", _) => {
-            return Err(Failure::usage(".release takes one name")
-                .hint(".caps lists them")
-                .into());
-        }
-        (word, _) if word.starts_with('.') => {
-            return Err(Failure::usage(format!("unknown command {word:?}"))
-                .hint("it is one of .help, .caps, .release NAME, .quit")
-                .into());
-        }
-        (name, [equals, path, arguments @ ..]) if equals == "=" => {
-            let valid = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if !valid {
-                return Err(
-                    Failure::usage(format!("{name:?} cannot be an object's name"))
-                        .hint("a name has letters, digits and _ in it")
-                        .into(),
-                );
-            }
-            call(context, session, path, arguments, Some(name))?;
-        }
-        (path, arguments) => call(context, session, path, arguments, None)?,
     }
-    Ok(Next::Go)
-}
-
-fn call(
-    context: &Context,
-    session: &mut Session,
-    path: &str,
-    arguments: &[String],
-    name: Option<&str>,
-) -> Result<()> {
-    let mut call = session.parse(path, arguments, false)?;
-    let answer = session.call(&mut call)?;
-    let shown = session.show(answer, name)?;
-    context.output.result(&shown, true)?;
-    Ok(())
+    if !open.is_empty() {
+        lines.push(open);
+    }
+    lines
 }

@@ -103,15 +103,23 @@ impl Method {
 
     /// A line that shows how the method is called.
     pub(crate) fn usage(&self) -> String {
-        let params = self.params.iter().map(|param| {
-            let (open, close) = if param.optional { ("[", "]") } else { ("", "") };
-            format!(" {open}{}={}{close}", param.name, param.kind.to_uppercase())
-        });
+        let params = self
+            .params
+            .iter()
+            .map(|param| format!(" {}", param.usage()));
         format!(
             "usage: call {}{}",
             self.full_name(),
             params.collect::<String>()
         )
+    }
+}
+
+impl Param {
+    /// How it is given.
+    pub(crate) fn usage(&self) -> String {
+        let (open, close) = if self.optional { ("[", "]") } else { ("", "") };
+        format!("{open}{}={}{close}", self.name, self.kind.to_uppercase())
     }
 }
 

@@ -1,8 +1,10 @@
 //! The command line: from the process's words to its exit status.
 //!
 //! `args` defines the words, `core_words` takes Bitcoin Core's, `dispatch` is for being a role,
-//! `commands` has a file a command. Below them: `target` gets a peer, `session` calls it,
-//! `running` waits for a call and ends it, `schemas` chooses schemas, `generations` knows what differs in Core's, `methods` knows what can be called, `values` reads parameters, `output` prints, `errors` knows
+//! `commands` has a file a command. Below them: `target` gets a peer, `session` calls it, `running`
+//! waits for a call and ends it, `lines` makes a call for each line that `prompt` reads, `jobs` are
+//! those in the background, `schemas` chooses schemas, `generations` knows what differs in Core's,
+//! `methods` knows what can be called, `values` reads parameters, `output` prints, `errors` knows
 //! what went wrong. Knows the library by its public face only; nothing may depend on this.
 
 mod args;
@@ -13,10 +15,12 @@ mod core_words;
 mod dispatch;
 mod errors;
 mod generations;
+mod jobs;
 mod lines;
 mod log;
 mod methods;
 mod output;
+mod prompt;
 mod running;
 mod schemas;
 mod session;

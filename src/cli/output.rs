@@ -24,7 +24,12 @@ pub(crate) struct Output {
     color: bool,
     /// The spinner that is shown, which every line on stderr must make way for.
     spinner: Arc<Mutex<Option<ProgressBar>>>,
+    /// Prints on the terminal above a line that is edited there.
+    above: Arc<Mutex<Option<Above>>>,
 }
+
+/// Prints whole lines; tells whether it could.
+pub(crate) type Above = Box<dyn FnMut(&str) -> bool + Send>;
 
 impl Output {
     pub(crate) fn new(options: &Options) -> Self {
@@ -33,6 +38,7 @@ impl Output {
             quiet: options.quiet,
             color: colored(options.color),
             spinner: Arc::default(),
+            above: Arc::default(),
         }
     }
 
@@ -43,6 +49,7 @@ impl Output {
             quiet: false,
             color: colored(color),
             spinner: Arc::default(),
+            above: Arc::default(),
         }
     }
 
@@ -60,15 +67,31 @@ impl Output {
     /// A line on stderr, whole, whatever else writes there.
     pub(crate) fn stderr_line(&self, line: &str) {
         let write = || {
-            // Nobody is left to tell when this fails.
-            let _ = io::stderr()
-                .lock()
-                .write_all(format!("{line}\n").as_bytes());
+            let text = format!("{line}\n");
+            if !self.print_above(&text) {
+                // Nobody is left to tell when this fails.
+                let _ = io::stderr().lock().write_all(text.as_bytes());
+            }
         };
         match &*self.spinner() {
             Some(spinner) => spinner.suspend(write),
             None => write(),
         }
+    }
+
+    /// Whether errors and hints have colours.
+    pub(crate) fn color(&self) -> bool {
+        self.color
+    }
+
+    /// Has what goes to the terminal printed by an editor, or no longer.
+    pub(crate) fn set_above(&self, above: Option<Above>) {
+        *self.above.lock().unwrap_or_else(PoisonError::into_inner) = above;
+    }
+
+    fn print_above(&self, text: &str) -> bool {
+        let mut above = self.above.lock().unwrap_or_else(PoisonError::into_inner);
+        above.as_mut().is_some_and(|print| print(text))
     }
 
     fn spinner(&self) -> MutexGuard<'_, Option<ProgressBar>> {
@@ -120,6 +143,16 @@ impl Output {
         };
         if self.format != Format::Raw || one_of_many {
             text.push('\n');
+        }
+        match &*self.spinner() {
+            Some(spinner) => spinner.suspend(|| self.write(&text)),
+            None => self.write(&text),
+        }
+    }
+
+    fn write(&self, text: &str) -> io::Result<()> {
+        if io::stdout().is_terminal() && text.ends_with('\n') && self.print_above(text) {
+            return Ok(());
         }
         print(text.as_bytes())
     }
@@ -184,7 +217,7 @@ pub(crate) fn print(text: &[u8]) -> io::Result<()> {
     stdout.flush()
 }
 
-fn is_dumb() -> bool {
+pub(crate) fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 

@@ -15,6 +15,7 @@ use eyre::Result;
 use serde_json::Value as Json;
 
 use super::context::Context;
+use super::errors::Failure;
 use super::methods::Method;
 use super::schemas::Schema;
 
@@ -22,7 +23,7 @@ use super::schemas::Schema;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// How long a peer has to end a call once it is asked to.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What methods that end others are called, or begin with.
 const INTERRUPT: &str = "interrupt";
@@ -38,13 +39,21 @@ pub(crate) struct Workers(Arc<Mutex<Vec<Sender<Job>>>>);
 pub(crate) struct Running<T> {
     /// The method, for people.
     pub(crate) name: String,
-    ender: Option<Ender>,
+    ender: Option<Box<Ender>>,
     /// Whether it calls on what it makes, which nothing here can reach.
     chained: bool,
+    pub(crate) started: Instant,
     cancel: CancelToken,
     answer: Receiver<T>,
     worker: Sender<Job>,
     workers: Workers,
+}
+
+/// How a wait for an answer ended.
+pub(crate) enum Finished<T> {
+    Answered(T),
+    /// It has no answer yet.
+    Left(Running<T>),
 }
 
 /// The method that ends another, on the object whose method runs.
@@ -83,6 +92,7 @@ impl Workers {
             name: name.into(),
             ender: None,
             chained: false,
+            started: Instant::now(),
             cancel,
             answer,
             worker,
@@ -114,7 +124,7 @@ impl<T: Send + 'static> Running<T> {
     /// What ends it, if anything does, and whether it calls on what it makes.
     #[must_use]
     pub(crate) fn ended_by(mut self, ender: Option<Ender>, chained: bool) -> Self {
-        self.ender = ender;
+        self.ender = ender.map(Box::new);
         self.chained = chained;
         self
     }
@@ -139,27 +149,37 @@ impl<T: Send + 'static> Running<T> {
     /// Waits for the answer. A signal and `--timeout` end the wait, and the call in the peer too
     /// where that can be.
     pub(crate) fn finish(self, context: &Context) -> Result<T> {
+        match self.finish_or(context, || Ok(false))? {
+            Finished::Answered(answer) => Ok(answer),
+            Finished::Left(_) => Err(eyre::eyre!("a wait that is not left was left")),
+        }
+    }
+
+    /// The same, but leaves the wait once `leave` says so, which is asked again and again.
+    pub(crate) fn finish_or(
+        self,
+        context: &Context,
+        mut leave: impl FnMut() -> Result<bool>,
+    ) -> Result<Finished<T>> {
         let signals = &context.signals;
-        let started = Instant::now();
         // One that has come already is the one that ends the wait.
-        let since = signals
-            .count()
-            .saturating_sub(signals.received().is_some().into());
+        let ended = signals.received().is_some();
+        let since = signals.count().saturating_sub(ended.into());
         let stop = loop {
             if let Some(answer) = self.wait(LOOK)? {
                 // A call that a signal ended has no result.
                 signals.check()?;
-                return Ok(answer);
+                return Ok(Finished::Answered(answer));
             }
-            if let Err(failure) = signals.check() {
-                break failure;
+            if signals.count() > since {
+                // Of a prompt, which goes on after a SIGINT.
+                break signals.check().err().unwrap_or_else(Failure::interrupted);
             }
-            if let Some(after) = context
-                .timeout()
-                .filter(|limit| started.elapsed() >= *limit)
-            {
-                let what = self.name.clone();
-                break Error::Timeout { what, after }.into();
+            if let Some(late) = self.late(context) {
+                break late;
+            }
+            if leave()? {
+                return Ok(Finished::Left(self));
             }
         };
         if let Err(why) = self.end(|| signals.count() > since + 1) {
@@ -170,14 +190,23 @@ impl<T: Send + 'static> Running<T> {
         Err(stop.into())
     }
 
-    /// Has the peer end the call and waits for its answer, which is no result; otherwise gives the
-    /// call up and says what goes on there. `hurry` tells that nobody wants to wait.
-    pub(crate) fn end(self, hurry: impl Fn() -> bool) -> Result<(), String> {
+    /// Fails once the call has taken longer than `--timeout` allows.
+    pub(crate) fn late(&self, context: &Context) -> Option<Failure> {
+        let after = context.timeout()?;
+        let what = self.name.clone();
+        let late = self.started.elapsed() >= after;
+        late.then(|| Error::Timeout { what, after }.into())
+    }
+
+    /// Has the peer end the call and waits for its answer, which is that of a call that was
+    /// interrupted; otherwise gives the call up and says what goes on there. `hurry` tells that
+    /// nobody wants to wait.
+    pub(crate) fn end(self, hurry: impl Fn() -> bool) -> Result<T, String> {
         let ended = self.interrupt(hurry);
         ended.map_err(|why| format!("{} goes on in the peer: {why}", self.name))
     }
 
-    fn interrupt(&self, hurry: impl Fn() -> bool) -> Result<(), String> {
+    fn interrupt(&self, hurry: impl Fn() -> bool) -> Result<T, String> {
         let Some(ender) = &self.ender else {
             return Err("no method interrupts it".into());
         };
@@ -185,32 +214,33 @@ impl<T: Send + 'static> Running<T> {
         let failed = |error: &dyn std::fmt::Display| format!("{name} failed: {error}");
         let interrupting = ender.start(&self.workers).map_err(|e| failed(&e))?;
         let deadline = Instant::now() + PATIENCE;
-        let (mut ended, mut asked) = (false, false);
+        let (mut answer, mut asked) = (None, false);
         loop {
-            if !ended {
-                ended = self.wait(LOOK).map_err(|e| failed(&e))?.is_some();
+            if answer.is_none() {
+                answer = self.wait(LOOK).map_err(|e| failed(&e))?;
             }
             if !asked {
                 match interrupting.wait(LOOK).map_err(|e| failed(&e))? {
-                    Some(Err(error)) if !ended => return Err(failed(&error)),
-                    answer => asked = answer.is_some(),
+                    Some(Err(error)) if answer.is_none() => return Err(failed(&error)),
+                    asking => asked = asking.is_some(),
                 }
-            }
-            // Its own answer too, so that nothing of it is under way when the connection ends.
-            if ended && asked {
-                return Ok(());
             }
             let late = Instant::now() >= deadline;
-            match (late || hurry(), ended) {
-                (false, _) => {}
-                (true, true) => return Ok(()),
-                (true, false) if late && self.chained => {
-                    return Err(format!(
-                        "{name} has not ended it; of an object that is kept it could be ended"
-                    ));
+            let over = late || hurry();
+            match answer.take() {
+                // Its own answer too, so that nothing of it is under way when the connection ends.
+                Some(answer) if asked || over => return Ok(answer),
+                None if over => {}
+                waiting => {
+                    answer = waiting;
+                    continue;
                 }
-                (true, false) => return Err(format!("{name} has not ended it")),
             }
+            let kept = match late && self.chained {
+                true => "; of an object that is kept it could be ended",
+                false => "",
+            };
+            return Err(format!("{name} has not ended it{kept}"));
         }
     }
 }

@@ -1,15 +1,17 @@
 //! SIGINT, SIGTERM and SIGHUP: one thread that hears them, a token that cancels calls, and a way
-//! for commands to end what they started.
+//! for commands to end what they started. At a prompt SIGINT and SIGTSTP are about a call and not
+//! the process.
 //!
 //! Knows signals and the library's cancel token; nothing of what commands do.
 
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::{CancelToken, Error};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::flag;
 use signal_hook::iterator::Signals as Incoming;
 
 use super::errors::Failure;
@@ -29,6 +31,11 @@ struct State {
     first: AtomicI32,
     count: AtomicU32,
     listeners: Mutex<Vec<Listener>>,
+    /// Whether SIGINT ends a call only.
+    prompting: AtomicBool,
+    /// Whether SIGTSTP came, and whether it stops the process, as it does while no call runs.
+    suspended: Arc<AtomicBool>,
+    stops: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -53,7 +60,41 @@ impl Signals {
         Ok(this)
     }
 
+    /// From now on SIGINT ends the call that runs and not the process.
+    pub(crate) fn prompt(&self) {
+        self.0.prompting.store(true, Ordering::SeqCst);
+    }
+
+    /// Hears SIGTSTP, which puts the call that runs into the background.
+    pub(crate) fn hear_suspend(&self) -> Result<(), Error> {
+        if is_ignored(SIGTSTP) {
+            return Ok(());
+        }
+        let failed = |error| Error::io("handle signals", error);
+        self.0.stops.store(true, Ordering::SeqCst);
+        // In the handler itself: an editor has given the terminal back only while it sends itself
+        // the signal.
+        flag::register_conditional_default(SIGTSTP, self.0.stops.clone()).map_err(failed)?;
+        flag::register(SIGTSTP, self.0.suspended.clone()).map_err(failed)?;
+        Ok(())
+    }
+
+    /// Whether a call runs that SIGTSTP is about.
+    pub(crate) fn calling(&self, runs: bool) {
+        self.0.suspended.store(false, Ordering::SeqCst);
+        self.0.stops.store(!runs, Ordering::SeqCst);
+    }
+
+    /// Whether SIGTSTP has come since the call began.
+    pub(crate) fn suspended(&self) -> bool {
+        self.0.suspended.load(Ordering::SeqCst)
+    }
+
     fn hear(&self, signal: i32) {
+        if signal == SIGINT && self.0.prompting.load(Ordering::SeqCst) {
+            self.0.count.fetch_add(1, Ordering::SeqCst);
+            return;
+        }
         let _ = self
             .0
             .first

@@ -22,6 +22,8 @@ use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 pub mod mining;
+#[cfg(target_os = "linux")]
+pub mod terminal;
 
 pub const EXE: &str = env!("CARGO_BIN_EXE_bitcoin-ipc");
 

@@ -1,0 +1,224 @@
+//! Where a session's lines come from: an editor with history and completion on a terminal that has
+//! what that takes, a prompt alone on others, a pipe.
+//!
+//! Knows terminals and lines; nothing of what the lines mean but what completes them. The editor
+//! has a thread of its own, so that whoever waits for a line hears signals meanwhile.
+
+mod complete;
+mod editor;
+mod history;
+
+use std::fs::File;
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use bitcoin_ipc::Error;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustyline::ExternalPrinter;
+use rustyline::error::ReadlineError;
+
+pub(crate) use self::complete::View;
+use self::editor::Words;
+use self::history::History;
+use super::context::Context;
+use super::output::{Output, is_dumb};
+
+const PROMPT: &str = "bitcoin-ipc> ";
+
+/// The longest line that is read, in bytes: that of a value that fills the largest message.
+const MAX_LINE: u64 = 64 * 1024 * 1024;
+
+/// What an editor that is stopped in the middle of a line leaves switched on in a terminal:
+/// bracketed paste.
+const RESTORE: &[u8] = b"\x1b[?2004l\n";
+
+/// What came from the user.
+pub(crate) enum Event {
+    Line(io::Result<String>),
+    /// The line was thrown away.
+    Cleared,
+    End,
+}
+
+/// Where lines come from.
+pub(crate) struct Input {
+    pub(crate) source: Source,
+    events: Receiver<Event>,
+    /// Asks the editor for a line.
+    ask: Option<Sender<()>>,
+    view: Arc<Mutex<View>>,
+    output: Output,
+    quiet: bool,
+    /// How the terminal was before.
+    terminal: Option<Termios>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Pipe,
+    /// A terminal whose own editing must do.
+    Plain,
+    Editor,
+}
+
+impl Input {
+    /// Begins to read. A pipe is read ahead a little; a terminal when it is asked.
+    pub(crate) fn open(context: &Context, view: View) -> Result<Self, Error> {
+        let output = context.output.clone();
+        let view = Arc::new(Mutex::new(view));
+        let quiet = context.options.quiet;
+        let input = |source, events, ask| Self {
+            source,
+            events,
+            ask,
+            terminal: tcgetattr(io::stdin()).ok(),
+            view: view.clone(),
+            output: output.clone(),
+            quiet,
+        };
+        let source = match (io::stdin().is_terminal(), can_edit()) {
+            (false, _) => Source::Pipe,
+            (true, false) => Source::Plain,
+            (true, true) => Source::Editor,
+        };
+        if source != Source::Editor {
+            let ahead = if source == Source::Pipe { 16 } else { 0 };
+            let (sender, events) = mpsc::sync_channel(ahead);
+            start("input", move || read_lines(&sender))?;
+            return Ok(input(source, events, None));
+        }
+        let (sender, events) = mpsc::channel();
+        let (ask, asked) = mpsc::channel();
+        let input = input(source, events, Some(ask));
+        let failed = |error| Error::io("edit lines", io::Error::other(error));
+        let mut editor = editor::new(&output).map_err(failed)?;
+        let mut printer = editor.create_external_printer().map_err(failed)?;
+        output.set_above(Some(Box::new(move |text| {
+            printer.print(text.to_owned()).is_ok()
+        })));
+        editor.set_helper(Some(Words {
+            view: view.clone(),
+            color: output.color(),
+        }));
+        let prompt = if quiet { "" } else { PROMPT };
+        start("editor", move || {
+            let mut history = History::load(&mut editor, &output);
+            for () in asked {
+                let event = match editor.readline(prompt) {
+                    Ok(line) => {
+                        history.add(&mut editor, &line);
+                        Event::Line(Ok(line))
+                    }
+                    Err(ReadlineError::Interrupted) => Event::Cleared,
+                    Err(ReadlineError::Eof) => Event::End,
+                    Err(error) => Event::Line(Err(io::Error::other(error))),
+                };
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(input)
+    }
+
+    /// Asks a terminal for a line. What completes it is in `view`.
+    pub(crate) fn ask(&self, view: View) {
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+        match (&self.ask, self.source) {
+            // An editor that is gone shows when its line is waited for.
+            (Some(ask), _) => drop(ask.send(())),
+            (None, Source::Plain) if !self.quiet => {
+                let _ = write!(io::stderr(), "{PROMPT}");
+            }
+            _ => {}
+        }
+    }
+
+    /// What comes within this time.
+    pub(crate) fn next(&self, limit: Duration) -> Option<Event> {
+        match self.events.recv_timeout(limit) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Event::End),
+        }
+    }
+
+    /// Keeps what is typed from being shown, where a spinner would not survive it, until the
+    /// result is dropped; the next line gets it.
+    pub(crate) fn hush(&self) -> Hush<'_> {
+        let before = self.terminal.as_ref();
+        let before = before.filter(|_| self.source == Source::Editor);
+        if let Some(before) = before {
+            let mut silent = before.clone();
+            silent.local_modes.remove(LocalModes::ECHO);
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, &silent);
+        }
+        Hush(before)
+    }
+
+    /// Gives the terminal back. `unfinished` tells that a line may be edited still, `asked` that
+    /// one was asked for.
+    pub(crate) fn close(&self, unfinished: bool, asked: bool) {
+        self.output.set_above(None);
+        match (self.source, &self.terminal) {
+            (Source::Editor, Some(terminal)) if unfinished => {
+                let _ = tcsetattr(io::stdin(), OptionalActions::Drain, terminal);
+                let _ = io::stderr().write_all(RESTORE);
+            }
+            (Source::Plain, _) if asked && !self.quiet => self.output.stderr_line(""),
+            _ => {}
+        }
+    }
+}
+
+/// Shows what is typed again when dropped.
+pub(crate) struct Hush<'a>(Option<&'a Termios>);
+
+impl Drop for Hush<'_> {
+    fn drop(&mut self) {
+        if let Some(before) = self.0 {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+        }
+    }
+}
+
+/// Whether this terminal can have its lines edited: results must not share stdout with that,
+/// where it is none.
+fn can_edit() -> bool {
+    let unable = std::env::var_os("TERM").is_some_and(|term| term == "cons25" || term == "emacs");
+    let reachable = || io::stdout().is_terminal() || File::open("/dev/tty").is_ok();
+    io::stderr().is_terminal() && !is_dumb() && !unable && reachable()
+}
+
+fn start(name: &str, f: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    // A read that never ends does not keep the process from ending.
+    let started = thread::Builder::new().name(name.into()).spawn(f);
+    started
+        .map(drop)
+        .map_err(|error| Error::io("start a thread", error))
+}
+
+fn read_lines(sender: &SyncSender<Event>) {
+    let mut input = io::stdin().lock();
+    loop {
+        let mut line = Vec::new();
+        let event =
+            match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
+                Ok(0) => Event::End,
+                Ok(length) if length as u64 == MAX_LINE && !line.ends_with(b"\n") => {
+                    Event::Line(Err(io::Error::other("a line of the input is too long")))
+                }
+                Ok(_) => Event::Line(String::from_utf8(line).map_err(|_| {
+                    io::Error::new(io::ErrorKind::InvalidData, "the input is not UTF-8")
+                })),
+                Err(error) => Event::Line(Err(error)),
+            };
+        let last = !matches!(event, Event::Line(Ok(_)));
+        if sender.send(event).is_err() || last {
+            return;
+        }
+    }
+}
