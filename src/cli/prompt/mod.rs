@@ -10,6 +10,7 @@ mod history;
 
 use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -30,6 +31,9 @@ const PROMPT: &str = "bitcoin-ipc> ";
 
 /// The longest line that is read, in bytes: that of a value that fills the largest message.
 const MAX_LINE: u64 = 64 * 1024 * 1024;
+
+/// How long the editor has for what it is to print, at the end.
+const PRINTED: Duration = Duration::from_millis(300);
 
 /// What an editor that is stopped in the middle of a line leaves switched on in a terminal:
 /// bracketed paste.
@@ -54,6 +58,10 @@ pub(crate) struct Input {
     quiet: bool,
     /// How the terminal was before.
     terminal: Option<Termios>,
+    /// Whether the editor has the terminal.
+    reading: Arc<AtomicBool>,
+    /// Ends once all is printed that the editor was given to print.
+    printed: Option<Receiver<()>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,6 +86,8 @@ impl Input {
             view: view.clone(),
             output: output.clone(),
             quiet,
+            reading: Arc::default(),
+            printed: None,
         };
         let source = match (io::stdin().is_terminal(), can_edit()) {
             (false, _) => Source::Pipe,
@@ -92,22 +102,23 @@ impl Input {
         }
         let (sender, events) = mpsc::channel();
         let (ask, asked) = mpsc::channel();
-        let input = input(source, events, Some(ask));
+        let mut input = input(source, events, Some(ask));
         let failed = |error| Error::io("edit lines", io::Error::other(error));
         let mut editor = editor::new(&output).map_err(failed)?;
-        let mut printer = editor.create_external_printer().map_err(failed)?;
-        output.set_above(Some(Box::new(move |text| {
-            printer.print(text.to_owned()).is_ok()
-        })));
         editor.set_helper(Some(Words {
             view: view.clone(),
             color: output.color(),
         }));
+        let printer = editor.create_external_printer().map_err(failed)?;
+        input.printed = Some(print_above(&output, printer, input.reading.clone())?);
         let prompt = if quiet { "" } else { PROMPT };
+        let reading = input.reading.clone();
         start("editor", move || {
             let mut history = History::load(&mut editor, &output);
             for () in asked {
-                let event = match editor.readline(prompt) {
+                let line = editor.readline(prompt);
+                reading.store(false, Ordering::SeqCst);
+                let event = match line {
                     Ok(line) => {
                         history.add(&mut editor, &line);
                         Event::Line(Ok(line))
@@ -128,8 +139,11 @@ impl Input {
     pub(crate) fn ask(&self, view: View) {
         *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
         match (&self.ask, self.source) {
-            // An editor that is gone shows when its line is waited for.
-            (Some(ask), _) => drop(ask.send(())),
+            (Some(ask), _) => {
+                self.reading.store(true, Ordering::SeqCst);
+                // An editor that is gone shows when its line is waited for.
+                let _ = ask.send(());
+            }
             (None, Source::Plain) if !self.quiet => {
                 let _ = write!(io::stderr(), "{PROMPT}");
             }
@@ -163,6 +177,10 @@ impl Input {
     /// one was asked for.
     pub(crate) fn close(&self, unfinished: bool, asked: bool) {
         self.output.set_above(None);
+        if let Some(printed) = &self.printed {
+            // Ends with what is to be printed.
+            let _ = printed.recv_timeout(PRINTED);
+        }
         match (self.source, &self.terminal) {
             (Source::Editor, Some(terminal)) if unfinished => {
                 let _ = tcsetattr(io::stdin(), OptionalActions::Drain, terminal);
@@ -183,6 +201,28 @@ impl Drop for Hush<'_> {
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
         }
     }
+}
+
+/// Has what is printed while the editor reads shown above its line. An editor that has just got its
+/// line takes no more, so only a thread of its own may wait for it to print.
+fn print_above(
+    output: &Output,
+    mut printer: impl ExternalPrinter + Send + 'static,
+    reading: Arc<AtomicBool>,
+) -> Result<Receiver<()>, Error> {
+    let (queue, texts) = mpsc::channel::<String>();
+    let (done, printed) = mpsc::channel();
+    start("printer", move || {
+        for text in texts {
+            // Nobody is left to tell when this fails.
+            let _ = printer.print(text);
+        }
+        drop(done);
+    })?;
+    output.set_above(Some(Box::new(move |text| {
+        reading.load(Ordering::SeqCst) && queue.send(text.to_owned()).is_ok()
+    })));
+    Ok(printed)
 }
 
 /// Whether this terminal can have its lines edited: results must not share stdout with that,
