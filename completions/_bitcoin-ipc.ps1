@@ -118,6 +118,9 @@ Register-ArgumentCompleter -Native -CommandName 'bitcoin-ipc' -ScriptBlock {
             break
         }
         'bitcoin-ipc;call' {
+            [CompletionResult]::new('--each', '--each', [CompletionResultType]::ParameterName, 'Make a call for each line of FILE, or of stdin with -; a line has further ARGUMENTs, quoted as in a shell, or one {JSON}, and wins over those given here')
+            [CompletionResult]::new('--repeat', '--repeat', [CompletionResultType]::ParameterName, 'Make the call N times, or forever; the first that fails ends it')
+            [CompletionResult]::new('--every', '--every', [CompletionResultType]::ParameterName, 'Make the call again and again, one each DURATION from start to start, or at once where one takes longer')
             [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM')
             [CompletionResult]::new('--address', '--address', [CompletionResultType]::ParameterName, 'The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM')
             [CompletionResult]::new('--chain', '--chain', [CompletionResultType]::ParameterName, 'The chain whose node and data directory are meant')
@@ -130,6 +133,7 @@ Register-ArgumentCompleter -Native -CommandName 'bitcoin-ipc' -ScriptBlock {
             [CompletionResult]::new('--core', '--core', [CompletionResultType]::ParameterName, 'The generation of Bitcoin Core whose schema is meant; auto asks the peer')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Whether to use colours on stderr')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Print what would be sent, and send nothing')
+            [CompletionResult]::new('--until-changed', '--until-changed', [CompletionResultType]::ParameterName, 'With --repeat or --every: print nothing until the result is not the first one, then print that and end with 0; with 1 if it stays the same for all N')
             [CompletionResult]::new('--wire-order', '--wire-order', [CompletionResultType]::ParameterName, 'Hashes as they are on the wire, not in display order')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Log requests and responses; twice for everything')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Log requests and responses; twice for everything')

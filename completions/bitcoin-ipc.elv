@@ -111,6 +111,9 @@ set edit:completion:arg-completer[bitcoin-ipc] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'bitcoin-ipc;call'= {
+            cand --each 'Make a call for each line of FILE, or of stdin with -; a line has further ARGUMENTs, quoted as in a shell, or one {JSON}, and wins over those given here'
+            cand --repeat 'Make the call N times, or forever; the first that fails ends it'
+            cand --every 'Make the call again and again, one each DURATION from start to start, or at once where one takes longer'
             cand -a 'The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM'
             cand --address 'The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM'
             cand --chain 'The chain whose node and data directory are meant'
@@ -123,6 +126,7 @@ set edit:completion:arg-completer[bitcoin-ipc] = {|@words|
             cand --core 'The generation of Bitcoin Core whose schema is meant; auto asks the peer'
             cand --color 'Whether to use colours on stderr'
             cand --dry-run 'Print what would be sent, and send nothing'
+            cand --until-changed 'With --repeat or --every: print nothing until the result is not the first one, then print that and end with 0; with 1 if it stays the same for all N'
             cand --wire-order 'Hashes as they are on the wire, not in display order'
             cand -v 'Log requests and responses; twice for everything'
             cand --verbose 'Log requests and responses; twice for everything'

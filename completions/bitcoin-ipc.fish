@@ -138,6 +138,9 @@ complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand connect" -l wire
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand connect" -s v -l verbose -d 'Log requests and responses; twice for everything'
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand connect" -s q -l quiet -d 'Print no status and no warnings, only errors'
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand connect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l each -d 'Make a call for each line of FILE, or of stdin with -; a line has further ARGUMENTs, quoted as in a shell, or one {JSON}, and wins over those given here' -r -F
+complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l repeat -d 'Make the call N times, or forever; the first that fails ends it' -r
+complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l every -d 'Make the call again and again, one each DURATION from start to start, or at once where one takes longer' -r
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -s a -l address -d 'The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM' -r
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l chain -d 'The chain whose node and data directory are meant' -r -f -a "main\t''
 test\t''
@@ -160,6 +163,7 @@ complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l color -
 always\t'Always'
 never\t'Never'"
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l dry-run -d 'Print what would be sent, and send nothing'
+complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l until-changed -d 'With --repeat or --every: print nothing until the result is not the first one, then print that and end with 0; with 1 if it stays the same for all N'
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l wire-order -d 'Hashes as they are on the wire, not in display order'
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -s v -l verbose -d 'Log requests and responses; twice for everything'
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -s q -l quiet -d 'Print no status and no warnings, only errors'

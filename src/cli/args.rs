@@ -2,6 +2,8 @@
 //!
 //! Knows words and the types they stand for. Must not connect, start or print anything.
 
+mod call;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,6 +14,8 @@ use bitcoin_ipc::transport::Chain;
 use bitcoin_ipc::{Address, Generation};
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::call::{Call, Times};
 
 /// The environment's address.
 pub(crate) const ADDRESS_VARIABLE: &str = "BITCOIN_IPC_ADDRESS";
@@ -188,21 +192,6 @@ pub(crate) struct Connect {
     /// The peer, in place of --address
     #[arg(value_name = "ADDRESS", value_parser = address())]
     pub(crate) peer: Option<Address>,
-}
-
-/// Make one call and print its result on stdout
-///
-/// Without METHOD, a call for each line of input, on one connection.
-#[derive(Debug, Args)]
-pub(crate) struct Call {
-    /// Interface.method, or a method that only one interface has; A.b/c calls on
-    pub(crate) method: Option<String>,
-    /// A value, name=value, name:=JSON, or one {JSON} for all; @FILE or - in place of a value
-    #[arg(value_name = "ARGUMENT", allow_negative_numbers = true)]
-    pub(crate) arguments: Vec<String>,
-    /// Print what would be sent, and send nothing
-    #[arg(long, requires = "method")]
-    pub(crate) dry_run: bool,
 }
 
 /// List the interfaces, or an interface's methods

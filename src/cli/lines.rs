@@ -2,7 +2,7 @@
 //!
 //! Knows lines and the words in them; the calls are [`super::session`]'s.
 
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
@@ -29,7 +29,8 @@ NAME.METHOD …         call a method of an object that is kept
 .help                 this
 .quit                 end, as does the end of input";
 
-enum Event {
+/// What comes from an input.
+pub(super) enum Event {
     Line(io::Result<String>),
     End,
 }
@@ -40,7 +41,7 @@ pub(crate) fn run(context: &Context, session: &mut Session) -> Result<u8> {
     let prompt = io::stdin().is_terminal();
     // A terminal's reader reads a line when it is asked for one; a pipe's runs ahead a little.
     let (sender, events) = mpsc::sync_channel(if prompt { 0 } else { 16 });
-    read_lines(sender)?;
+    read_lines(io::stdin(), sender)?;
 
     let mut exit = 0;
     let mut number = 0;
@@ -90,7 +91,7 @@ pub(crate) fn run(context: &Context, session: &mut Session) -> Result<u8> {
 }
 
 /// The next event, unless a signal comes.
-fn next(context: &Context, events: &Receiver<Event>) -> Result<Event, Failure> {
+pub(super) fn next(context: &Context, events: &Receiver<Event>) -> Result<Event, Failure> {
     loop {
         context.signals.check()?;
         match events.recv_timeout(LOOK) {
@@ -103,9 +104,12 @@ fn next(context: &Context, events: &Receiver<Event>) -> Result<Event, Failure> {
 
 /// Reads lines on a thread of its own, which a read that never ends does not keep the process
 /// from ending.
-fn read_lines(sender: SyncSender<Event>) -> Result<(), Error> {
+pub(super) fn read_lines(
+    input: impl Read + Send + 'static,
+    sender: SyncSender<Event>,
+) -> Result<(), Error> {
     let read = move || {
-        let mut input = io::stdin().lock();
+        let mut input = BufReader::new(input);
         loop {
             let mut line = Vec::new();
             let event = match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {

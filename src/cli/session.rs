@@ -56,6 +56,17 @@ pub(crate) struct Answer {
     is_object: bool,
 }
 
+impl Answer {
+    /// What tells whether another call of the method gave the same: of an object only whether
+    /// there is one, since each has a handle of its own.
+    pub(crate) fn to_compare(&self) -> Json {
+        match self.is_object {
+            true => Json::Bool(!self.value.is_null()),
+            false => self.value.clone(),
+        }
+    }
+}
+
 impl Session {
     /// One without a connection yet, which can read calls.
     pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
@@ -154,7 +165,11 @@ impl Session {
         words: &[String],
         stdin_free: bool,
     ) -> Result<Call, Failure> {
-        let mut words = Words::new(words, stdin_free);
+        self.read(path, Words::new(words, stdin_free))
+    }
+
+    /// The same with words that may come from several places.
+    pub(crate) fn read(&self, path: &str, mut words: Words) -> Result<Call, Failure> {
         let plan = match self.plan(&self.schema, path, &mut words) {
             Err(failure) if !self.certain => self.older(path, &mut words).ok_or(failure)?,
             plan => plan?,
@@ -164,6 +179,20 @@ impl Session {
             words,
             plan,
         })
+    }
+
+    /// Fails where no words could make a call of this path.
+    pub(crate) fn find(&self, path: &str) -> Result<(), Failure> {
+        let found = self.schema.resolve(path, None).map(drop);
+        let mut older = [Generation::Core31, Generation::Core30].into_iter();
+        let mut has = |generation| {
+            let schema = self.schemas.of(generation);
+            schema.is_ok_and(|schema| schema.resolve(path, None).is_ok())
+        };
+        match found {
+            Err(_) if !self.certain && older.any(&mut has) => Ok(()),
+            found => found,
+        }
     }
 
     /// A call of a method that only an older generation has.
@@ -199,8 +228,8 @@ impl Session {
             let mut none = Words::new(&[], false);
             let last = index + 1 == methods.len();
             let words = if last { &mut *words } else { &mut none };
-            let params = words.bind(method, &objects)?;
-            let params = with_newest_defaults(schema, method, params);
+            let bound = words.bind(method, &objects)?;
+            let params = with_newest_defaults(schema, method, Json::Object(bound));
             steps.push(Step::new(method.name(), params));
         }
         Ok(Plan {
@@ -392,6 +421,13 @@ impl Session {
         let mut held = self.objects.handles();
         held.retain(|(name, _)| !self.is_hidden(name));
         held
+    }
+
+    /// Lets go of all that calls returned.
+    pub(crate) fn release_all(&mut self) {
+        for (name, _) in self.held() {
+            self.objects.release(&name);
+        }
     }
 
     /// Lets go of an object.

@@ -6,6 +6,7 @@
     reason = "results cannot be written as struct expressions here"
 )]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ impl Record {
 pub struct Node {
     pub address: String,
     pub record: Record,
+    downloads: Arc<AtomicBool>,
     _listener: Listener,
     _ipc: Ipc<dyn Init>,
 }
@@ -49,21 +51,30 @@ pub struct Node {
 impl Node {
     pub fn new(sandbox: &Sandbox, older_template: bool) -> Self {
         let record = Record::default();
-        let all = All(record.clone(), older_template);
+        let downloads = Arc::new(AtomicBool::new(true));
+        let all = All(record.clone(), older_template, downloads.clone());
         let ipc = Ipc::<dyn Init>::new("peer", Arc::new(all)).unwrap();
         let address = format!("unix:{}", sandbox.path("node.sock").display());
         let listener = ipc.listen(&address.parse::<Address>().unwrap()).unwrap();
         Self {
             address,
             record,
+            downloads,
             _listener: listener,
             _ipc: ipc,
         }
     }
 }
 
+impl Node {
+    /// From now on it is not in initial block download.
+    pub fn finish_download(&self) {
+        self.downloads.store(false, Ordering::SeqCst);
+    }
+}
+
 #[derive(Clone)]
-struct All(Record, bool);
+struct All(Record, bool, Arc<AtomicBool>);
 
 /// Its end is recorded.
 struct Template(All);
@@ -115,7 +126,8 @@ impl Mining for All {
     }
 
     fn is_initial_block_download(&self) -> Result<bool> {
-        Ok(false)
+        self.0.add("download".into());
+        Ok(self.2.load(Ordering::SeqCst))
     }
 
     fn get_tip(&self) -> Result<Option<BlockRef>> {
