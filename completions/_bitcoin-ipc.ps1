@@ -118,9 +118,11 @@ Register-ArgumentCompleter -Native -CommandName 'bitcoin-ipc' -ScriptBlock {
             break
         }
         'bitcoin-ipc;call' {
-            [CompletionResult]::new('--each', '--each', [CompletionResultType]::ParameterName, 'Make a call for each line of FILE, or of stdin with -; a line has further ARGUMENTs, quoted as in a shell, or one {JSON}, and wins over those given here')
+            [CompletionResult]::new('--each', '--each', [CompletionResultType]::ParameterName, 'Make a call for each line of FILE, or of stdin with -; a line has further ARGUMENTs, quoted as in a shell, or one {JSON}, and what it names wins over those given here')
             [CompletionResult]::new('--repeat', '--repeat', [CompletionResultType]::ParameterName, 'Make the call N times, or forever; the first that fails ends it')
             [CompletionResult]::new('--every', '--every', [CompletionResultType]::ParameterName, 'Make the call again and again, one each DURATION from start to start, or at once where one takes longer')
+            [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'With name:=print: end with 0 after this time')
+            [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'With name:=print: end with 0 after N printed calls')
             [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM')
             [CompletionResult]::new('--address', '--address', [CompletionResultType]::ParameterName, 'The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM')
             [CompletionResult]::new('--chain', '--chain', [CompletionResultType]::ParameterName, 'The chain whose node and data directory are meant')

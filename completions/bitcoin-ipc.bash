@@ -108,7 +108,7 @@ _bitcoin__ipc() {
             return 0
             ;;
         bitcoin__subcmd__ipc__subcmd__call)
-            opts="-a -o -v -q -h --dry-run --each --repeat --every --until-changed --address --chain --datadir --timeout --wait --output --schema --core --wire-order --verbose --quiet --color --help"
+            opts="-a -o -v -q -h --dry-run --each --repeat --every --until-changed --for --count --address --chain --datadir --timeout --wait --output --schema --core --wire-order --verbose --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -134,6 +134,14 @@ _bitcoin__ipc() {
                     return 0
                     ;;
                 --every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --count)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

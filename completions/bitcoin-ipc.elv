@@ -111,9 +111,11 @@ set edit:completion:arg-completer[bitcoin-ipc] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'bitcoin-ipc;call'= {
-            cand --each 'Make a call for each line of FILE, or of stdin with -; a line has further ARGUMENTs, quoted as in a shell, or one {JSON}, and wins over those given here'
+            cand --each 'Make a call for each line of FILE, or of stdin with -; a line has further ARGUMENTs, quoted as in a shell, or one {JSON}, and what it names wins over those given here'
             cand --repeat 'Make the call N times, or forever; the first that fails ends it'
             cand --every 'Make the call again and again, one each DURATION from start to start, or at once where one takes longer'
+            cand --for 'With name:=print: end with 0 after this time'
+            cand --count 'With name:=print: end with 0 after N printed calls'
             cand -a 'The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM'
             cand --address 'The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM'
             cand --chain 'The chain whose node and data directory are meant'

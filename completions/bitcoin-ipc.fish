@@ -138,9 +138,11 @@ complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand connect" -l wire
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand connect" -s v -l verbose -d 'Log requests and responses; twice for everything'
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand connect" -s q -l quiet -d 'Print no status and no warnings, only errors'
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand connect" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l each -d 'Make a call for each line of FILE, or of stdin with -; a line has further ARGUMENTs, quoted as in a shell, or one {JSON}, and wins over those given here' -r -F
+complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l each -d 'Make a call for each line of FILE, or of stdin with -; a line has further ARGUMENTs, quoted as in a shell, or one {JSON}, and what it names wins over those given here' -r -F
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l repeat -d 'Make the call N times, or forever; the first that fails ends it' -r
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l every -d 'Make the call again and again, one each DURATION from start to start, or at once where one takes longer' -r
+complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l for -d 'With name:=print: end with 0 after this time' -r
+complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l count -d 'With name:=print: end with 0 after N printed calls' -r
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -s a -l address -d 'The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM' -r
 complete -c bitcoin-ipc -n "__fish_bitcoin_ipc_using_subcommand call" -l chain -d 'The chain whose node and data directory are meant' -r -f -a "main\t''
 test\t''

@@ -21,8 +21,8 @@ fn each_line_is_a_call() {
     let output = sandbox.run_with(&each, lines);
     output.expect(0, "hi\ntwo words\njson\nnamed\n{braces}\nlast\n");
     assert_eq!(output.stderr, "");
-    // What a line says wins over the command line.
-    let file = sandbox.write("lines", "{}\nhi\n");
+    // What a line names wins over the command line.
+    let file = sandbox.write("lines", "{}\necho=hi\n");
     let file = file.to_str().unwrap();
     let words = [
         "-a",

@@ -121,6 +121,20 @@ fn a_solution_reaches_the_method_that_takes_it() {
             .collect();
         assert_eq!(submitted, [record]);
     }
+    // Through the method that makes the template as well, and of one template.
+    for (older, record) in [(false, "submit @10 1"), (true, "submit @7 1 2 3")] {
+        let node = Node::new(&sandbox, older);
+        let method = "Mining.createNewBlock/submitSolution";
+        let words = ["-a", &node.address, "call", method, "1", "2", "3", "00"];
+        let output = sandbox.run(&words);
+        assert_eq!(output.code, 0, "{output:?}");
+        poll("the template's end", || {
+            node.record.has("template destroyed").then_some(())
+        });
+        let recorded = node.record.take();
+        let expected = ["create true 8000 400 true", record, "template destroyed"];
+        assert_eq!(recorded, expected);
+    }
     // On a node that is said to be 32, no other method is tried.
     let node = Node::new(&sandbox, true);
     let lines = "t = createNewBlock\nt.submitSolution 1 2 3 00\n";

@@ -24,6 +24,7 @@ mod session;
 mod signals;
 mod target;
 mod values;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

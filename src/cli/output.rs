@@ -71,6 +71,15 @@ impl Output {
         }
     }
 
+    /// A line on stdout, of several that come by themselves.
+    pub(crate) fn line(&self, line: &str) -> io::Result<()> {
+        let write = || print(format!("{line}\n").as_bytes());
+        match &*self.spinner() {
+            Some(spinner) => spinner.suspend(write),
+            None => write(),
+        }
+    }
+
     fn spinner(&self) -> MutexGuard<'_, Option<ProgressBar>> {
         self.spinner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,14 +2,19 @@
 //!
 //! Knows methods, values and handles; nothing of where lines come from or how they are printed.
 
-use std::collections::HashMap;
+mod hosting;
+mod submit;
+
+use std::collections::{BTreeMap, HashMap};
 
 use bitcoin_ipc::dynamic::call::{Objects, Step};
 use bitcoin_ipc::dynamic::json::{Meaning, Options as Manner, core_meaning};
-use bitcoin_ipc::{Address, Error, Generation};
+use bitcoin_ipc::dynamic::schema::model::Type;
+use bitcoin_ipc::{Address, Generation};
 use eyre::Result;
 use serde_json::{Value as Json, json};
 
+use self::hosting::Printers;
 use super::context::Context;
 use super::errors::{Failure, Kind};
 use super::generations::{is_same, with_newest_defaults};
@@ -31,6 +36,7 @@ pub(crate) struct Session {
     root: Option<String>,
     /// What calls that name only an interface are made on, by interface.
     made: HashMap<u64, String>,
+    printers: Printers,
     link: Option<Link>,
 }
 
@@ -47,6 +53,8 @@ struct Plan {
     start: Start,
     methods: Vec<Method>,
     steps: Vec<Step>,
+    /// The last one's parameters for which an object is hosted that prints its calls.
+    prints: BTreeMap<String, Type>,
 }
 
 /// What a call gave.
@@ -54,6 +62,13 @@ pub(crate) struct Answer {
     value: Json,
     has_result: bool,
     is_object: bool,
+}
+
+impl Call {
+    /// Whether objects are hosted for it.
+    pub(crate) fn hosts(&self) -> bool {
+        !self.plan.prints.is_empty()
+    }
 }
 
 impl Answer {
@@ -81,6 +96,7 @@ impl Session {
             objects,
             root: None,
             made: HashMap::new(),
+            printers: Printers::new(context.output.clone()),
             link: None,
         })
     }
@@ -224,12 +240,14 @@ impl Session {
             false => self.objects.with_registry(schema.registry.clone()),
         };
         let mut steps = Vec::new();
+        let mut prints = BTreeMap::new();
         for (index, method) in methods.iter().enumerate() {
             let mut none = Words::new(&[], false);
             let last = index + 1 == methods.len();
             let words = if last { &mut *words } else { &mut none };
             let bound = words.bind(method, &objects)?;
-            let params = with_newest_defaults(schema, method, Json::Object(bound));
+            let params = with_newest_defaults(schema, method, Json::Object(bound.params));
+            prints = bound.prints;
             steps.push(Step::new(method.name(), params));
         }
         Ok(Plan {
@@ -237,6 +255,7 @@ impl Session {
             start,
             methods,
             steps,
+            prints,
         })
     }
 
@@ -277,7 +296,8 @@ impl Session {
     }
 
     fn run(&mut self, call: &mut Call) -> Result<Answer> {
-        if !self.certain && !self.is_the_same_everywhere(&call.plan) {
+        // What is hosted keeps the schema that it was hosted by.
+        if !self.certain && (call.hosts() || !self.is_the_same_everywhere(&call.plan)) {
             self.learn()?;
         }
         if self.schema.generation != call.plan.generation {
@@ -289,15 +309,16 @@ impl Session {
             Start::Made(maker, interface) => self.object_of(maker, *interface)?,
         };
         let context = self.context.clone();
-        let steps = &call.plan.steps;
-        let value = match context.calling(|| self.objects.chain(&handle, steps)) {
-            Err(Error::Unimplemented(_)) if self.has_older_submit(&call.plan) => {
-                let older = self.schemas.of(Generation::Core31)?;
-                let older = self.objects.with_registry(older.registry);
-                context.calling(|| older.chain(&handle, steps))?
+        let (steps, hosted) = self.hosting(&call.plan)?;
+        let value = context.calling(|| match self.may_be_older(&call.plan) {
+            true => self.submit(&handle, &call.plan),
+            false => self.objects.chain(&handle, &steps),
+        });
+        let value = value.inspect_err(|_| {
+            for handle in &hosted {
+                self.let_go(handle);
             }
-            value => value?,
-        };
+        })?;
         let last = call.plan.methods.last();
         Ok(Answer {
             value,
@@ -348,15 +369,6 @@ impl Session {
         })
     }
 
-    /// Whether the call is of `BlockTemplate.submitSolution` alone on a peer that looks like 32:
-    /// builds before it have 31's, at a place where 32 has a method that only refuses.
-    fn has_older_submit(&self, plan: &Plan) -> bool {
-        let is_submit = |method: &Method| method.full_name() == "BlockTemplate.submitSolution";
-        self.schemas.fixed.is_none()
-            && self.schema.generation == Some(Generation::Core32)
-            && matches!(plan.methods.as_slice(), [method] if is_submit(method))
-    }
-
     fn root(&self) -> Result<String, Failure> {
         self.link()?;
         Ok(self.root.clone().unwrap_or_default())
@@ -399,6 +411,7 @@ impl Session {
                     }
                     self.made.retain(|_, made| made != name && made != handle);
                     self.objects.rename(handle, name)?;
+                    self.printers.rename(handle, name);
                 }
                 _ => {
                     return Err(
@@ -426,13 +439,18 @@ impl Session {
     /// Lets go of all that calls returned.
     pub(crate) fn release_all(&mut self) {
         for (name, _) in self.held() {
-            self.objects.release(&name);
+            self.let_go(&name);
         }
+    }
+
+    fn let_go(&self, name: &str) -> bool {
+        self.printers.release(name);
+        self.objects.release(name)
     }
 
     /// Lets go of an object.
     pub(crate) fn release(&mut self, name: &str) -> Result<(), Failure> {
-        if !self.is_hidden(name) && self.objects.release(name) {
+        if !self.is_hidden(name) && self.let_go(name) {
             return Ok(());
         }
         Err(Failure::usage(format!("no object is held as {name:?}"))

@@ -107,6 +107,11 @@ impl Signals {
         Failure::signal(receiver.recv().unwrap_or(SIGTERM))
     }
 
+    /// Cancels what runs as a signal would, where what was asked for is done before it has ended.
+    pub(crate) fn stop(&self) {
+        self.0.token.cancel();
+    }
+
     /// Cancelled by the first signal.
     pub(crate) fn token(&self) -> &CancelToken {
         &self.0.token

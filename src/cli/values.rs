@@ -4,6 +4,8 @@
 //! `name:=JSON`, one `{JSON}` for all, and `@FILE` or `-` in place of a value. Must not know what
 //! is called.
 
+#[cfg(test)]
+mod tests;
 mod word;
 
 use std::collections::BTreeMap;
@@ -12,9 +14,10 @@ use std::io;
 
 use bitcoin_ipc::Error;
 use bitcoin_ipc::dynamic::call::Objects;
+use bitcoin_ipc::dynamic::schema::model::Type;
 use serde_json::{Map, Value as Json};
 
-use self::word::{from_text, named, read_limited, shortened};
+use self::word::{PRINT, from_text, named, read_limited, shortened};
 use super::errors::{Failure, Kind};
 use super::methods::{Method, Param, suggest};
 
@@ -33,6 +36,14 @@ struct Group {
     /// Whether it is one JSON object, whatever it looks like.
     is_object: bool,
     fetched: BTreeMap<usize, String>,
+}
+
+/// The parameters of a call.
+#[derive(Clone, Default)]
+pub(crate) struct Bound {
+    pub(crate) params: Map<String, Json>,
+    /// Those in whose place an object is hosted that prints its calls; null among the others.
+    pub(crate) prints: BTreeMap<String, Type>,
 }
 
 impl Words {
@@ -64,27 +75,27 @@ impl Words {
     }
 
     /// The parameters of a method, each checked to be of its type by `objects`' schema.
-    pub(crate) fn bind(
-        &mut self,
-        method: &Method,
-        objects: &Objects,
-    ) -> Result<Map<String, Json>, Failure> {
-        let mut bound = Map::new();
+    pub(crate) fn bind(&mut self, method: &Method, objects: &Objects) -> Result<Bound, Failure> {
+        let mut bound = Bound::default();
         let (mut position, mut whole) = (0, false);
         for group in &mut self.groups {
             let mut reading = Reading {
                 method,
                 objects,
                 position,
+                before: &bound.params,
                 stdin_free: &mut self.stdin_free,
-                bound: Map::new(),
+                bound: Bound::default(),
             };
             whole |= reading.group(group)?;
             position = reading.position;
-            bound.extend(reading.bound);
+            let Bound { params, prints } = reading.bound;
+            bound.prints.retain(|name, _| !params.contains_key(name));
+            bound.prints.extend(prints);
+            bound.params.extend(params);
         }
         let mut left = method.params.iter().filter(|param| !param.optional);
-        match left.find(|param| !whole && !bound.contains_key(&param.name)) {
+        match left.find(|param| !whole && !bound.params.contains_key(&param.name)) {
             None => Ok(bound),
             Some(param) => Err(Failure::usage(format!(
                 "{}: parameter {} ({}) is missing",
@@ -111,10 +122,13 @@ impl Group {
 struct Reading<'a> {
     method: &'a Method,
     objects: &'a Objects,
-    /// Which parameter the next value without a name is for.
+    /// The number of the parameter from which on the next value without a name is for the first
+    /// that has none.
     position: usize,
+    /// What words of another source gave.
+    before: &'a Map<String, Json>,
     stdin_free: &'a mut bool,
-    bound: Map<String, Json>,
+    bound: Bound,
 }
 
 impl Reading<'_> {
@@ -144,6 +158,7 @@ impl Reading<'_> {
     ) -> Result<(), Failure> {
         let method = self.method;
         let (param, text) = match named(word) {
+            Some((name, true, PRINT)) => return self.print(param_of(method, name)?),
             Some((name, true, json)) => {
                 let param = param_of(method, name)?;
                 let value = serde_json::from_str(json)
@@ -152,7 +167,12 @@ impl Reading<'_> {
             }
             Some((name, false, text)) => (param_of(method, name)?, text),
             None => {
-                let param = method.params.get(self.position).ok_or_else(|| {
+                let mut left = method.params.iter().enumerate().skip(self.position);
+                let free = |name: &String| {
+                    !self.bound.params.contains_key(name) && !self.before.contains_key(name)
+                };
+                let param = left.find(|(_, param)| free(&param.name));
+                let (index, param) = param.ok_or_else(|| {
                     Failure::usage(format!(
                         "{}: no parameter is left for the value {:?}",
                         method.full_name(),
@@ -160,7 +180,7 @@ impl Reading<'_> {
                     ))
                     .hint(method.usage())
                 })?;
-                self.position += 1;
+                self.position = index + 1;
                 (param, word)
             }
         };
@@ -174,7 +194,28 @@ impl Reading<'_> {
         };
         let value =
             from_text(&param.ty, &text).map_err(|reason| refuse(method, param, &text, &reason))?;
-        self.set(param, value, &text)
+        self.set(param, value, &text).map_err(|failure| {
+            let is_interface = matches!(param.ty, Type::Interface(..));
+            match is_interface && text == PRINT {
+                true => failure.hint(format!(
+                    "{}:={PRINT} hosts an object that prints its calls",
+                    param.name
+                )),
+                false => failure,
+            }
+        })
+    }
+
+    /// Takes an object that is hosted for the call, if the parameter is one.
+    fn print(&mut self, param: &Param) -> Result<(), Failure> {
+        if !matches!(param.ty, Type::Interface(..)) {
+            let reason = "only an interface's calls can be printed, and this is none";
+            return Err(refuse(self.method, param, PRINT, reason));
+        }
+        self.insert(param, Json::Null)?;
+        let (name, ty) = (param.name.clone(), param.ty.clone());
+        self.bound.prints.insert(name, ty);
+        Ok(())
     }
 
     /// Takes a value that is of its parameter's type.
@@ -198,7 +239,7 @@ impl Reading<'_> {
     }
 
     fn insert(&mut self, param: &Param, value: Json) -> Result<(), Failure> {
-        match self.bound.insert(param.name.clone(), value) {
+        match self.bound.params.insert(param.name.clone(), value) {
             None => Ok(()),
             Some(_) => Err(Failure::usage(format!(
                 "{}: parameter {} is given twice",
@@ -290,197 +331,4 @@ fn refuse(method: &Method, param: &Param, value: &str, reason: &str) -> Failure 
         shortened(value)
     ))
     .hint(method.usage())
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::cli::args::Cli;
-    use crate::cli::schemas::Schemas;
-    use bitcoin_ipc::dynamic::json::Options;
-    use clap::Parser;
-
-    fn bound(method: &str, words: &[&str]) -> Result<Json, String> {
-        let cli = Cli::parse_from(["bitcoin-ipc", "man"]);
-        let schema = Schemas::load(&cli.options).unwrap().assumed().unwrap();
-        let (_, method) = schema.named(method).unwrap();
-        let objects = Objects::new(schema.registry, Options::core());
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let bound = Words::new(&words, false).bind(&method, &objects);
-        let bound = bound.map_err(|failure| failure.message)?;
-        Ok(Json::Object(bound))
-    }
-
-    /// A line's words on top of those of the command line.
-    fn lined(words: &[&str], line: &str) -> Result<Option<Json>, String> {
-        let cli = Cli::parse_from(["bitcoin-ipc", "man"]);
-        let schema = Schemas::load(&cli.options).unwrap().assumed().unwrap();
-        let (_, method) = schema.named("waitTipChanged").unwrap();
-        let objects = Objects::new(schema.registry, Options::core());
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let words = Words::new(&words, false).with_line(line);
-        let Some(mut words) = words.map_err(|failure| failure.message)? else {
-            return Ok(None);
-        };
-        let bound = words.bind(&method, &objects);
-        let bound = bound.map_err(|failure| failure.message)?;
-        Ok(Some(Json::Object(bound)))
-    }
-
-    #[test]
-    fn a_line_adds_to_the_command_line_and_wins() {
-        use serde_json::json;
-
-        for (words, line, params) in [
-            (
-                &["00"][..],
-                "1s",
-                json!({"currentTip": "00", "timeout": "1s"}),
-            ),
-            (
-                &["timeout=1s"],
-                "00",
-                json!({"timeout": "1s", "currentTip": "00"}),
-            ),
-            (
-                &["00", "1s"],
-                "timeout=2s",
-                json!({"currentTip": "00", "timeout": "2s"}),
-            ),
-            (
-                &[],
-                " {\"currentTip\": \"00\"} ",
-                json!({"currentTip": "00"}),
-            ),
-            (
-                &["00", "1s"],
-                "{\"timeout\":5}",
-                json!({"currentTip": "00", "timeout": 5}),
-            ),
-            (
-                &["{\"timeout\":5}"],
-                "'00'",
-                json!({"timeout": 5, "currentTip": "00"}),
-            ),
-            (&["00"], "{}", json!({"currentTip": "00"})),
-        ] {
-            assert_eq!(lined(words, line), Ok(Some(params)), "{words:?} {line}");
-        }
-        for line in ["", "  \t", "# nothing"] {
-            assert_eq!(lined(&["00"], line), Ok(None));
-        }
-        for (words, line, part) in [
-            (&["00"][..], "1s 2s", "no parameter is left"),
-            (&[], "timeout=1s", "parameter currentTip (Data) is missing"),
-            (&[], "{\"currentTip\":", "no JSON object"),
-            (&[], "'00", "a quote is not closed"),
-            (&[], "00 currentTip=00", "given twice"),
-        ] {
-            let message = lined(words, line).unwrap_err();
-            assert!(message.contains(part), "{part:?} is not in {message:?}");
-        }
-    }
-
-    fn text(words: &[&str]) -> Result<String, String> {
-        Ok(bound("Echo.echo", words)?["echo"]
-            .as_str()
-            .unwrap()
-            .to_owned())
-    }
-
-    #[test]
-    fn values_are_read_by_their_types() {
-        use serde_json::json;
-
-        let hash = "00".repeat(32);
-        assert_eq!(
-            bound("waitTipChanged", &[&hash, "200ms"]).unwrap(),
-            json!({ "currentTip": hash, "timeout": "200ms" })
-        );
-        assert_eq!(
-            bound("createNewBlock", &["cooldown=0"]).unwrap(),
-            json!({ "cooldown": false })
-        );
-        assert_eq!(
-            bound("BlockTemplate.submitSolution", &["1", "2", "3", "00ff"]).unwrap(),
-            json!({ "version": 1, "timestamp": 2, "nonce": 3, "coinbase": "00ff" })
-        );
-        for (method, words, part) in [
-            (
-                "waitTipChanged",
-                &["zz"][..],
-                "parameter currentTip (Data) cannot be \"zz\"",
-            ),
-            (
-                "waitTipChanged",
-                &["00", "5y"],
-                "parameter timeout (Float64) cannot be \"5y\"",
-            ),
-            (
-                "createNewBlock",
-                &["{\"cooldown\":2}"],
-                "parameter cooldown (Bool) cannot be \"2\"",
-            ),
-            (
-                "createNewBlock",
-                &["options={\"useMempol\":true}"],
-                "useMempol",
-            ),
-            (
-                "BlockTemplate.submitSolution",
-                &["4294967296", "2", "3", "00"],
-                "parameter version (UInt32) cannot be \"4294967296\"",
-            ),
-            ("BlockTemplate.submitSolution", &["0x1"], "no whole number"),
-        ] {
-            let message = bound(method, words).unwrap_err();
-            assert!(message.contains(part), "{part:?} is not in {message:?}");
-        }
-    }
-
-    #[test]
-    fn every_form_of_a_value_is_read() {
-        for words in ["hi", "echo=hi", "echo:=\"hi\"", "{\"echo\":\"hi\"}"] {
-            assert_eq!(text(&[words]).unwrap(), "hi");
-        }
-        assert_eq!(text(&["echo=a=b"]).unwrap(), "a=b");
-        assert_eq!(text(&["a b=c"]).unwrap(), "a b=c");
-        assert_eq!(text(&["{open"]).unwrap(), "{open");
-        assert_eq!(text(&["echo={x}"]).unwrap(), "{x}");
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        for (words, message) in [
-            (&[][..], "Echo.echo: parameter echo (Text) is missing"),
-            (
-                &["a", "b"],
-                "Echo.echo: no parameter is left for the value \"b\"",
-            ),
-            (&["a", "echo=b"], "Echo.echo: parameter echo is given twice"),
-            (&["ecko=b"], "Echo.echo has no parameter \"ecko\""),
-            (
-                &["echo:=5"],
-                "Echo.echo: parameter echo (Text) cannot be \"5\": Text: 5 is no string",
-            ),
-            (
-                &["-"],
-                "Echo.echo: parameter echo (Text) cannot be \"-\": the input is in use already",
-            ),
-        ] {
-            assert_eq!(text(words).unwrap_err(), message);
-        }
-        assert!(
-            text(&["{\"echo\":1}"])
-                .unwrap_err()
-                .contains("cannot be \"1\"")
-        );
-        assert!(text(&["{bad}"]).unwrap_err().contains("no JSON object"));
-        assert!(
-            text(&["echo:=x"])
-                .unwrap_err()
-                .contains("no JSON: expected")
-        );
-    }
 }

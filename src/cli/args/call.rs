@@ -13,19 +13,24 @@ use super::TimeLimit;
 /// Make one call and print its result on stdout
 ///
 /// Without METHOD, a call for each line of input, on one connection.
+///
+/// `name:=print` hosts an object in the place of a parameter that is an interface. Each call on it
+/// is a line of JSON on stdout, and is answered with nothing. The command then stays until it is
+/// interrupted, --for or --count say that it is enough, or the peer lets go of the object.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("repetition").multiple(true).args(["repeat", "every"])))]
 pub(crate) struct Call {
     /// Interface.method, or a method that only one interface has; A.b/c calls on
     pub(crate) method: Option<String>,
-    /// A value, name=value, name:=JSON, or one {JSON} for all; @FILE or - in place of a value
+    /// A value, name=value, name:=JSON, or one {JSON} for all; @FILE or - in place of a value;
+    /// name:=print for an object that prints its calls
     #[arg(value_name = "ARGUMENT", allow_negative_numbers = true)]
     pub(crate) arguments: Vec<String>,
     /// Print what would be sent, and send nothing
     #[arg(long, requires = "method")]
     pub(crate) dry_run: bool,
     /// Make a call for each line of FILE, or of stdin with -; a line has further ARGUMENTs, quoted
-    /// as in a shell, or one {JSON}, and wins over those given here
+    /// as in a shell, or one {JSON}, and what it names wins over those given here
     #[arg(
         long,
         value_name = "FILE",
@@ -46,6 +51,14 @@ pub(crate) struct Call {
     /// that and end with 0; with 1 if it stays the same for all N
     #[arg(long, requires = "repetition")]
     pub(crate) until_changed: bool,
+    /// With name:=print: end with 0 after this time
+    #[arg(long = "for", value_name = "DURATION", requires = "method")]
+    #[arg(conflicts_with_all = ["each", "repetition", "dry_run"])]
+    pub(crate) duration: Option<TimeLimit>,
+    /// With name:=print: end with 0 after N printed calls
+    #[arg(long, value_name = "N", requires = "method", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(conflicts_with_all = ["each", "repetition", "dry_run"])]
+    pub(crate) count: Option<u64>,
 }
 
 /// How often something is done; `None` is for ever.

@@ -10,6 +10,9 @@ use serde_json::Value as Json;
 /// The most bytes that a value may have when it is read: those of the largest message.
 const MAX_VALUE: u64 = 64 * 1024 * 1024;
 
+/// In `name:=print`: an object that is hosted here and prints its calls.
+pub(super) const PRINT: &str = "print";
+
 /// A value as its type has it, from a word. What is not of the type is refused later, but for
 /// what JSON has no form of.
 pub(super) fn from_text(ty: &Type, text: &str) -> Result<Json, String> {

@@ -1,0 +1,62 @@
+//! `BlockTemplate.submitSolution` on a node between two generations.
+//!
+//! Builds between Core 31 and 32 have 32's `Init` and 31's `BlockTemplate`: what 32 calls @10 is
+//! not there, and @7 is the method, where 32 has one that only refuses. Knows which call that is
+//! about; nothing of other methods.
+
+use bitcoin_ipc::dynamic::call::Step;
+use bitcoin_ipc::{Error, Generation};
+use serde_json::Value as Json;
+
+use super::{Plan, Session};
+
+/// The method that has moved.
+const METHOD: &str = "BlockTemplate.submitSolution";
+
+impl Session {
+    /// Whether the call ends in `submitSolution` on a peer that looks like Core 32.
+    pub(super) fn may_be_older(&self, plan: &Plan) -> bool {
+        let last = plan.methods.last();
+        self.schemas.fixed.is_none()
+            && self.schema.generation == Some(Generation::Core32)
+            && last.is_some_and(|method| method.full_name() == METHOD)
+    }
+
+    /// Submits a solution to the template that the call's other methods make, or that `handle`
+    /// is: both places of the method are tried on the same one.
+    pub(super) fn submit(&self, handle: &str, plan: &Plan) -> Result<Json, Error> {
+        let Some((submit, way)) = plan.steps.split_last() else {
+            return Err(Error::Usage("no method to call".into()));
+        };
+        if way.is_empty() {
+            return self.submit_to(handle, submit);
+        }
+        let held = self.objects.handles();
+        let Json::String(template) = self.objects.chain(handle, way)? else {
+            let maker = plan.methods.iter().rev().nth(1);
+            let name = maker.map_or_else(String::new, super::Method::full_name);
+            return Err(Error::failed(format!(
+                "{name} answered null: nothing to call on"
+            )));
+        };
+        let answer = self.submit_to(&template, submit);
+        if held.iter().all(|(name, _)| *name != template) {
+            self.objects.release(&template);
+        }
+        answer
+    }
+
+    fn submit_to(&self, template: &str, submit: &Step) -> Result<Json, Error> {
+        let steps = std::slice::from_ref(submit);
+        match self.objects.chain(template, steps) {
+            Err(Error::Unimplemented(text)) => {
+                let Ok(older) = self.schemas.of(Generation::Core31) else {
+                    return Err(Error::Unimplemented(text));
+                };
+                let older = self.objects.with_registry(older.registry);
+                older.chain(template, steps)
+            }
+            answer => answer,
+        }
+    }
+}
