@@ -8,6 +8,7 @@
 mod args;
 mod children;
 mod commands;
+mod completion;
 mod context;
 mod core_words;
 mod dispatch;
@@ -44,6 +45,7 @@ pub(crate) fn main() -> ExitCode {
     let mut output = Output::plain(Format::Auto, When::Auto);
     let result = install_reports().and_then(|()| match dispatch::role(words.first()) {
         Some(role) => dispatch::run(role, &words, &output),
+        None if completion::answer(&words)? => Ok(0),
         None => run(words, &mut output),
     });
     match result {
