@@ -305,6 +305,34 @@ fn schemas_of_others_are_taken() {
     output.expect_error(2, &["/nonexistent"]);
 }
 
+#[test]
+fn the_bootstrap_interface_can_be_named() {
+    let sandbox = Sandbox::new();
+    let foo = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/test/compiled.bin");
+    let sums = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/examples/closure/schema/compiled.bin"
+    );
+    let both = ["--schema", foo, "--schema", sums];
+    let run = |words: &[&str]| sandbox.run(&[&both[..], words].concat());
+    let output = run(&["list"]);
+    output.expect_error(2, &["several bootstrap interfaces: FooInit, Sums"]);
+    assert!(output.stderr.contains("--init"), "{output:?}");
+    let output = run(&["list", "--init", "Sums"]);
+    output.expect(0, "Sums  What the child serves: its bootstrap interface.\n");
+    let output = run(&["--init", "fooinit", "call", "--dry-run", "add", "1", "2"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    let output = run(&["--init", "Term", "list"]);
+    output.expect_error(2, &["no bootstrap interface \"Term\""]);
+    assert!(
+        output.stderr.contains("one of FooInit, FooInterface, Sums"),
+        "{output:?}"
+    );
+    sandbox
+        .run(&["--init", "Sums", "list"])
+        .expect_error(2, &["--init is for"]);
+}
+
 /// A program with a bootstrap interface of its own.
 struct Program;
 

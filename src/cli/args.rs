@@ -107,6 +107,10 @@ pub(crate) struct Options {
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     pub(crate) schema: Vec<PathBuf>,
 
+    /// The interface that the peer serves first, where the schemas have several that could be
+    #[arg(long, global = true, value_name = "INTERFACE", overrides_with = "init")]
+    pub(crate) init: Option<String>,
+
     /// The generation of Bitcoin Core whose schema is meant; auto asks the peer
     #[arg(long, global = true, value_name = "GENERATION", value_enum)]
     #[arg(default_value = "auto", overrides_with = "core")]

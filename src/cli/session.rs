@@ -18,7 +18,7 @@ use self::hosting::Printers;
 use super::context::Context;
 use super::errors::{Failure, Kind};
 use super::generations::{is_same, with_newest_defaults};
-use super::methods::{Method, Start};
+use super::methods::{Method, Start, in_a_session};
 use super::output::Shown;
 use super::schemas::{NEWEST, Schema, Schemas};
 use super::target::{self, Link};
@@ -245,7 +245,11 @@ impl Session {
             let mut none = Words::new(&[], false);
             let last = index + 1 == methods.len();
             let words = if last { &mut *words } else { &mut none };
-            let bound = words.bind(method, &objects)?;
+            let bound = words.bind(method, &objects).map_err(|failure| match last {
+                true => failure,
+                // Only the last method's can be given.
+                false => failure.hint(in_a_session(method, path)),
+            })?;
             let params = with_newest_defaults(schema, method, Json::Object(bound.params));
             prints = bound.prints;
             steps.push(Step::new(method.name(), params));
