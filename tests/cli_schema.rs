@@ -11,6 +11,9 @@ mod foo {
     pub mod implementation;
 }
 
+use std::fs::File;
+use std::io::Read;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use bitcoin_ipc::{Address, Ipc, Result};
@@ -286,6 +289,64 @@ fn descriptions_have_a_command_line_that_works() {
     sandbox
         .run(&["describe", "Nosuch.x"])
         .expect_error(2, &["unknown interface"]);
+}
+
+/// On a new regtest a template with a cooldown is waited for without end, and nothing told why.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_template_that_takes_long_comes_with_advice_on_a_terminal() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let sandbox = Sandbox::new();
+    let text = sandbox.run(&["describe", "createNewBlock"]).stdout;
+    assert!(text.contains("waits first until initial block\n"), "{text}");
+    let node = Node::new(&sandbox, false);
+    node.stall();
+    let words = [
+        "-a",
+        &node.address,
+        "call",
+        "createNewBlock",
+        "cooldown=false",
+    ];
+    sandbox.run(&words).expect(0, "\"BlockTemplate#1\"\n");
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let tty = File::options().write(true).open(name.to_str().unwrap());
+    let tty = tty.unwrap();
+    let mut command = sandbox.ipc(&[
+        "-a",
+        &node.address,
+        "call",
+        "mining.createNewBlock/getBlock",
+    ]);
+    command.stdout(Stdio::piped()).stderr(tty);
+    let child = command.spawn().unwrap();
+    drop(command);
+    let (sender, told) = std::sync::mpsc::channel();
+    let mut screen = File::from(terminal);
+    let reader = std::thread::spawn(move || {
+        let (mut text, mut part) = (String::new(), [0; 1024]);
+        // A terminal whose other side is closed fails to be read.
+        while let Ok(length @ 1..) = screen.read(&mut part) {
+            text.push_str(&String::from_utf8_lossy(&part[..length]));
+            if text.contains("cooldown=false answers at once") {
+                let _ = sender.send(());
+            }
+        }
+        text
+    });
+    told.recv_timeout(common::LIMIT).unwrap();
+    node.finish_download();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), output.stdout.as_slice()),
+        (Some(0), &b"0102\n"[..])
+    );
+    let text = reader.join().unwrap();
+    assert_eq!(text.matches("answers at once").count(), 1, "{text}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! Knows methods, values and handles; nothing of where lines come from or how they are printed.
 
+mod advice;
 mod hosting;
 mod submit;
 
@@ -292,7 +293,7 @@ impl Session {
         let last = call.plan.methods.last();
         let name = last.map_or_else(String::new, Method::full_name);
         let output = self.context.output.clone();
-        let _spinner = output.spin(&name);
+        let _spinner = output.spin_and_tell(&name, advice::of(&call.plan));
         let result = self.run(call);
         // A call that a signal cancelled has failed because of the signal.
         self.context.signals.check()?;

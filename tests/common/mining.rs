@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bitcoin_ipc::interfaces::common::BlockRef;
 use bitcoin_ipc::interfaces::echo::Echo;
@@ -17,7 +17,7 @@ use bitcoin_ipc::interfaces::mining::*;
 use bitcoin_ipc::interfaces::rpc::Rpc;
 use bitcoin_ipc::{Address, Error, Ipc, Listener, Result};
 
-use super::Sandbox;
+use super::{LIMIT, Sandbox};
 
 /// What was called, a line each.
 #[derive(Clone, Default)]
@@ -44,6 +44,7 @@ pub struct Node {
     pub address: String,
     pub record: Record,
     downloads: Arc<AtomicBool>,
+    stalls: Arc<AtomicBool>,
     _listener: Listener,
     _ipc: Ipc<dyn Init>,
 }
@@ -52,7 +53,13 @@ impl Node {
     pub fn new(sandbox: &Sandbox, older_template: bool) -> Self {
         let record = Record::default();
         let downloads = Arc::new(AtomicBool::new(true));
-        let all = All(record.clone(), older_template, downloads.clone());
+        let stalls = Arc::new(AtomicBool::new(false));
+        let all = All(
+            record.clone(),
+            older_template,
+            downloads.clone(),
+            stalls.clone(),
+        );
         let ipc = Ipc::<dyn Init>::new("peer", Arc::new(all)).unwrap();
         let address = format!("unix:{}", sandbox.path("node.sock").display());
         let listener = ipc.listen(&address.parse::<Address>().unwrap()).unwrap();
@@ -60,6 +67,7 @@ impl Node {
             address,
             record,
             downloads,
+            stalls,
             _listener: listener,
             _ipc: ipc,
         }
@@ -67,14 +75,20 @@ impl Node {
 }
 
 impl Node {
+    /// From now on templates with a cooldown have to wait for the end of the download.
+    pub fn stall(&self) {
+        self.stalls.store(true, Ordering::SeqCst);
+    }
+
     /// From now on it is not in initial block download.
     pub fn finish_download(&self) {
         self.downloads.store(false, Ordering::SeqCst);
+        self.stalls.store(false, Ordering::SeqCst);
     }
 }
 
 #[derive(Clone)]
-struct All(Record, bool, Arc<AtomicBool>);
+struct All(Record, bool, Arc<AtomicBool>, Arc<AtomicBool>);
 
 /// Its end is recorded.
 struct Template(All);
@@ -157,6 +171,10 @@ impl Mining for All {
             "create {use_mempool} {block_reserved_weight} \
              {coinbase_output_max_additional_sigops} {cooldown}"
         ));
+        let deadline = Instant::now() + LIMIT;
+        while cooldown && self.3.load(Ordering::SeqCst) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Ok(Some(Arc::new(Template(self.clone()))))
     }
 
