@@ -81,11 +81,14 @@ fn each_line_is_answered_at_once_and_the_end_of_the_peer_ends_it() {
         writeln!(stdin, "{word}").unwrap();
         running.wait_for_stdout(&format!("{word}\n"));
     }
-    drop(peer);
-    writeln!(stdin, "three\nfour").unwrap();
-    let output = running.wait();
-    output.expect_error(66, &["line 3: ", "disconnected"]);
+    // Also while no line comes, or no call is due.
+    let every = ["-a", &peer.address, "call", "echo", "hi", "--every", "1h"];
+    let waiting = sandbox.start(sandbox.ipc(&every));
+    waiting.wait_for_stdout("hi\n");
+    peer.disconnect();
+    running.wait().expect_error(66, &["disconnected"]);
     drop(stdin);
+    waiting.wait().expect_error(66, &["disconnected"]);
 }
 
 #[test]

@@ -6,7 +6,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use eyre::Result;
 
@@ -18,6 +19,9 @@ use super::values::Words;
 
 /// How many lines are read ahead of the calls.
 const AHEAD: usize = 16;
+
+/// How often a wait for a line looks for something else.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Makes a call for each line, and prints each result as it comes. A line that fails is reported
 /// with its number and the others go on; the exit status is that of the first one. What a call
@@ -56,9 +60,14 @@ fn each(
 ) -> Result<u8> {
     let mut exit = 0;
     for number in 1_u64.. {
-        let line = match lines::next(context, events)? {
-            Event::Line(line) => line?,
-            Event::End => break,
+        let line = match next(session, events) {
+            Ok(Event::Line(line)) => line?,
+            Ok(Event::End) => break,
+            Err(failure) if exit == 0 || failure.is_silent() => return Err(failure.into()),
+            Err(failure) => {
+                context.output.failure(&failure, None);
+                break;
+            }
         };
         let done = call(context, session, method, given, &line);
         session.release_all();
@@ -77,6 +86,18 @@ fn each(
         }
     }
     Ok(exit)
+}
+
+/// The next event, unless a signal or the end of the connection comes first.
+fn next(session: &Session, events: &mpsc::Receiver<Event>) -> Result<Event, Failure> {
+    loop {
+        session.sleep_until(Instant::now())?;
+        match events.recv_timeout(LOOK) {
+            Ok(event) => return Ok(event),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(Event::End),
+        }
+    }
 }
 
 fn call(

@@ -91,7 +91,7 @@ pub(crate) fn run(context: &Context, session: &mut Session) -> Result<u8> {
 }
 
 /// The next event, unless a signal comes.
-pub(super) fn next(context: &Context, events: &Receiver<Event>) -> Result<Event, Failure> {
+fn next(context: &Context, events: &Receiver<Event>) -> Result<Event, Failure> {
     loop {
         context.signals.check()?;
         match events.recv_timeout(LOOK) {

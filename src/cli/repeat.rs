@@ -26,9 +26,7 @@ pub(crate) fn run(
     while times.is_none_or(|times| made < times) {
         if made > 0 {
             due = next(due, args.every.unwrap_or_default());
-            context
-                .signals
-                .sleep(due.saturating_duration_since(Instant::now()))?;
+            session.sleep_until(due)?;
         }
         let answer = session.call(call)?;
         made += 1;

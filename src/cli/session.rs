@@ -3,6 +3,7 @@
 //! Knows methods, values and handles; nothing of where lines come from or how they are printed.
 
 mod advice;
+mod connection;
 mod hosting;
 mod submit;
 

@@ -15,7 +15,6 @@ use eyre::Result;
 use serde_json::{Value as Json, json};
 
 use super::{Plan, Session};
-use crate::cli::errors::Failure;
 use crate::cli::output::Output;
 
 /// The objects of a session that print their calls. Clones are the same.
@@ -211,15 +210,6 @@ impl Session {
         drop(inner);
         for handle in handles {
             self.objects.release(&handle);
-        }
-    }
-
-    /// Fails once the connection has ended; waits for that for this long.
-    pub(crate) fn check_connection(&self, time: Duration) -> Result<(), Failure> {
-        let end = self.objects.disconnection(&self.root()?);
-        match end.is_some_and(|end| end.wait(Some(time))) {
-            false => Ok(()),
-            true => Err(bitcoin_ipc::Error::Disconnected("the connection has ended".into()).into()),
         }
     }
 }
