@@ -1,8 +1,10 @@
 //! The command line: from the process's words to its exit status.
 //!
 //! `args` defines the words, `core_words` takes Bitcoin Core's, `dispatch` is for being a role,
-//! `commands` has a file a command. Below them: `target` gets a peer, `session` calls it,
-//! `schemas` chooses schemas, `generations` knows what differs in Core's, `methods` knows what can be called, `values` reads parameters, `output` prints, `errors` knows
+//! `completion` answers a shell, `commands` has a file a command. Below them: `each`, `repeat`,
+//! `watch` and `lines` make many calls, `target` gets a peer, `session` calls it, `schemas` chooses
+//! schemas, `generations` knows what differs in Core's, `methods` knows what can be called, `values`
+//! reads parameters, `output` prints, `errors` knows
 //! what went wrong. Knows the library by its public face only; nothing may depend on this.
 
 mod args;

@@ -14,6 +14,9 @@ use super::session::{Call, Session};
 /// How often the wait looks for its end.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How long a peer that has let go of everything may take to go itself, for that to be the reason.
+const SETTLE: Duration = Duration::from_millis(100);
+
 /// Makes the call, prints its result, and goes on until `--for` or `--count` say that it is enough,
 /// the peer has let go of the objects, or a signal comes.
 pub(crate) fn run(
@@ -45,12 +48,10 @@ pub(crate) fn run(
             return outcome;
         }
         if printers.are_let_go() {
-            return Ok(());
+            // With a peer that goes, its objects go a moment before the connection has ended.
+            return Ok(session.check_connection(SETTLE)?);
         }
-        match session.check_connection(LOOK) {
-            Err(_) if printers.are_let_go() => return Ok(()),
-            connected => connected?,
-        }
+        session.check_connection(LOOK)?;
     }
 }
 

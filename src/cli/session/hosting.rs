@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bitcoin_ipc::dynamic::call::Step;
-use bitcoin_ipc::interfaces::Disconnection;
 use eyre::Result;
 use serde_json::{Value as Json, json};
 
@@ -32,8 +31,6 @@ struct Inner {
     numbers: u64,
     /// The handles of those that the peer may still call.
     names: HashMap<u64, Name>,
-    /// Whether one went with its connection, and was not let go of by the peer.
-    cut_off: bool,
     /// How many calls are still to be printed, if not all.
     left: Option<u64>,
     /// What ends the wait for more calls.
@@ -52,7 +49,6 @@ struct Name {
 struct Printer {
     state: Arc<State>,
     number: u64,
-    connection: Option<Disconnection>,
 }
 
 impl State {
@@ -105,10 +101,9 @@ impl Printers {
         inner.finished.then_some(outcome)
     }
 
-    /// Whether the peer has let go of all of them.
+    /// Whether the peer has let go of all of them, if only by going away.
     pub(crate) fn are_let_go(&self) -> bool {
-        let inner = self.0.inner();
-        inner.names.is_empty() && !inner.cut_off
+        self.0.inner().names.is_empty()
     }
 
     pub(super) fn rename(&self, handle: &str, name: &str) {
@@ -153,11 +148,7 @@ impl Printer {
 
 impl Drop for Printer {
     fn drop(&mut self) {
-        let is_over = |connection: &Disconnection| connection.wait(Some(Duration::ZERO));
-        let cut_off = self.connection.as_ref().is_some_and(is_over);
-        let mut inner = self.state.inner();
-        inner.names.remove(&self.number);
-        inner.cut_off |= cut_off;
+        self.state.inner().names.remove(&self.number);
     }
 }
 
@@ -168,13 +159,11 @@ impl Session {
         let mut steps = Cow::Borrowed(plan.steps.as_slice());
         let mut handles = Vec::new();
         for (param, ty) in &plan.prints {
-            let root = self.root()?;
             let mut inner = self.printers.0.inner();
             inner.numbers += 1;
             let printer = Printer {
                 state: self.printers.0.clone(),
                 number: inner.numbers,
-                connection: self.objects.disconnection(&root),
             };
             drop(inner);
             let number = printer.number;
