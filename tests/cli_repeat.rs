@@ -207,6 +207,21 @@ fn a_signal_ends_the_rest_between_two_calls() {
     assert_eq!(running.wait().code, 128 + 15);
 }
 
+/// A terminal's Ctrl-C goes to the child as well: its end was given as the reason.
+#[test]
+fn a_signal_that_ends_the_peer_too_is_the_reason() {
+    let sandbox = Sandbox::new();
+    for _ in 0..5 {
+        let peer = Peer::new(&sandbox);
+        let words = ["-a", &peer.address, "call", "echo", "hi", "--every", "1h"];
+        let running = sandbox.start(sandbox.ipc(&words));
+        running.wait_for_stdout("hi\n");
+        peer.disconnect();
+        running.signal(Signal::TERM);
+        running.wait().expect(128 + 15, "hi\n");
+    }
+}
+
 #[test]
 fn what_makes_no_sense_together_is_refused() {
     let sandbox = Sandbox::new();
