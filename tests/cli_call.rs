@@ -165,7 +165,7 @@ fn a_pipe_has_a_call_a_line_and_a_result_a_line() {
     let lines = "echo a\n\n# nothing\necho 'b  c'\ne = makeEcho\ne.echo d\nmakeMiningOld2\necho e";
     for command in ["call", "connect"] {
         let output = sandbox.run_with(&["-q", "-a", &peer.address, command], lines);
-        output.expect(0, "a\nb  c\n\"Echo#1\"\nd\nnull\ne\n");
+        output.expect(0, "a\nb  c\n\"e\"\nd\nnull\ne\n");
         assert_eq!(output.stderr, "");
     }
 }
@@ -206,7 +206,7 @@ fn kept_objects_are_listed_and_released() {
     let lines =
         "e = makeEcho\nmakeEcho\n.caps\n.release e\nEcho#2.echo hi\n.caps\n.quit\necho no\n";
     let output = sandbox.run_with(&["-a", &peer.address, "call"], lines);
-    output.expect(0, "\"Echo#1\"\n\"Echo#2\"\nhi\n");
+    output.expect(0, "\"e\"\n\"Echo#2\"\nhi\n");
     assert_eq!(output.stderr, "Echo#2  Echo\ne  Echo\nEcho#2  Echo\n");
 }
 

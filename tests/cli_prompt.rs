@@ -141,7 +141,7 @@ fn tab_completes() {
     terminal.wait("\"height\": 7");
     terminal.ready();
     terminal.write("t = createN\t cool\tf\t\r");
-    terminal.wait("BlockTemplate#1");
+    terminal.wait("\"t\"");
     terminal.ready();
     terminal.write("t.getBlockH\t\r");
     terminal.wait(&"ab".repeat(80));

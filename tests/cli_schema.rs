@@ -11,6 +11,9 @@ mod foo {
     pub mod implementation;
 }
 
+use std::fs::File;
+use std::io::Read;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use bitcoin_ipc::{Address, Ipc, Result};
@@ -98,7 +101,7 @@ fn objects_are_kept_in_a_session() {
                  t.waitNext 'options={\"timeout\":5}'\n.caps\n.release t\n";
     let output = sandbox.run_with(&["-q", "-a", &node.address, "call"], lines);
     let tip = format!("{{\"hash\":\"{DISPLAYED}\",\"height\":7}}");
-    let shown = format!("\"BlockTemplate#1\"\n0102\n{tip}\n\"Mining#1\"\ntrue\nnull\n");
+    let shown = format!("\"t\"\n0102\n{tip}\n\"m\"\ntrue\nnull\n");
     output.expect(0, &shown);
     assert_eq!(output.stderr, "m  Mining\nt  BlockTemplate\n");
     assert!(node.record.has("wait next 5"));
@@ -120,6 +123,20 @@ fn a_solution_reaches_the_method_that_takes_it() {
             .filter(|line| line.starts_with("submit"))
             .collect();
         assert_eq!(submitted, [record]);
+    }
+    // Through the method that makes the template as well, and of one template.
+    for (older, record) in [(false, "submit @10 1"), (true, "submit @7 1 2 3")] {
+        let node = Node::new(&sandbox, older);
+        let method = "Mining.createNewBlock/submitSolution";
+        let words = ["-a", &node.address, "call", method, "1", "2", "3", "00"];
+        let output = sandbox.run(&words);
+        assert_eq!(output.code, 0, "{output:?}");
+        poll("the template's end", || {
+            node.record.has("template destroyed").then_some(())
+        });
+        let recorded = node.record.take();
+        let expected = ["create true 8000 400 true", record, "template destroyed"];
+        assert_eq!(recorded, expected);
     }
     // On a node that is said to be 32, no other method is tried.
     let node = Node::new(&sandbox, true);
@@ -274,6 +291,64 @@ fn descriptions_have_a_command_line_that_works() {
         .expect_error(2, &["unknown interface"]);
 }
 
+/// On a new regtest a template with a cooldown is waited for without end, and nothing told why.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_template_that_takes_long_comes_with_advice_on_a_terminal() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let sandbox = Sandbox::new();
+    let text = sandbox.run(&["describe", "createNewBlock"]).stdout;
+    assert!(text.contains("waits first until initial block\n"), "{text}");
+    let node = Node::new(&sandbox, false);
+    node.stall();
+    let words = [
+        "-a",
+        &node.address,
+        "call",
+        "createNewBlock",
+        "cooldown=false",
+    ];
+    sandbox.run(&words).expect(0, "\"BlockTemplate#1\"\n");
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let tty = File::options().write(true).open(name.to_str().unwrap());
+    let tty = tty.unwrap();
+    let mut command = sandbox.ipc(&[
+        "-a",
+        &node.address,
+        "call",
+        "mining.createNewBlock/getBlock",
+    ]);
+    command.stdout(Stdio::piped()).stderr(tty);
+    let child = command.spawn().unwrap();
+    drop(command);
+    let (sender, told) = std::sync::mpsc::channel();
+    let mut screen = File::from(terminal);
+    let reader = std::thread::spawn(move || {
+        let (mut text, mut part) = (String::new(), [0; 1024]);
+        // A terminal whose other side is closed fails to be read.
+        while let Ok(length @ 1..) = screen.read(&mut part) {
+            text.push_str(&String::from_utf8_lossy(&part[..length]));
+            if text.contains("cooldown=false answers at once") {
+                let _ = sender.send(());
+            }
+        }
+        text
+    });
+    told.recv_timeout(common::LIMIT).unwrap();
+    node.finish_download();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), output.stdout.as_slice()),
+        (Some(0), &b"0102\n"[..])
+    );
+    let text = reader.join().unwrap();
+    assert_eq!(text.matches("answers at once").count(), 1, "{text}");
+}
+
 #[test]
 fn schemas_of_others_are_taken() {
     let sandbox = Sandbox::new();
@@ -289,6 +364,34 @@ fn schemas_of_others_are_taken() {
     output.expect_error(2, &["--schema", "no compiled schema"]);
     let output = sandbox.run(&["--schema", "/nonexistent", "list"]);
     output.expect_error(2, &["/nonexistent"]);
+}
+
+#[test]
+fn the_bootstrap_interface_can_be_named() {
+    let sandbox = Sandbox::new();
+    let foo = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/test/compiled.bin");
+    let sums = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/examples/closure/schema/compiled.bin"
+    );
+    let both = ["--schema", foo, "--schema", sums];
+    let run = |words: &[&str]| sandbox.run(&[&both[..], words].concat());
+    let output = run(&["list"]);
+    output.expect_error(2, &["several bootstrap interfaces: FooInit, Sums"]);
+    assert!(output.stderr.contains("--init"), "{output:?}");
+    let output = run(&["list", "--init", "Sums"]);
+    output.expect(0, "Sums  What the child serves: its bootstrap interface.\n");
+    let output = run(&["--init", "fooinit", "call", "--dry-run", "add", "1", "2"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    let output = run(&["--init", "Term", "list"]);
+    output.expect_error(2, &["no bootstrap interface \"Term\""]);
+    assert!(
+        output.stderr.contains("one of FooInit, FooInterface, Sums"),
+        "{output:?}"
+    );
+    sandbox
+        .run(&["--init", "Sums", "list"])
+        .expect_error(2, &["--init is for"]);
 }
 
 /// A program with a bootstrap interface of its own.
@@ -326,7 +429,7 @@ fn programs_with_an_init_of_their_own_are_called() {
     assert!(listed.stdout.starts_with("FooInit "), "{listed:?}");
     let lines = "f = makeFoo\nf.add 1 1\n";
     let output = sandbox.run_with(&[&options[..], &["connect"]].concat(), lines);
-    output.expect(0, "\"FooInterface#1\"\n2\n");
+    output.expect(0, "\"f\"\n2\n");
     assert!(output.stderr.contains("which serves FooInit"), "{output:?}");
     sandbox
         .run(&[

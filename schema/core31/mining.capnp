@@ -21,7 +21,9 @@ interface Mining {
     # when the time is over, an empty hash when interrupted or shutting down.
 
     createNewBlock @4 (context :Proxy.Context, options :BlockCreateOptions, cooldown :Bool = true) -> (result :BlockTemplate);
-    # Makes a block template; null when interrupted. `cooldown`: wait first while the node is behind.
+    # Makes a block template; null when interrupted. With `cooldown` it waits first until initial block
+    # download is over and the tip has caught up with the best header, which on a regtest, or a signet
+    # with one miner, may be never.
 
     checkBlock @5 (context :Proxy.Context, block :Data, options :BlockCheckOptions) -> (reason :Text, debug :Text, result :Bool);
     # Checks a serialized block against the tip.

@@ -2,6 +2,8 @@
 //!
 //! Knows words and the types they stand for. Must not connect, start or print anything.
 
+mod call;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,6 +14,8 @@ use bitcoin_ipc::transport::Chain;
 use bitcoin_ipc::{Address, Generation};
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::call::{Call, Times};
 
 /// The environment's address.
 pub(crate) const ADDRESS_VARIABLE: &str = "BITCOIN_IPC_ADDRESS";
@@ -102,6 +106,10 @@ pub(crate) struct Options {
     #[arg(long, global = true, value_name = "PATH", action = ArgAction::Append)]
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     pub(crate) schema: Vec<PathBuf>,
+
+    /// The interface that the peer serves first, where the schemas have several that could be
+    #[arg(long, global = true, value_name = "INTERFACE", overrides_with = "init")]
+    pub(crate) init: Option<String>,
 
     /// The generation of Bitcoin Core whose schema is meant; auto asks the peer
     #[arg(long, global = true, value_name = "GENERATION", value_enum)]
@@ -194,25 +202,6 @@ pub(crate) struct Connect {
     /// The peer, in place of --address
     #[arg(value_name = "ADDRESS", value_parser = address())]
     pub(crate) peer: Option<Address>,
-}
-
-/// Make one call and print its result on stdout
-///
-/// Without METHOD, a call for each line of input, on one connection, as `connect` makes them.
-///
-/// SIGINT, SIGTERM, SIGHUP and --timeout end a call. Where its object has a method `interrupt` or
-/// `interrupt…`, as Bitcoin Core's waits have from 31 on, that is called and the answer waited for,
-/// for 3 seconds at most or until another signal.
-#[derive(Debug, Args)]
-pub(crate) struct Call {
-    /// Interface.method, or a method that only one interface has; A.b/c calls on
-    pub(crate) method: Option<String>,
-    /// A value, name=value, name:=JSON, or one {JSON} for all; @FILE or - in place of a value
-    #[arg(value_name = "ARGUMENT", allow_negative_numbers = true)]
-    pub(crate) arguments: Vec<String>,
-    /// Print what would be sent, and send nothing
-    #[arg(long, requires = "method")]
-    pub(crate) dry_run: bool,
 }
 
 /// List the interfaces, or an interface's methods

@@ -287,11 +287,7 @@ impl Schema {
                 "{} needs parameters, so {name} is not made for you",
                 maker.full_name()
             ))
-            .hint(format!(
-                "make it in a session: x = {root}.{} …, then x.{}",
-                maker.name(),
-                method.name()
-            ))),
+            .hint(in_a_session(&maker, method.name()))),
             None => {
                 let failure = Failure::usage(format!("{root} makes no {name}"));
                 let rest = path.split_once('/').map(|(_, rest)| format!("/{rest}"));
@@ -368,6 +364,13 @@ impl Schema {
             }
         }
     }
+}
+
+/// How to call a method of what another one makes, where that one needs parameters.
+pub(crate) fn in_a_session(maker: &Method, path: &str) -> String {
+    let method = path.rsplit('/').next().unwrap_or_default();
+    let maker = maker.full_name();
+    format!("make it in a session: x = {maker} …, then x.{method} …")
 }
 
 /// The nearest of the names, or all of them.

@@ -1,18 +1,21 @@
 //! The command line: from the process's words to its exit status.
 //!
 //! `args` defines the words, `core_words` takes Bitcoin Core's, `dispatch` is for being a role,
-//! `commands` has a file a command. Below them: `target` gets a peer, `session` calls it, `running`
-//! waits for a call and ends it, `lines` makes a call for each line that `prompt` reads, `jobs` are
-//! those in the background, `schemas` chooses schemas, `generations` knows what differs in Core's,
+//! `completion` answers a shell, `commands` has a file a command. Below them: `target` gets a peer,
+//! `session` calls it, `running` waits for a call and ends it, `lines` makes a call for each line
+//! that `prompt` reads, `jobs` are those in the background, `each`, `repeat` and `watch` make many
+//! calls for `call`, `schemas` chooses schemas, `generations` knows what differs in Core's,
 //! `methods` knows what can be called, `values` reads parameters, `output` prints, `errors` knows
 //! what went wrong. Knows the library by its public face only; nothing may depend on this.
 
 mod args;
 mod children;
 mod commands;
+mod completion;
 mod context;
 mod core_words;
 mod dispatch;
+mod each;
 mod errors;
 mod generations;
 mod jobs;
@@ -21,12 +24,14 @@ mod log;
 mod methods;
 mod output;
 mod prompt;
+mod repeat;
 mod running;
 mod schemas;
 mod session;
 mod signals;
 mod target;
 mod values;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -46,6 +51,7 @@ pub(crate) fn main() -> ExitCode {
     let mut output = Output::plain(Format::Auto, When::Auto);
     let result = install_reports().and_then(|()| match dispatch::role(words.first()) {
         Some(role) => dispatch::run(role, &words, &output),
+        None if completion::answer(&words)? => Ok(0),
         None => run(words, &mut output),
     });
     match result {

@@ -16,6 +16,9 @@ use super::errors::Failure;
 /// How long something may take before a spinner says that it is under way.
 const SPINNER_AFTER: Duration = Duration::from_millis(500);
 
+/// How long it may take after that before there is advice.
+const ADVICE_AFTER: Duration = Duration::from_millis(4500);
+
 /// Where to print, and how. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Output {
@@ -77,6 +80,11 @@ impl Output {
             Some(spinner) => spinner.suspend(write),
             None => write(),
         }
+    }
+
+    /// A line on stdout, of several that come by themselves.
+    pub(crate) fn line(&self, line: &str) -> io::Result<()> {
+        self.write_beside(&format!("{line}\n"))
     }
 
     /// Whether errors and hints have colours.
@@ -144,9 +152,13 @@ impl Output {
         if self.format != Format::Raw || one_of_many {
             text.push('\n');
         }
+        self.write_beside(&text)
+    }
+
+    fn write_beside(&self, text: &str) -> io::Result<()> {
         match &*self.spinner() {
-            Some(spinner) => spinner.suspend(|| self.write(&text)),
-            None => self.write(&text),
+            Some(spinner) => spinner.suspend(|| self.write(text)),
+            None => self.write(text),
         }
     }
 
@@ -160,11 +172,16 @@ impl Output {
     /// Shows a spinner on a terminal's stderr, if what it is about takes long, until it is
     /// dropped.
     pub(crate) fn spin(&self, about: &str) -> Spinner {
+        self.spin_and_tell(about, None)
+    }
+
+    /// The same, and if it takes very long a line of advice.
+    pub(crate) fn spin_and_tell(&self, about: &str, advice: Option<&'static str>) -> Spinner {
         if self.quiet || self.is_json() || !io::stderr().is_terminal() || is_dumb() {
             return Spinner(None);
         }
         let (stop, stopped) = mpsc::channel::<()>();
-        let (slot, about) = (self.spinner.clone(), about.to_owned());
+        let (this, slot, about) = (self.clone(), self.spinner.clone(), about.to_owned());
         let spin = move || {
             if stopped.recv_timeout(SPINNER_AFTER) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return;
@@ -174,7 +191,16 @@ impl Output {
                 .with_message(about);
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
             bar.enable_steady_tick(Duration::from_millis(100));
-            let _ = stopped.recv();
+            let is_over = |wait| stopped.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout);
+            match advice {
+                Some(_) if is_over(ADVICE_AFTER) => {}
+                advice => {
+                    if let Some(advice) = advice {
+                        this.stderr_line(&format!("{} {advice}", this.paint("1;36", "hint:")));
+                    }
+                    let _ = stopped.recv();
+                }
+            }
             slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             bar.finish_and_clear();
         };

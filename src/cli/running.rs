@@ -175,6 +175,9 @@ impl<T: Send + 'static> Running<T> {
                 // Of a prompt, which goes on after a SIGINT.
                 break signals.check().err().unwrap_or_else(Failure::interrupted);
             }
+            if signals.stopped() {
+                break Error::Cancelled(self.name.clone()).into();
+            }
             if let Some(late) = self.late(context) {
                 break late;
             }

@@ -48,7 +48,11 @@ impl Schemas {
             fixed: options.core.generation(),
         };
         if this.paths.is_empty() {
-            return Ok(this);
+            return match &options.init {
+                None => Ok(this),
+                Some(_) => Err(Failure::usage("--init is for a schema of --schema")
+                    .hint("a Core process serves Init first")),
+            };
         }
         let mut registry = Registry::new();
         this.add_paths(&mut registry)?;
@@ -59,6 +63,15 @@ impl Schemas {
             .cloned()
             .collect();
         roots.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(name) = &options.init {
+            let names = names_of(&roots);
+            roots.retain(|node| node.name.eq_ignore_ascii_case(name));
+            if roots.is_empty() {
+                let failure =
+                    Failure::usage(format!("the schema has no bootstrap interface {name:?}"));
+                return Err(failure.hint(format!("it is one of {names}")));
+            }
+        }
         // What another one leads to is not where a process begins.
         let all = roots.clone();
         roots.retain(|node| {
@@ -74,12 +87,11 @@ impl Schemas {
             several => {
                 let named = several.iter().find(|node| node.name == INIT);
                 named.ok_or_else(|| {
-                    let names: Vec<_> = several.iter().map(|node| node.name.as_str()).collect();
                     Failure::usage(format!(
                         "the schema has several bootstrap interfaces: {}",
-                        names.join(", ")
+                        names_of(several)
                     ))
-                    .hint("give the schema of one program")
+                    .hint("name the one that the peer serves with --init")
                 })?
             }
         };
@@ -136,6 +148,11 @@ fn core(generation: Generation) -> Result<Registry, Failure> {
 
 fn init_of(registry: &Registry) -> Result<Arc<Node>, Failure> {
     Ok(registry.find_interface(INIT)?)
+}
+
+fn names_of(nodes: &[Arc<Node>]) -> String {
+    let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
+    names.join(", ")
 }
 
 /// Whether an interface swaps thread maps, which the first one of a process does.

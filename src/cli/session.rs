@@ -2,21 +2,29 @@
 //!
 //! Knows methods, values and handles; nothing of where lines come from or how they are printed.
 
-use std::collections::HashMap;
+mod advice;
+mod connection;
+mod hosting;
+mod start;
+mod submit;
+
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bitcoin_ipc::dynamic::call::{Objects, Step};
 use bitcoin_ipc::dynamic::json::{Meaning, Options as Manner, core_meaning};
-use bitcoin_ipc::{Address, Error, Generation};
+use bitcoin_ipc::dynamic::schema::model::Type;
+use bitcoin_ipc::{Address, Generation};
 use eyre::Result;
 use serde_json::{Value as Json, json};
 
+use self::hosting::Printers;
 use super::context::Context;
 use super::errors::{Failure, Kind};
 use super::generations::{is_same, with_newest_defaults};
-use super::methods::{Method, Start};
+use super::methods::{Method, Start, in_a_session};
 use super::output::Shown;
-use super::running::{Ender, Running, Workers};
+use super::running::Workers;
 use super::schemas::{NEWEST, Schema, Schemas};
 use super::target::{self, Link};
 use super::values::Words;
@@ -36,6 +44,7 @@ pub(crate) struct Session {
     root: Option<String>,
     /// What calls that name only an interface are made on, by interface.
     made: HashMap<u64, String>,
+    printers: Printers,
     link: Option<Link>,
     /// What makes the calls.
     workers: Workers,
@@ -54,6 +63,8 @@ struct Plan {
     start: Start,
     methods: Vec<Method>,
     steps: Vec<Step>,
+    /// The last one's parameters for which an object is hosted that prints its calls.
+    prints: BTreeMap<String, Type>,
 }
 
 impl Call {
@@ -71,6 +82,24 @@ pub(crate) struct Answer {
     is_object: bool,
 }
 
+impl Call {
+    /// Whether objects are hosted for it.
+    pub(crate) fn hosts(&self) -> bool {
+        !self.plan.prints.is_empty()
+    }
+}
+
+impl Answer {
+    /// What tells whether another call of the method gave the same: of an object only whether
+    /// there is one, since each has a handle of its own.
+    pub(crate) fn to_compare(&self) -> Json {
+        match self.is_object {
+            true => Json::Bool(!self.value.is_null()),
+            false => self.value.clone(),
+        }
+    }
+}
+
 impl Session {
     /// One without a connection yet, which can read calls.
     pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
@@ -85,6 +114,7 @@ impl Session {
             objects,
             root: None,
             made: HashMap::new(),
+            printers: Printers::new(context.output.clone()),
             link: None,
             workers: Workers::default(),
         })
@@ -181,7 +211,11 @@ impl Session {
         words: &[String],
         stdin_free: bool,
     ) -> Result<Call, Failure> {
-        let mut words = Words::new(words, stdin_free);
+        self.read(path, Words::new(words, stdin_free))
+    }
+
+    /// The same with words that may come from several places.
+    pub(crate) fn read(&self, path: &str, mut words: Words) -> Result<Call, Failure> {
         let plan = match self.plan(&self.schema, path, &mut words) {
             Err(failure) if !self.certain => self.older(path, &mut words).ok_or(failure)?,
             plan => plan?,
@@ -191,6 +225,20 @@ impl Session {
             words,
             plan,
         })
+    }
+
+    /// Fails where no words could make a call of this path.
+    pub(crate) fn find(&self, path: &str) -> Result<(), Failure> {
+        let found = self.schema.resolve(path, None).map(drop);
+        let mut older = [Generation::Core31, Generation::Core30].into_iter();
+        let mut has = |generation| {
+            let schema = self.schemas.of(generation);
+            schema.is_ok_and(|schema| schema.resolve(path, None).is_ok())
+        };
+        match found {
+            Err(_) if !self.certain && older.any(&mut has) => Ok(()),
+            found => found,
+        }
     }
 
     /// A call of a method that only an older generation has.
@@ -222,12 +270,18 @@ impl Session {
             false => self.objects.with_registry(schema.registry.clone()),
         };
         let mut steps = Vec::new();
+        let mut prints = BTreeMap::new();
         for (index, method) in methods.iter().enumerate() {
             let mut none = Words::new(&[], false);
             let last = index + 1 == methods.len();
             let words = if last { &mut *words } else { &mut none };
-            let params = words.bind(method, &objects)?;
-            let params = with_newest_defaults(schema, method, params);
+            let bound = words.bind(method, &objects).map_err(|failure| match last {
+                true => failure,
+                // Only the last method's can be given.
+                false => failure.hint(in_a_session(method, path)),
+            })?;
+            let params = with_newest_defaults(schema, method, Json::Object(bound.params));
+            prints = bound.prints;
             steps.push(Step::new(method.name(), params));
         }
         Ok(Plan {
@@ -235,6 +289,7 @@ impl Session {
             start,
             methods,
             steps,
+            prints,
         })
     }
 
@@ -260,62 +315,6 @@ impl Session {
             Some(shown) if only => shown,
             last => shown.into_iter().chain(last).collect(),
         }))
-    }
-
-    /// Makes a call and waits for its answer, until a signal comes or time runs out.
-    pub(crate) fn call(&mut self, call: &mut Call) -> Result<Answer> {
-        let output = self.context.output.clone();
-        let _spinner = output.spin(&call.name());
-        match self.start(call) {
-            Ok(running) => Ok(running.finish(&self.context)??),
-            Err(error) => {
-                // Whatever failed, it did so because of the signal.
-                self.context.signals.check()?;
-                Err(error)
-            }
-        }
-    }
-
-    /// Starts a call.
-    pub(crate) fn start(&mut self, call: &mut Call) -> Result<Running<Result<Answer, Error>>> {
-        if !self.certain && !self.is_the_same_everywhere(&call.plan) {
-            self.learn()?;
-        }
-        if self.schema.generation != call.plan.generation {
-            self.plan_again(call)?;
-        }
-        let handle = match &call.plan.start {
-            Start::Root => self.root()?,
-            Start::Held(handle) => handle.clone(),
-            Start::Made(maker, interface) => self.object_of(maker, *interface)?,
-        };
-        let older = match self.has_older_submit(&call.plan) {
-            true => Some(self.schemas.of(Generation::Core31)?),
-            false => None,
-        };
-        let plan = &call.plan;
-        let ender = plan.methods.first().and_then(|first| {
-            // Of a chain too: its first method may be the one that takes long.
-            Ender::of(&self.schema, &self.objects, &handle, first.name())
-        });
-        let (objects, steps) = (self.objects.clone(), plan.steps.clone());
-        let last = plan.methods.last();
-        let has_result = last.is_some_and(|method| method.has_result);
-        let is_object = last.is_some_and(|method| method.returns.is_some());
-        let running = self.workers.start(call.name(), move || {
-            let value = match (objects.chain(&handle, &steps), older) {
-                (Err(Error::Unimplemented(_)), Some(older)) => {
-                    objects.with_registry(older.registry).chain(&handle, &steps)
-                }
-                (value, _) => value,
-            };
-            Ok(Answer {
-                value: value?,
-                has_result,
-                is_object,
-            })
-        })?;
-        Ok(running.ended_by(ender, plan.steps.len() > 1))
     }
 
     /// Reads a call anew by the peer's schema.
@@ -360,15 +359,6 @@ impl Session {
         })
     }
 
-    /// Whether the call is of `BlockTemplate.submitSolution` alone on a peer that looks like 32:
-    /// builds before it have 31's, at a place where 32 has a method that only refuses.
-    fn has_older_submit(&self, plan: &Plan) -> bool {
-        let is_submit = |method: &Method| method.full_name() == "BlockTemplate.submitSolution";
-        self.schemas.fixed.is_none()
-            && self.schema.generation == Some(Generation::Core32)
-            && matches!(plan.methods.as_slice(), [method] if is_submit(method))
-    }
-
     fn root(&self) -> Result<String, Failure> {
         self.link()?;
         Ok(self.root.clone().unwrap_or_default())
@@ -403,7 +393,11 @@ impl Session {
     }
 
     /// A result as it is printed. An object is held under its handle, or under `name`.
-    pub(crate) fn show(&mut self, answer: Answer, name: Option<&str>) -> Result<Shown, Failure> {
+    pub(crate) fn show(
+        &mut self,
+        mut answer: Answer,
+        name: Option<&str>,
+    ) -> Result<Shown, Failure> {
         if let Some(name) = name {
             match &answer.value {
                 Json::String(handle) if answer.is_object => {
@@ -413,6 +407,8 @@ impl Session {
                     }
                     self.made.retain(|_, made| made != name && made != handle);
                     self.objects.rename(handle, name)?;
+                    self.printers.rename(handle, name);
+                    answer.value = name.into();
                 }
                 _ => {
                     return Err(
@@ -437,9 +433,27 @@ impl Session {
         held
     }
 
+    /// Lets go of all that calls returned.
+    pub(crate) fn release_all(&mut self) {
+        let names = self.held().into_iter().map(|(name, _)| name).collect();
+        self.let_go(names);
+    }
+
+    /// Lets go of objects, on the thread that makes calls, so that the peer destroys them before
+    /// the next one; tells whether there were all.
+    fn let_go(&self, names: Vec<String>) -> bool {
+        let (objects, printers) = (self.objects.clone(), self.printers.clone());
+        let release = move || {
+            let let_go = |name: &String| hosting::let_go(&printers, &objects, name);
+            names.iter().map(let_go).filter(|there| !there).count() == 0
+        };
+        let releasing = self.workers.start("letting go", release);
+        releasing.is_ok_and(|releasing| releasing.wait(END).is_ok_and(|there| there == Some(true)))
+    }
+
     /// Lets go of an object.
     pub(crate) fn release(&mut self, name: &str) -> Result<(), Failure> {
-        if !self.is_hidden(name) && self.objects.release(name) {
+        if !self.is_hidden(name) && self.let_go(vec![name.to_owned()]) {
             return Ok(());
         }
         Err(Failure::usage(format!("no object is held as {name:?}"))

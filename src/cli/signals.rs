@@ -153,6 +153,16 @@ impl Signals {
         Failure::signal(receiver.recv().unwrap_or(SIGTERM))
     }
 
+    /// Cancels what runs as a signal would, where what was asked for is done before it has ended.
+    pub(crate) fn stop(&self) {
+        self.0.token.cancel();
+    }
+
+    /// Whether [`Signals::stop`] was called, or a signal came.
+    pub(crate) fn stopped(&self) -> bool {
+        self.0.token.is_cancelled()
+    }
+
     /// Cancelled by the first signal.
     pub(crate) fn token(&self) -> &CancelToken {
         &self.0.token

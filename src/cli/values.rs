@@ -4,91 +4,99 @@
 //! `name:=JSON`, one `{JSON}` for all, and `@FILE` or `-` in place of a value. Must not know what
 //! is called.
 
+#[cfg(test)]
+mod tests;
+mod word;
+
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 
 use bitcoin_ipc::Error;
 use bitcoin_ipc::dynamic::call::Objects;
 use bitcoin_ipc::dynamic::schema::model::Type;
 use serde_json::{Map, Value as Json};
 
+use self::word::{PRINT, from_text, named, read_limited, shortened};
 use super::errors::{Failure, Kind};
 use super::methods::{Method, Param, suggest};
 
-/// The most bytes that a value may have when it is read: those of the largest message.
-const MAX_VALUE: u64 = 64 * 1024 * 1024;
-
 /// The words of a call. What files and the input hold is read once, however often the words are.
+#[derive(Clone)]
 pub(crate) struct Words {
-    words: Vec<String>,
-    fetched: BTreeMap<usize, String>,
+    /// Those of the command line, and those of a line of input, which win over them.
+    groups: Vec<Group>,
     stdin_free: bool,
+}
+
+/// Words of one source.
+#[derive(Clone)]
+struct Group {
+    words: Vec<String>,
+    /// Whether it is one JSON object, whatever it looks like.
+    is_object: bool,
+    fetched: BTreeMap<usize, String>,
+}
+
+/// The parameters of a call.
+#[derive(Clone, Default)]
+pub(crate) struct Bound {
+    pub(crate) params: Map<String, Json>,
+    /// Those in whose place an object is hosted that prints its calls; null among the others.
+    pub(crate) prints: BTreeMap<String, Type>,
 }
 
 impl Words {
     /// `stdin_free` tells whether `-` can be read.
     pub(crate) fn new(words: &[String], stdin_free: bool) -> Self {
         Self {
-            words: words.to_vec(),
-            fetched: BTreeMap::new(),
+            groups: vec![Group::new(words.to_vec(), false)],
             stdin_free,
         }
     }
 
-    /// The parameters of a method, each checked to be of its type by `objects`' schema.
-    pub(crate) fn bind(&mut self, method: &Method, objects: &Objects) -> Result<Json, Failure> {
-        let mut given = Map::new();
-        if let [word] = self.words.as_slice()
-            && let Some(object) = whole(method, word)?
-        {
-            for (name, json) in object {
-                let param = param_of(method, &name)?;
-                let shown = json.to_string();
-                set(method, &mut given, param, json, &shown, objects)?;
+    /// These words and those of a line: one JSON object, or words that are quoted as in a shell.
+    /// `None` where the line has none.
+    pub(crate) fn with_line(&self, line: &str) -> Result<Option<Self>, Failure> {
+        let group = if line.trim_start().starts_with('{') {
+            Group::new(vec![line.trim().to_owned()], true)
+        } else {
+            let words = shlex::split(line).ok_or_else(|| {
+                Failure::usage("a quote is not closed").hint("words are quoted as in a shell")
+            })?;
+            if words.is_empty() {
+                return Ok(None);
             }
-            return Ok(Json::Object(given));
-        }
-        let mut positions = method.params.iter();
-        for index in 0..self.words.len() {
-            let word = self.words[index].clone();
-            let (param, text) = match named(&word) {
-                Some((name, true, json)) => {
-                    let param = param_of(method, name)?;
-                    let value = serde_json::from_str(json).map_err(|error| {
-                        refuse(method, param, json, &format!("no JSON: {error}"))
-                    })?;
-                    set(method, &mut given, param, value, json, objects)?;
-                    continue;
-                }
-                Some((name, false, text)) => (param_of(method, name)?, text),
-                None => {
-                    let param = positions.next().ok_or_else(|| {
-                        Failure::usage(format!(
-                            "{}: no parameter is left for the value {:?}",
-                            method.full_name(),
-                            shortened(&word)
-                        ))
-                        .hint(method.usage())
-                    })?;
-                    (param, word.as_str())
-                }
+            Group::new(words, false)
+        };
+        let mut all = self.clone();
+        all.groups.push(group);
+        Ok(Some(all))
+    }
+
+    /// The parameters of a method, each checked to be of its type by `objects`' schema.
+    pub(crate) fn bind(&mut self, method: &Method, objects: &Objects) -> Result<Bound, Failure> {
+        let mut bound = Bound::default();
+        let (mut position, mut whole) = (0, false);
+        for group in &mut self.groups {
+            let mut reading = Reading {
+                method,
+                objects,
+                position,
+                before: &bound.params,
+                stdin_free: &mut self.stdin_free,
+                bound: Bound::default(),
             };
-            let text = match self.fetched.get(&index) {
-                Some(text) => text.clone(),
-                None => {
-                    let text = fetch(method, param, text, &mut self.stdin_free)?;
-                    self.fetched.insert(index, text.clone());
-                    text
-                }
-            };
-            let value = from_text(&param.ty, &text)
-                .map_err(|reason| refuse(method, param, &text, &reason))?;
-            set(method, &mut given, param, value, &text, objects)?;
+            whole |= reading.group(group)?;
+            position = reading.position;
+            let Bound { params, prints } = reading.bound;
+            bound.prints.retain(|name, _| !params.contains_key(name));
+            bound.prints.extend(prints);
+            bound.params.extend(params);
         }
-        let mut left = method.params.iter();
-        match left.find(|param| !param.optional && !given.contains_key(&param.name)) {
-            None => Ok(Json::Object(given)),
+        let mut left = method.params.iter().filter(|param| !param.optional);
+        match left.find(|param| !whole && !bound.params.contains_key(&param.name)) {
+            None => Ok(bound),
             Some(param) => Err(Failure::usage(format!(
                 "{}: parameter {} ({}) is missing",
                 method.full_name(),
@@ -100,93 +108,154 @@ impl Words {
     }
 }
 
-/// Takes a value that is of its parameter's type.
-fn set(
-    method: &Method,
-    given: &mut Map<String, Json>,
-    param: &Param,
-    value: Json,
-    text: &str,
-    objects: &Objects,
-) -> Result<(), Failure> {
-    let mut alone = Map::new();
-    alone.insert(param.name.clone(), value.clone());
-    match objects.check(&method.info, &Json::Object(alone)) {
-        Ok(_) => {}
-        Err(Error::Conversion { field, reason }) => {
-            // The parameter is named already; what is in it is not.
-            let path = format!("{}.{}", method.full_name(), param.name);
-            let inner = field.strip_prefix(&path).unwrap_or_default();
-            let inner = inner.trim_start_matches('.');
-            let joint = if inner.is_empty() { "" } else { ": " };
-            return Err(refuse(
-                method,
-                param,
-                text,
-                &format!("{inner}{joint}{reason}"),
-            ));
+impl Group {
+    fn new(words: Vec<String>, is_object: bool) -> Self {
+        Self {
+            words,
+            is_object,
+            fetched: BTreeMap::new(),
         }
-        Err(error) => return Err(error.into()),
-    }
-    match given.insert(param.name.clone(), value) {
-        None => Ok(()),
-        Some(_) => Err(Failure::usage(format!(
-            "{}: parameter {} is given twice",
-            method.full_name(),
-            param.name
-        ))
-        .hint(method.usage())),
     }
 }
 
-/// A value as its type has it, from a word. What is not of the type is refused later, but for
-/// what JSON has no form of.
-fn from_text(ty: &Type, text: &str) -> Result<Json, String> {
-    let json = || serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"));
-    match ty {
-        Type::Text | Type::Data => Ok(text.into()),
-        Type::Void => match text {
-            "" | "null" => Ok(Json::Null),
-            _ => Err("it is Void, of which the only value is null".into()),
-        },
-        Type::Bool => match text {
-            "true" | "1" => Ok(true.into()),
-            "false" | "0" => Ok(false.into()),
-            _ => Err("it is true, false, 1 or 0".into()),
-        },
-        Type::Int8
-        | Type::Int16
-        | Type::Int32
-        | Type::Int64
-        | Type::UInt8
-        | Type::UInt16
-        | Type::UInt32
-        | Type::UInt64 => match (text.parse::<i64>(), text.parse::<u64>()) {
-            (Ok(number), _) => Ok(number.into()),
-            (_, Ok(number)) => Ok(number.into()),
-            _ => Err("no whole number in decimal, or out of range".into()),
-        },
-        Type::Float32 | Type::Float64 => match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(number.into()),
-            // A duration, or a number that JSON has no form of.
-            _ => Ok(text.into()),
-        },
-        Type::Enum(_) => match text.parse::<u16>() {
-            Ok(number) => Ok(number.into()),
-            Err(_) => Ok(text.into()),
-        },
-        Type::Interface(..) => match text {
-            "null" => Ok(Json::Null),
-            handle => Ok(handle.into()),
-        },
-        Type::List(_) | Type::Struct(..) | Type::AnyPointer | Type::Parameter(..) => json(),
+/// Words that are being read.
+struct Reading<'a> {
+    method: &'a Method,
+    objects: &'a Objects,
+    /// The number of the parameter from which on the next value without a name is for the first
+    /// that has none.
+    position: usize,
+    /// What words of another source gave.
+    before: &'a Map<String, Json>,
+    stdin_free: &'a mut bool,
+    bound: Bound,
+}
+
+impl Reading<'_> {
+    /// Reads one source's words; tells whether they are an object of all parameters.
+    fn group(&mut self, group: &mut Group) -> Result<bool, Failure> {
+        if let [word] = group.words.as_slice()
+            && let Some(object) = whole(self.method, word, group.is_object)?
+        {
+            for (name, json) in object {
+                let param = param_of(self.method, &name)?;
+                let shown = json.to_string();
+                self.set(param, json, &shown)?;
+            }
+            return Ok(true);
+        }
+        for (index, word) in group.words.iter().enumerate() {
+            self.word(index, word, &mut group.fetched)?;
+        }
+        Ok(false)
+    }
+
+    fn word(
+        &mut self,
+        index: usize,
+        word: &str,
+        fetched: &mut BTreeMap<usize, String>,
+    ) -> Result<(), Failure> {
+        let method = self.method;
+        let (param, text) = match named(word) {
+            Some((name, true, PRINT)) => return self.print(param_of(method, name)?),
+            Some((name, true, json)) => {
+                let param = param_of(method, name)?;
+                let value = serde_json::from_str(json)
+                    .map_err(|error| refuse(method, param, json, &format!("no JSON: {error}")))?;
+                return self.set(param, value, json);
+            }
+            Some((name, false, text)) => (param_of(method, name)?, text),
+            None => {
+                let mut left = method.params.iter().enumerate().skip(self.position);
+                let free = |name: &String| {
+                    !self.bound.params.contains_key(name) && !self.before.contains_key(name)
+                };
+                let param = left.find(|(_, param)| free(&param.name));
+                let (index, param) = param.ok_or_else(|| {
+                    Failure::usage(format!(
+                        "{}: no parameter is left for the value {:?}",
+                        method.full_name(),
+                        shortened(word)
+                    ))
+                    .hint(method.usage())
+                })?;
+                self.position = index + 1;
+                (param, word)
+            }
+        };
+        let text = match fetched.get(&index) {
+            Some(text) => text.clone(),
+            None => {
+                let text = fetch(method, param, text, self.stdin_free)?;
+                fetched.insert(index, text.clone());
+                text
+            }
+        };
+        let value =
+            from_text(&param.ty, &text).map_err(|reason| refuse(method, param, &text, &reason))?;
+        self.set(param, value, &text).map_err(|failure| {
+            let is_interface = matches!(param.ty, Type::Interface(..));
+            match is_interface && text == PRINT {
+                true => failure.hint(format!(
+                    "{}:={PRINT} hosts an object that prints its calls",
+                    param.name
+                )),
+                false => failure,
+            }
+        })
+    }
+
+    /// Takes an object that is hosted for the call, if the parameter is one.
+    fn print(&mut self, param: &Param) -> Result<(), Failure> {
+        if !matches!(param.ty, Type::Interface(..)) {
+            let reason = "only an interface's calls can be printed, and this is none";
+            return Err(refuse(self.method, param, PRINT, reason));
+        }
+        self.insert(param, Json::Null)?;
+        let (name, ty) = (param.name.clone(), param.ty.clone());
+        self.bound.prints.insert(name, ty);
+        Ok(())
+    }
+
+    /// Takes a value that is of its parameter's type.
+    fn set(&mut self, param: &Param, value: Json, text: &str) -> Result<(), Failure> {
+        let method = self.method;
+        let mut alone = Map::new();
+        alone.insert(param.name.clone(), value.clone());
+        match self.objects.check(&method.info, &Json::Object(alone)) {
+            Ok(_) => self.insert(param, value),
+            Err(Error::Conversion { field, reason }) => {
+                // The parameter is named already; what is in it is not.
+                let path = format!("{}.{}", method.full_name(), param.name);
+                let inner = field.strip_prefix(&path).unwrap_or_default();
+                let inner = inner.trim_start_matches('.');
+                let joint = if inner.is_empty() { "" } else { ": " };
+                let reason = format!("{inner}{joint}{reason}");
+                Err(refuse(method, param, text, &reason))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn insert(&mut self, param: &Param, value: Json) -> Result<(), Failure> {
+        match self.bound.params.insert(param.name.clone(), value) {
+            None => Ok(()),
+            Some(_) => Err(Failure::usage(format!(
+                "{}: parameter {} is given twice",
+                self.method.full_name(),
+                param.name
+            ))
+            .hint(self.method.usage())),
+        }
     }
 }
 
-/// The object that has all parameters, if the word is one.
-fn whole(method: &Method, word: &str) -> Result<Option<serde_json::Map<String, Json>>, Failure> {
+/// The object that has all parameters, if the word is one, or with `surely` must be.
+fn whole(method: &Method, word: &str, surely: bool) -> Result<Option<Map<String, Json>>, Failure> {
     let trimmed = word.trim();
-    if !(trimmed.starts_with('{') && trimmed.ends_with('}')) {
+    let looks = trimmed.starts_with('{') && trimmed.ends_with('}');
+    if !surely && !looks {
         return Ok(None);
     }
     serde_json::from_str(trimmed).map(Some).map_err(|error| {
@@ -203,19 +272,6 @@ fn whole(method: &Method, word: &str) -> Result<Option<serde_json::Map<String, J
             None => failure.hint(method.usage()),
         }
     })
-}
-
-/// `name=value`, or with true `name:=JSON`.
-fn named(word: &str) -> Option<(&str, bool, &str)> {
-    let (name, value) = word.split_once('=')?;
-    let (name, json) = match name.strip_suffix(':') {
-        Some(name) => (name, true),
-        None => (name, false),
-    };
-    let mut letters = name.chars();
-    let identifier = letters.next().is_some_and(|c| c.is_ascii_alphabetic())
-        && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
-    identifier.then_some((name, json, value))
 }
 
 fn param_of<'m>(method: &'m Method, name: &str) -> Result<&'m Param, Failure> {
@@ -265,18 +321,6 @@ fn fetch(
     })
 }
 
-fn read_limited(input: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    input.take(MAX_VALUE + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_VALUE {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("more than {MAX_VALUE} bytes, the size of the largest message"),
-        ));
-    }
-    Ok(text)
-}
-
 /// A value that is not of its parameter's type.
 fn refuse(method: &Method, param: &Param, value: &str, reason: &str) -> Failure {
     Failure::usage(format!(
@@ -287,135 +331,4 @@ fn refuse(method: &Method, param: &Param, value: &str, reason: &str) -> Failure 
         shortened(value)
     ))
     .hint(method.usage())
-}
-
-/// As much of a value as an error message has room for.
-fn shortened(value: &str) -> String {
-    const LENGTH: usize = 60;
-    match value.char_indices().nth(LENGTH) {
-        Some((at, _)) => format!("{}…", &value[..at]),
-        None => value.to_owned(),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::cli::args::Cli;
-    use crate::cli::schemas::Schemas;
-    use bitcoin_ipc::dynamic::json::Options;
-    use clap::Parser;
-
-    fn bound(method: &str, words: &[&str]) -> Result<Json, String> {
-        let cli = Cli::parse_from(["bitcoin-ipc", "man"]);
-        let schema = Schemas::load(&cli.options).unwrap().assumed().unwrap();
-        let (_, method) = schema.named(method).unwrap();
-        let objects = Objects::new(schema.registry, Options::core());
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let bound = Words::new(&words, false).bind(&method, &objects);
-        bound.map_err(|failure| failure.message)
-    }
-
-    fn text(words: &[&str]) -> Result<String, String> {
-        Ok(bound("Echo.echo", words)?["echo"]
-            .as_str()
-            .unwrap()
-            .to_owned())
-    }
-
-    #[test]
-    fn values_are_read_by_their_types() {
-        use serde_json::json;
-
-        let hash = "00".repeat(32);
-        assert_eq!(
-            bound("waitTipChanged", &[&hash, "200ms"]).unwrap(),
-            json!({ "currentTip": hash, "timeout": "200ms" })
-        );
-        assert_eq!(
-            bound("createNewBlock", &["cooldown=0"]).unwrap(),
-            json!({ "cooldown": false })
-        );
-        assert_eq!(
-            bound("BlockTemplate.submitSolution", &["1", "2", "3", "00ff"]).unwrap(),
-            json!({ "version": 1, "timestamp": 2, "nonce": 3, "coinbase": "00ff" })
-        );
-        for (method, words, part) in [
-            (
-                "waitTipChanged",
-                &["zz"][..],
-                "parameter currentTip (Data) cannot be \"zz\"",
-            ),
-            (
-                "waitTipChanged",
-                &["00", "5y"],
-                "parameter timeout (Float64) cannot be \"5y\"",
-            ),
-            (
-                "createNewBlock",
-                &["{\"cooldown\":2}"],
-                "parameter cooldown (Bool) cannot be \"2\"",
-            ),
-            (
-                "createNewBlock",
-                &["options={\"useMempol\":true}"],
-                "useMempol",
-            ),
-            (
-                "BlockTemplate.submitSolution",
-                &["4294967296", "2", "3", "00"],
-                "parameter version (UInt32) cannot be \"4294967296\"",
-            ),
-            ("BlockTemplate.submitSolution", &["0x1"], "no whole number"),
-        ] {
-            let message = bound(method, words).unwrap_err();
-            assert!(message.contains(part), "{part:?} is not in {message:?}");
-        }
-    }
-
-    #[test]
-    fn every_form_of_a_value_is_read() {
-        for words in ["hi", "echo=hi", "echo:=\"hi\"", "{\"echo\":\"hi\"}"] {
-            assert_eq!(text(&[words]).unwrap(), "hi");
-        }
-        assert_eq!(text(&["echo=a=b"]).unwrap(), "a=b");
-        assert_eq!(text(&["a b=c"]).unwrap(), "a b=c");
-        assert_eq!(text(&["{open"]).unwrap(), "{open");
-        assert_eq!(text(&["echo={x}"]).unwrap(), "{x}");
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        for (words, message) in [
-            (&[][..], "Echo.echo: parameter echo (Text) is missing"),
-            (
-                &["a", "b"],
-                "Echo.echo: no parameter is left for the value \"b\"",
-            ),
-            (&["a", "echo=b"], "Echo.echo: parameter echo is given twice"),
-            (&["ecko=b"], "Echo.echo has no parameter \"ecko\""),
-            (
-                &["echo:=5"],
-                "Echo.echo: parameter echo (Text) cannot be \"5\": Text: 5 is no string",
-            ),
-            (
-                &["-"],
-                "Echo.echo: parameter echo (Text) cannot be \"-\": the input is in use already",
-            ),
-        ] {
-            assert_eq!(text(words).unwrap_err(), message);
-        }
-        assert!(
-            text(&["{\"echo\":1}"])
-                .unwrap_err()
-                .contains("cannot be \"1\"")
-        );
-        assert!(text(&["{bad}"]).unwrap_err().contains("no JSON object"));
-        assert!(
-            text(&["echo:=x"])
-                .unwrap_err()
-                .contains("no JSON: expected")
-        );
-    }
 }

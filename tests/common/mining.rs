@@ -6,8 +6,9 @@
     reason = "results cannot be written as struct expressions here"
 )]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bitcoin_ipc::interfaces::common::BlockRef;
 use bitcoin_ipc::interfaces::echo::Echo;
@@ -16,7 +17,7 @@ use bitcoin_ipc::interfaces::mining::*;
 use bitcoin_ipc::interfaces::rpc::Rpc;
 use bitcoin_ipc::{Address, Error, Ipc, Listener, Result};
 
-use super::Sandbox;
+use super::{LIMIT, Sandbox};
 
 /// What was called, a line each.
 #[derive(Clone, Default)]
@@ -81,6 +82,7 @@ impl Waits {
 pub struct Node {
     pub address: String,
     pub record: Record,
+    state: State,
     _listener: Listener,
     _ipc: Ipc<dyn Init>,
 }
@@ -100,21 +102,47 @@ impl Node {
             interrupts,
             interrupted: Arc::default(),
         };
-        let all = All(record.clone(), older_template, waits);
+        let state = State {
+            downloads: Arc::new(AtomicBool::new(true)),
+            stalls: Arc::default(),
+        };
+        let all = All(record.clone(), older_template, waits, state.clone());
         let ipc = Ipc::<dyn Init>::new("peer", Arc::new(all)).unwrap();
         let address = format!("unix:{}", sandbox.path("node.sock").display());
         let listener = ipc.listen(&address.parse::<Address>().unwrap()).unwrap();
         Self {
             address,
             record,
+            state,
             _listener: listener,
             _ipc: ipc,
         }
     }
 }
 
+impl Node {
+    /// From now on templates with a cooldown have to wait for the end of the download.
+    pub fn stall(&self) {
+        self.state.stalls.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on it is not in initial block download.
+    pub fn finish_download(&self) {
+        self.state.downloads.store(false, Ordering::SeqCst);
+        self.state.stalls.store(false, Ordering::SeqCst);
+    }
+}
+
 #[derive(Clone)]
-struct All(Record, bool, Waits);
+struct State {
+    /// Whether it is in initial block download.
+    downloads: Arc<AtomicBool>,
+    /// Whether templates with a cooldown have to wait for the end of that.
+    stalls: Arc<AtomicBool>,
+}
+
+#[derive(Clone)]
+struct All(Record, bool, Waits, State);
 
 /// Its end is recorded.
 struct Template(All);
@@ -166,7 +194,8 @@ impl Mining for All {
     }
 
     fn is_initial_block_download(&self) -> Result<bool> {
-        Ok(false)
+        self.0.add("download".into());
+        Ok(self.3.downloads.load(Ordering::SeqCst))
     }
 
     fn get_tip(&self) -> Result<Option<BlockRef>> {
@@ -197,11 +226,15 @@ impl Mining for All {
             "create {use_mempool} {block_reserved_weight} \
              {coinbase_output_max_additional_sigops} {cooldown}"
         ));
+        let deadline = Instant::now() + LIMIT;
+        while cooldown && self.3.stalls.load(Ordering::SeqCst) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let waits = Waits {
             interrupts: self.2.interrupts,
             interrupted: Arc::default(),
         };
-        let template = Template(Self(self.0.clone(), self.1, waits));
+        let template = Template(Self(self.0.clone(), self.1, waits, self.3.clone()));
         Ok(Some(Arc::new(template)))
     }
 

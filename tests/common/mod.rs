@@ -322,7 +322,7 @@ pub struct Peer {
     pub address: String,
     block: Arc<(Mutex<Block>, Condvar)>,
     _listener: Listener,
-    _ipc: Ipc<dyn Init>,
+    ipc: Ipc<dyn Init>,
 }
 
 #[derive(Default)]
@@ -354,8 +354,13 @@ impl Peer {
             address,
             block,
             _listener: listener,
-            _ipc: ipc,
+            ipc,
         }
+    }
+
+    /// Ends the connections of all clients.
+    pub fn disconnect(&self) {
+        self.ipc.disconnect_incoming();
     }
 
     /// Waits until so many calls have blocked.

@@ -40,6 +40,16 @@ impl Foo {
         *self.on_int_call.lock().unwrap() = Some(Arc::new(Box::new(hook)));
     }
 
+    /// What `save_callback` was given last.
+    pub fn saved(&self) -> Option<Arc<dyn FooCallback>> {
+        self.saved.lock().unwrap().clone()
+    }
+
+    /// Lets go of that.
+    pub fn forget(&self) {
+        *self.saved.lock().unwrap() = None;
+    }
+
     fn run(&self) -> Result<()> {
         let hook = self.on_call.lock().unwrap().clone();
         hook.ok_or_else(|| Error::failed("no function is set"))?();

@@ -192,6 +192,16 @@ fn call_each_generation_by_name() {
             };
             assert!(ran.stdout.ends_with(answer), "{kind} {ran:?}");
 
+            // On a template that the call itself makes, and only one.
+            let method = "Mining.createNewBlock/submitSolution";
+            assert!(printed(&["call", method, "1", "2", "3", "00"]).ends_with(answer));
+            assert_eq!(
+                server
+                    .process
+                    .count(|line| line.starts_with("made BlockTemplate")),
+                6
+            );
+
             let ran = run(&["call", "submitBlock", "00"]);
             match kind {
                 "30" | "31" => {

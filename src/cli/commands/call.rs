@@ -4,8 +4,11 @@ use eyre::Result;
 
 use super::super::args;
 use super::super::context::Context;
+use super::super::each;
 use super::super::lines;
-use super::super::session::Session;
+use super::super::repeat;
+use super::super::session::{Call, Session};
+use super::super::watch;
 
 pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
     let address = &context.options.address;
@@ -16,17 +19,30 @@ pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
         session.end();
         return done;
     };
+    if let Some(file) = &args.each {
+        return each::run(context, session, method, &args.arguments, file);
+    }
     let mut call = session.parse(method, &args.arguments, true)?;
     if args.dry_run {
         context.output.result(&session.dry_run(&call)?, false)?;
         return Ok(0);
     }
+    watch::check(&call, args)?;
     session.open(address)?;
-    let done = session
-        .call(&mut call)
-        .and_then(|answer| Ok(session.show(answer, None)?))
-        .and_then(|shown| Ok(context.output.result(&shown, false)?));
+    let done = if args.repeat.is_some() || args.every.is_some() {
+        repeat::run(context, &mut session, &mut call, args)
+    } else if call.hosts() {
+        watch::run(context, &mut session, &mut call, args)
+    } else {
+        once(context, &mut session, &mut call)
+    };
     drop(call);
     session.end();
     done.map(|()| 0)
+}
+
+fn once(context: &Context, session: &mut Session, call: &mut Call) -> Result<()> {
+    let answer = session.call(call)?;
+    let shown = session.show(answer, None)?;
+    Ok(context.output.result(&shown, false)?)
 }

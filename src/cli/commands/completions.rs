@@ -1,19 +1,39 @@
-//! `completions`: a shell's completions, from the definition of the command line.
+//! `completions`: what makes a shell ask this program for completions.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
+use clap_complete::env::Shells;
 use eyre::Result;
 
-use super::super::args::{Cli, Completions};
-use super::super::output;
+use super::super::args::Completions;
+use super::super::{completion, output};
+
+/// The program, as it is called.
+const NAME: &str = "bitcoin-ipc";
+
+/// A file in zsh's `fpath` is run for the first completion, which must then happen.
+const ZSH_FIRST: &str = r#"if [ "$funcstack[1]" = "_bitcoin-ipc" ]; then
+    _clap_dynamic_completer_bitcoin_ipc "$@"
+fi
+"#;
+
+/// What bash says is written after `name=` is nothing, in the place of the `=`, which is needed.
+const BASH_CURRENT: (&str, &str) = (
+    r#"        words[COMP_CWORD]="$2""#,
+    r#"        [[ -z "$2" && "${words[COMP_CWORD]}" =~ ^[=:]+$ ]] || words[COMP_CWORD]="$2""#,
+);
 
 pub(crate) fn run(args: &Completions) -> Result<u8> {
-    output::print(&generate(args.shell))?;
-    Ok(0)
-}
-
-fn generate(shell: Shell) -> Vec<u8> {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "bitcoin-ipc", &mut text);
-    text
+    let shells = Shells::builtins();
+    let shell = shells.completer(&args.shell.to_string());
+    let shell = shell.ok_or_else(|| eyre::eyre!("{} has no completions", args.shell))?;
+    shell.write_registration(completion::VARIABLE, NAME, NAME, NAME, &mut text)?;
+    let mut text = String::from_utf8(text)?;
+    match args.shell {
+        Shell::Bash => text = text.replace(BASH_CURRENT.0, BASH_CURRENT.1),
+        Shell::Zsh => text.push_str(ZSH_FIRST),
+        _ => {}
+    }
+    output::print(text.as_bytes())?;
+    Ok(0)
 }

@@ -185,13 +185,27 @@ fn meaning(context: &Context, method: &Method, param: &Param) -> Meaning {
     rule(&method.full_name(), &param.name, &param.ty)
 }
 
-/// A command line that can be pasted into a shell.
+/// A command line that can be pasted into a shell: a session where the object must be made with
+/// parameters first.
 fn command(context: &Context, schema: &Schema, method: &Method) -> Result<String, Failure> {
-    let route = schema.route(method.info.interface.id)?.unwrap_or_default();
-    let path = match route.as_str() {
-        "" => method.full_name(),
-        route => format!("{route}/{}", method.name()),
+    let maker = schema.maker(method.info.interface.id)?;
+    let Some(maker) = maker.filter(|maker| maker.params.iter().any(|param| !param.optional)) else {
+        return direct(context, schema, method);
     };
+    let mut make = vec![format!("x = {}", maker.full_name())];
+    make.extend(arguments(context, &maker)?);
+    let mut call = vec![format!("x.{}", method.name())];
+    call.extend(arguments(context, method)?);
+    Ok(format!(
+        "{} connect <<'END'\n{}\n{}\nEND",
+        program(context)?.join(" "),
+        make.join(" "),
+        call.join(" ")
+    ))
+}
+
+/// The program with the options that choose the schema.
+fn program(context: &Context) -> Result<Vec<String>, Failure> {
     let mut words = vec!["bitcoin-ipc".to_owned()];
     for option in &context.options.schema {
         words.extend([
@@ -199,10 +213,35 @@ fn command(context: &Context, schema: &Schema, method: &Method) -> Result<String
             quoted(&option.display().to_string())?,
         ]);
     }
+    if let Some(init) = &context.options.init {
+        words.extend(["--init".to_owned(), quoted(init)?]);
+    }
+    Ok(words)
+}
+
+/// One call.
+fn direct(context: &Context, schema: &Schema, method: &Method) -> Result<String, Failure> {
+    let route = schema.route(method.info.interface.id)?.unwrap_or_default();
+    let path = match route.as_str() {
+        "" => method.full_name(),
+        route => format!("{route}/{}", method.name()),
+    };
+    let mut words = program(context)?;
     words.extend(["call".to_owned(), path]);
+    words.extend(arguments(context, method)?);
+    Ok(words.join(" "))
+}
+
+/// Values for the parameters that a call needs.
+fn arguments(context: &Context, method: &Method) -> Result<Vec<String>, Failure> {
+    let mut words = Vec::new();
     for param in &method.params {
         let meaning = meaning(context, method, param);
         if param.optional && meaning != Meaning::Milliseconds {
+            continue;
+        }
+        if matches!(param.ty, Type::Interface(..)) {
+            words.push(format!("{}:=print", param.name));
             continue;
         }
         let known = EXAMPLES
@@ -217,12 +256,12 @@ fn command(context: &Context, schema: &Schema, method: &Method) -> Result<String
             (_, Type::Bool, _) => "true".to_owned(),
             (_, Type::List(_), _) => Json::Array(Vec::new()).to_string(),
             (_, Type::Struct(..), _) => "{}".to_owned(),
-            (_, Type::Interface(..) | Type::AnyPointer | Type::Void, _) => "null".to_owned(),
+            (_, Type::AnyPointer | Type::Void, _) => "null".to_owned(),
             _ => "0".to_owned(),
         };
         words.push(format!("{}={}", param.name, quoted(&value)?));
     }
-    Ok(words.join(" "))
+    Ok(words)
 }
 
 fn quoted(word: &str) -> Result<String, Failure> {

@@ -9,7 +9,7 @@ mod editor;
 mod history;
 
 use std::fs::File;
-use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,7 +97,7 @@ impl Input {
         if source != Source::Editor {
             let ahead = if source == Source::Pipe { 16 } else { 0 };
             let (sender, events) = mpsc::sync_channel(ahead);
-            start("input", move || read_lines(&sender))?;
+            read_lines(io::stdin(), sender)?;
             return Ok(input(source, events, None));
         }
         let (sender, events) = mpsc::channel();
@@ -241,12 +241,19 @@ fn start(name: &str, f: impl FnOnce() + Send + 'static) -> Result<(), Error> {
         .map_err(|error| Error::io("start a thread", error))
 }
 
-fn read_lines(sender: &SyncSender<Event>) {
-    let mut input = io::stdin().lock();
-    loop {
-        let mut line = Vec::new();
-        let event =
-            match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
+/// Reads lines on a thread of its own.
+///
+/// # Errors
+/// When the operating system gives no thread.
+pub(crate) fn read_lines(
+    input: impl Read + Send + 'static,
+    sender: SyncSender<Event>,
+) -> Result<(), Error> {
+    start("input", move || {
+        let mut input = BufReader::new(input);
+        loop {
+            let mut line = Vec::new();
+            let event = match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
                 Ok(0) => Event::End,
                 Ok(length) if length as u64 == MAX_LINE && !line.ends_with(b"\n") => {
                     Event::Line(Err(io::Error::other("a line of the input is too long")))
@@ -256,9 +263,10 @@ fn read_lines(sender: &SyncSender<Event>) {
                 })),
                 Err(error) => Event::Line(Err(error)),
             };
-        let last = !matches!(event, Event::Line(Ok(_)));
-        if sender.send(event).is_err() || last {
-            return;
+            let last = !matches!(event, Event::Line(Ok(_)));
+            if sender.send(event).is_err() || last {
+                return;
+            }
         }
-    }
+    })
 }

@@ -21,11 +21,13 @@ use std::sync::Arc;
 use futures::FutureExt;
 use serde_json::Value as Json;
 
+use self::facts::Facts;
 use self::handles::Entry;
 pub use self::host::Calls;
 use self::host::Hosted;
 use self::table::{Inner, no_handle};
 use super::json::{Converter, Options};
+use super::schema::model::Type;
 use super::schema::{MethodInfo, Registry};
 use crate::error::{Error, Result};
 use crate::interfaces::{Call, Disconnection, Remote};
@@ -108,12 +110,36 @@ impl Objects {
         interface: &str,
         calls: impl Fn(&str, &str, Json) -> Result<Json> + Send + Sync + 'static,
     ) -> Result<String> {
+        Ok(self.host_with(self.0.facts_named(interface)?, calls))
+    }
+
+    /// Hosts an object of the interface that a type is, such as a parameter's, as
+    /// [`Objects::host`] does by name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the type is no interface, or one that the schema does not have.
+    pub fn host_type(
+        &self,
+        ty: &Type,
+        calls: impl Fn(&str, &str, Json) -> Result<Json> + Send + Sync + 'static,
+    ) -> Result<String> {
+        match ty {
+            Type::Interface(id, brand) => Ok(self.host_with(self.0.facts(*id, brand)?, calls)),
+            _ => Err(Error::Usage("only an interface can be hosted".into())),
+        }
+    }
+
+    fn host_with(
+        &self,
+        facts: Arc<Facts>,
+        calls: impl Fn(&str, &str, Json) -> Result<Json> + Send + Sync + 'static,
+    ) -> String {
         let hosted = Hosted {
-            facts: self.0.facts_named(interface)?,
+            facts,
             calls: Arc::new(calls),
             objects: Arc::downgrade(&self.0),
         };
-        Ok(self.0.hold_new(Entry::Local(Arc::new(hosted))))
+        self.0.hold_new(Entry::Local(Arc::new(hosted)))
     }
 
     /// Serves a hosted object to the peer of a connected stream as its bootstrap interface, and
