@@ -124,6 +124,10 @@ pub(crate) struct Options {
     #[arg(skip)]
     pub(crate) address_given: bool,
 
+    /// Whether it was given by an option.
+    #[arg(skip)]
+    pub(crate) address_typed: bool,
+
     /// Log requests and responses; twice for everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,

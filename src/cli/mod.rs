@@ -36,6 +36,7 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::parser::ValueSource;
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use eyre::Result;
 
@@ -87,9 +88,10 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
         When::Never => ColorChoice::Never,
     });
     let parsed = definition.try_get_matches_from(words).and_then(|matches| {
-        let given = address_given(&matches);
+        let source = address_source(&matches);
         let mut cli = Cli::from_arg_matches(&matches)?;
-        cli.options.address_given = given;
+        cli.options.address_given = source != ValueSource::DefaultValue;
+        cli.options.address_typed = source == ValueSource::CommandLine;
         Ok(cli)
     });
     let cli = match parsed {
@@ -120,17 +122,17 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
     }
 }
 
-/// Whether the address is not the default one.
-fn address_given(matches: &clap::ArgMatches) -> bool {
+/// Where the address is from.
+fn address_source(matches: &clap::ArgMatches) -> ValueSource {
     let mut levels = Some(matches);
     while let Some(level) = levels {
-        let source = level.value_source("address");
-        if source.is_some_and(|source| source != clap::parser::ValueSource::DefaultValue) {
-            return true;
+        match level.value_source("address") {
+            None | Some(ValueSource::DefaultValue) => {}
+            Some(source) => return source,
         }
         levels = level.subcommand().map(|(_, next)| next);
     }
-    false
+    ValueSource::DefaultValue
 }
 
 /// What clap has instead of a command: help and version, or what is wrong with the words.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::common::{Sandbox, poll, terminal::Terminal};
 use super::{Node, execute, ipc, node};
 
 /// Runs the executable; gives its exit status, stdout and stderr.
@@ -149,4 +150,74 @@ fn a_signal_interrupts_a_wait() {
         assert_eq!((code, printed.trim()), (0, "true"));
         assert!(node.running());
     }
+}
+
+/// The text with each hash as `#` and each number as `N`: they differ from run to run.
+fn alike(text: &str) -> String {
+    let mut words = text.replace("\r\n", "\n");
+    let hash = |word: &str| word.len() > 16 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let split = |c: char| !c.is_ascii_alphanumeric();
+    let found: Vec<String> = words.split(split).map(Into::into).collect();
+    for word in found {
+        if hash(&word) {
+            words = words.replace(&word, "#");
+        }
+    }
+    let mut out = String::new();
+    for c in words.chars() {
+        match c.is_ascii_digit() {
+            false => out.push(c),
+            true if out.ends_with('N') => {}
+            true => out.push('N'),
+        }
+    }
+    out
+}
+
+/// Types the lines of the session in the README.
+#[test]
+fn the_session_of_the_readme_goes_as_shown() {
+    let Some(program) = node("the_session_of_the_readme_goes_as_shown") else {
+        return;
+    };
+    let mut node = Node::start(&program, None);
+    let readme = include_str!("../../README.md");
+    let blocks = readme.split("```text\n").skip(1);
+    let session = blocks.filter_map(|block| block.split("```").next());
+    let session = session.filter(|block| block.contains("bitcoin-ipc> "));
+    let session: Vec<_> = session.collect();
+    let [session] = session.as_slice() else {
+        panic!("the README has {} sessions", session.len());
+    };
+    let mut turns = session.split("bitcoin-ipc> ");
+    let greeting = turns.next().unwrap();
+    let sandbox = Sandbox::new();
+    let address = format!("unix:{}", node.socket().display());
+    let mut terminal = Terminal::start(&sandbox, &["connect", &address]);
+    let come = |terminal: &mut Terminal, shown: &str| {
+        poll(shown, || {
+            let written = alike(&terminal.rest());
+            let mut lines = shown.lines();
+            lines.all(|line| written.contains(line)).then_some(())
+        });
+        terminal.wait("");
+    };
+    // Without the command, and without the place, which is another.
+    let greeting = alike(&greeting.lines().skip(2).collect::<Vec<_>>().join("\n"));
+    come(&mut terminal, &greeting);
+    let mut typed = 0;
+    for turn in turns {
+        let (line, shown) = turn.split_once('\n').unwrap();
+        terminal.ready();
+        if line == ".quit" {
+            terminal.write(".quit\r");
+            terminal.ends(0);
+            break;
+        }
+        terminal.write(&format!("{line}\r"));
+        come(&mut terminal, &alike(shown));
+        typed += 1;
+    }
+    assert!(typed > 5, "{typed} lines were typed");
+    assert!(node.running());
 }

@@ -3,6 +3,7 @@
 
 use bitcoin_ipc::dynamic::json::{Converter, Meaning};
 use bitcoin_ipc::dynamic::schema::model::{Kind, Node, Place, Struct, Type, Value};
+use bitcoin_ipc::transport::Chain;
 use eyre::Result;
 use serde_json::{Value as Json, json};
 
@@ -204,16 +205,29 @@ fn command(context: &Context, schema: &Schema, method: &Method) -> Result<String
     ))
 }
 
-/// The program with the options that choose the schema.
+/// The program with the options that choose the peer and the schema.
 fn program(context: &Context) -> Result<Vec<String>, Failure> {
+    let options = &context.options;
     let mut words = vec!["bitcoin-ipc".to_owned()];
-    for option in &context.options.schema {
+    if options.chain != Chain::default() {
+        words.push(format!("--chain={}", options.chain));
+    }
+    if let Some(datadir) = &options.datadir {
+        words.extend([
+            "--datadir".to_owned(),
+            quoted(&datadir.display().to_string())?,
+        ]);
+    }
+    if options.address_typed {
+        words.extend(["-a".to_owned(), quoted(&options.address.to_string())?]);
+    }
+    for option in &options.schema {
         words.extend([
             "--schema".to_owned(),
             quoted(&option.display().to_string())?,
         ]);
     }
-    if let Some(init) = &context.options.init {
+    if let Some(init) = &options.init {
         words.extend(["--init".to_owned(), quoted(init)?]);
     }
     Ok(words)

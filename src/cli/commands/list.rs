@@ -72,8 +72,7 @@ fn print(context: &Context, schema: &Schema, args: &args::List, names: Vec<Strin
             let width = names.iter().map(String::len).max().unwrap_or(0);
             for name in names {
                 let node = schema.interface(&name)?;
-                let docs = node.docs.lines().next().unwrap_or_default();
-                let line = format!("{name:width$}  {docs}");
+                let line = format!("{name:width$}  {}", first_sentence(&node.docs));
                 text.push_str(&format!("{}\n", line.trim_end()));
                 rows.push(json!({ "name": name, "docs": node.docs }));
             }
@@ -84,4 +83,14 @@ fn print(context: &Context, schema: &Schema, args: &args::List, names: Vec<Strin
     }
     output::print(text.as_bytes())?;
     Ok(0)
+}
+
+/// As much of a comment as fits beside a name.
+fn first_sentence(docs: &str) -> String {
+    let paragraph: Vec<&str> = docs.lines().take_while(|line| !line.is_empty()).collect();
+    let paragraph = paragraph.join(" ");
+    match paragraph.split_once(". ") {
+        Some((sentence, _)) => format!("{sentence}."),
+        None => paragraph,
+    }
 }
