@@ -2,7 +2,8 @@
 //! descriptors as before, and as much memory.
 //!
 //! One test alone in its process, because it counts what the process has. What each call answers
-//! is other tests' matter; here it may fail, but only as its circumstances allow.
+//! is other tests' matter; here it may fail, but only as its circumstances allow. With the
+//! environment variable `SOAK_SECONDS` it goes on for that long, with 32 threads.
 
 #![allow(
     missing_docs,
@@ -22,7 +23,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bitcoin_ipc::protocol::capnp::Capnp;
 use bitcoin_ipc::protocol::{Listening, Protocol};
@@ -101,7 +102,13 @@ fn call(foo: &Arc<dyn FooInterface>, random: &mut Random) -> Result<(), Error> {
     match random.below(12) {
         0 => drop(foo.add(1, 2)?),
         1 => {
-            let data = vec![7; random.below(20_000)];
+            // A few up to a mebibyte.
+            let most = if random.below(16) == 0 {
+                1 << 20
+            } else {
+                20_000
+            };
+            let data = vec![7; random.below(most)];
             assert_eq!(foo.pass_data(&data)?, data);
         }
         2 => {
@@ -242,11 +249,11 @@ fn torn(processes: &Processes, threads: u64, calls: usize) {
     });
 }
 
-fn churn(scale: usize) {
+fn churn(scale: usize, threads: u64) {
     let processes = Processes::new();
     one_by_one(&processes, 20 * scale, &mut Random(SEED));
-    together(&processes, 6, 30 * scale);
-    torn(&processes, 6, 30 * scale);
+    together(&processes, threads, 30 * scale);
+    torn(&processes, threads, 30 * scale);
 }
 
 fn entries(of: &str) -> usize {
@@ -271,23 +278,41 @@ fn memory() -> usize {
 
 #[test]
 fn nothing_is_left_behind() {
-    timed(|| {
-        // What is made once, such as the async runtime's threads.
-        churn(1);
-        let level = || (threads(), descriptors());
-        // The first one's threads may still be ending.
-        let mut before = level();
-        for _ in 0..50 {
-            thread::sleep(Duration::from_millis(10));
-            let now = level();
-            before = (before.0.min(now.0), before.1.min(now.1));
+    let seconds = std::env::var("SOAK_SECONDS").ok();
+    match seconds.map(|seconds| Duration::from_secs(seconds.parse().unwrap())) {
+        None => timed(|| soak(6, || churn(4, 6), || churn(8, 6))),
+        Some(time) => {
+            let half = || {
+                let start = Instant::now();
+                let mut rounds = 0;
+                while start.elapsed() < time / 2 {
+                    churn(4, 32);
+                    rounds += 1;
+                }
+                println!("{rounds} rounds, {} MiB", memory() >> 20);
+            };
+            soak(32, half, half);
         }
-        churn(4);
-        let used = memory();
-        churn(8);
-        eventually("threads end", || threads() <= before.0);
-        eventually("descriptors are closed", || descriptors() <= before.1);
-        let grown = memory().saturating_sub(used);
-        assert!(grown < MEMORY_SLACK, "{grown} bytes more");
-    });
+    }
+}
+
+/// After `warm` the process holds what it will hold; `long` must add nothing.
+fn soak(at_once: u64, warm: impl FnOnce(), long: impl FnOnce()) {
+    // What is made once, such as the test harness's threads.
+    churn(1, at_once);
+    let level = || (threads(), descriptors());
+    // The first one's threads may still be ending.
+    let mut before = level();
+    for _ in 0..50 {
+        thread::sleep(Duration::from_millis(10));
+        let now = level();
+        before = (before.0.min(now.0), before.1.min(now.1));
+    }
+    warm();
+    let used = memory();
+    long();
+    eventually("threads end", || threads() <= before.0);
+    eventually("descriptors are closed", || descriptors() <= before.1);
+    let grown = memory().saturating_sub(used);
+    assert!(grown < MEMORY_SLACK, "{grown} bytes more");
 }

@@ -13,6 +13,10 @@
 //! Where the system has no such call, or a sandbox forbids it (Docker's default profile does),
 //! the marking is done in place, with these two faults.
 //!
+//! In a table of its own the child's end is simply not marked. Nothing is left to do between fork
+//! and exec then, so that the standard library needs no fork, which copies the tables of all the
+//! program's memory, but `posix_spawn`. Elsewhere the mark is taken off after the fork.
+//!
 //! The child's end has the same number in the child as in the parent. A fixed number would have
 //! to be put in place between fork and exec, where it can collide with the pipe on which the
 //! standard library reports a failed exec.
@@ -28,6 +32,7 @@ use std::sync::Arc;
 use std::thread;
 
 use command_fds::CommandFdExt;
+use rustix::io::FdFlags;
 
 use super::child::{Child, Prepared};
 use super::format::check_format;
@@ -92,8 +97,8 @@ fn try_spawn(program: Program) -> io::Result<(UnixStream, Child)> {
         thread::Builder::new()
             .name("fork".into())
             .spawn_scoped(scope, || {
-                mark_descriptors();
-                launch.start()
+                let table = mark_descriptors();
+                launch.start(&table)
             })?
             .join()
             .unwrap_or_else(|_| Err(io::Error::other("the forking thread panicked")))
@@ -152,7 +157,7 @@ struct Launch<'a> {
 }
 
 impl Launch<'_> {
-    fn start(&self) -> io::Result<process::Child> {
+    fn start(&self, table: &Table) -> io::Result<process::Child> {
         let socket = rustix::io::fcntl_dupfd_cloexec(&self.socket, 3)?;
         let mut command = Command::new(self.path);
         command
@@ -167,12 +172,17 @@ impl Launch<'_> {
                 Output::Inherit => Stdio::inherit(),
                 Output::Null => Stdio::null(),
                 Output::Pipe(writer) => writer.try_clone()?.into(),
-            })
-            .preserved_fds(vec![socket]);
+            });
         if let Some(name) = self.arg0 {
             command.arg0(name);
         }
-        command.spawn()
+        match table {
+            Table::Own => {
+                rustix::io::fcntl_setfd(&socket, FdFlags::empty())?;
+                command.spawn()
+            }
+            Table::Shared => command.preserved_fds(vec![socket]).spawn(),
+        }
     }
 }
 
