@@ -102,7 +102,7 @@ fn a_peer_that_does_not_end_it_is_waited_for_a_while() {
             running.signal(Signal::TERM);
             recorded(&node, "interrupt");
             if signals == 2 {
-                running.signal(Signal::INT);
+                running.signal(Signal::TERM);
             }
             let output = running.wait();
             output.expect(143, "");

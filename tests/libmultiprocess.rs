@@ -868,3 +868,43 @@ fn no_callback_is_run_in_a_forked_child() {
         forking.join().unwrap();
     });
 }
+
+/// A thread that the peer named as its own callback thread kept itself, beyond the connection.
+#[test]
+fn a_thread_named_as_its_own_callback_thread_ends_with_the_connection() {
+    struct Ends(mpsc::Sender<()>);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    thread_local! {
+        static ENDS: std::cell::RefCell<Option<Ends>> = const { std::cell::RefCell::new(None) };
+    }
+    timed(|| {
+        let foo = Arc::new(Foo::default());
+        let (sender, ended) = mpsc::channel();
+        foo.set_fn(move || {
+            ENDS.with_borrow_mut(|ends| _ = ends.get_or_insert_with(|| Ends(sender.clone())));
+        });
+        raw(Limits::default(), foo, |client, map| async move {
+            let threads = [
+                make_thread(&map, "one").await,
+                make_thread(&map, "two").await,
+            ];
+            // Each is the other's, and then its own.
+            for callback in [1, 0] {
+                for (number, thread) in threads.iter().enumerate() {
+                    let mut request = client.call_fn_async_request();
+                    let mut context = request.get().init_context();
+                    context.set_thread(thread.clone());
+                    context.set_callback_thread(threads[(number + callback) % 2].clone());
+                    request.send().promise.await.unwrap();
+                }
+            }
+        });
+        for _ in 0..2 {
+            ended.recv_timeout(Duration::from_secs(10)).unwrap();
+        }
+    });
+}

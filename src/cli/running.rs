@@ -43,6 +43,8 @@ pub(crate) struct Running<T> {
     /// Whether it calls on what it makes, which nothing here can reach.
     chained: bool,
     pub(crate) started: Instant,
+    /// How many signals had come before it was started, where that is known.
+    heard: Option<u32>,
     cancel: CancelToken,
     answer: Receiver<T>,
     worker: Sender<Job>,
@@ -93,6 +95,7 @@ impl Workers {
             ender: None,
             chained: false,
             started: Instant::now(),
+            heard: None,
             cancel,
             answer,
             worker,
@@ -121,6 +124,13 @@ impl Workers {
 }
 
 impl<T: Send + 'static> Running<T> {
+    /// A signal after so many is one that came while it ran.
+    #[must_use]
+    pub(crate) fn after_signals(mut self, heard: u32) -> Self {
+        self.heard = Some(heard);
+        self
+    }
+
     /// What ends it, if anything does, and whether it calls on what it makes.
     #[must_use]
     pub(crate) fn ended_by(mut self, ender: Option<Ender>, chained: bool) -> Self {
@@ -164,7 +174,8 @@ impl<T: Send + 'static> Running<T> {
         let signals = &context.signals;
         // One that has come already is the one that ends the wait.
         let ended = signals.received().is_some();
-        let since = signals.count().saturating_sub(ended.into());
+        let count = signals.count().saturating_sub(ended.into());
+        let since = self.heard.map_or(count, |heard| heard.min(count));
         let stop = loop {
             if let Some(answer) = self.wait(LOOK)? {
                 // A call that a signal ended has no result.

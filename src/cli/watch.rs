@@ -53,7 +53,8 @@ pub(crate) fn run(
         }
         if printers.are_let_go() {
             // With a peer that goes, its objects go a moment before the connection has ended.
-            return Ok(session.check_connection(SETTLE)?);
+            let settled = session.check_connection(SETTLE);
+            return printers.outcome().unwrap_or(Ok(settled?));
         }
         session.check_connection(LOOK)?;
     }

@@ -117,7 +117,9 @@ fn a_signal_interrupts_a_wait() {
         ("createNewBlock", vec!["call", "createNewBlock"]),
     ] {
         let before = node.log().len();
-        let child = Command::new(env!("CARGO_BIN_EXE_bitcoin-ipc"))
+        // Heard also where whoever runs the tests has them ignore it.
+        let child = Command::new("env")
+            .args(["--default-signal=INT", env!("CARGO_BIN_EXE_bitcoin-ipc")])
             .arg("-a")
             .arg(format!("unix:{}", node.socket().display()))
             .args(words)

@@ -47,9 +47,11 @@ impl Terminal {
         // Without becoming the terminal of this process.
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, 0o400);
         let other_end = options.open(name.to_str().unwrap()).unwrap();
-        // In place of itself, as it leads no group.
-        let mut command: Command = sandbox.command("setsid");
-        command.arg("--ctty").arg(EXE).args(words).env("TERM", term);
+        // With the signals heard that whoever runs the tests has them ignore. In place of itself, as
+        // it leads no group.
+        let mut command: Command = sandbox.command("env");
+        command.args(["--default-signal", "setsid", "--ctty", EXE]);
+        command.args(words).env("TERM", term);
         command.stdin(other_end.try_clone().unwrap());
         command.stderr(other_end.try_clone().unwrap());
         command.stdout(match stdout {

@@ -19,8 +19,9 @@ const EXECUTABLE: &str = env!("CARGO_BIN_EXE_bitcoin-ipc");
 const TIME: Duration = Duration::from_secs(20);
 
 fn command(words: &[&str]) -> Command {
-    let mut command = Command::new(EXECUTABLE);
-    command.args(words);
+    // Signals are heard also where whoever runs the tests has them ignored.
+    let mut command = Command::new("env");
+    command.args(["--default-signal", EXECUTABLE]).args(words);
     for name in ["BITCOIN_IPC_ADDRESS", "RUST_BACKTRACE", "RUST_LOG"] {
         command.env_remove(name);
     }

@@ -22,6 +22,7 @@ pub(crate) struct Printers(Arc<State>);
 struct State {
     output: Output,
     inner: Mutex<Inner>,
+    left: Mutex<Option<u64>>,
 }
 
 #[derive(Default)]
@@ -30,8 +31,6 @@ struct Inner {
     numbers: u64,
     /// The handles of those that the peer may still call.
     names: HashMap<u64, Name>,
-    /// How many calls are still to be printed, if not all.
-    left: Option<u64>,
     /// What ends the wait for more calls.
     finish: Option<Box<dyn FnOnce() + Send>>,
     finished: bool,
@@ -55,9 +54,16 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn finish(&self) {
+    /// How many calls are still to be printed, if not all. Held while one is printed, which may
+    /// take as long as a reader likes; nothing else waits for that.
+    fn left(&self) -> MutexGuard<'_, Option<u64>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn finish(&self, failed: Option<io::Error>) {
         let mut inner = self.inner();
         inner.finished = true;
+        inner.failed = failed.or(inner.failed.take());
         let finish = inner.finish.take();
         drop(inner);
         if let Some(finish) = finish {
@@ -71,14 +77,14 @@ impl Printers {
         Self(Arc::new(State {
             output,
             inner: Mutex::default(),
+            left: Mutex::default(),
         }))
     }
 
     /// Has `finish` called once so many calls have been printed, or nobody reads them any more.
     pub(crate) fn finish_after(&self, calls: Option<u64>, finish: impl FnOnce() + Send + 'static) {
-        let mut inner = self.0.inner();
-        inner.left = calls;
-        inner.finish = Some(Box::new(finish));
+        *self.0.left() = calls;
+        self.0.inner().finish = Some(Box::new(finish));
     }
 
     /// Calls what [`Printers::finish_after`] was given once this time has passed.
@@ -86,7 +92,7 @@ impl Printers {
         let state = self.0.clone();
         let wait = move || {
             std::thread::sleep(time);
-            state.finish();
+            state.finish(None);
         };
         std::thread::Builder::new().name("for".into()).spawn(wait)?;
         Ok(())
@@ -95,9 +101,11 @@ impl Printers {
     /// How it ended, once no more calls are wanted.
     pub(crate) fn outcome(&self) -> Option<Result<()>> {
         let mut inner = self.0.inner();
+        if !inner.finished {
+            return None;
+        }
         let failed = inner.failed.take();
-        let outcome = failed.map_or(Ok(()), |error| Err(error.into()));
-        inner.finished.then_some(outcome)
+        Some(failed.map_or(Ok(()), |error| Err(error.into())))
     }
 
     /// Whether the peer has let go of all of them, if only by going away.
@@ -125,23 +133,26 @@ impl Printers {
 
 impl Printer {
     fn print(&self, method: &str, params: &Json) {
-        let mut inner = self.state.inner();
-        let Some(name) = inner.names.get(&self.number) else {
+        // One at a time, so that no more are printed than are wanted.
+        let mut left = self.state.left();
+        let Some(handle) = self.handle().filter(|_| *left != Some(0)) else {
             return;
         };
-        if name.released || inner.finished || inner.failed.is_some() {
-            return;
-        }
-        let call = json!({ "object": name.handle, "method": method, "params": params });
-        // Under the lock, so that no more are printed than are wanted.
+        let call = json!({ "object": handle, "method": method, "params": params });
         let printed = self.state.output.line(&call.to_string());
-        inner.left = inner.left.map(|left| left.saturating_sub(1));
-        let over = printed.is_err() || inner.left == Some(0);
-        inner.failed = printed.err();
-        drop(inner);
+        *left = left.map(|left| left.saturating_sub(1));
+        let over = printed.is_err() || *left == Some(0);
+        drop(left);
         if over {
-            self.state.finish();
+            self.state.finish(printed.err());
         }
+    }
+
+    /// What it is called, while its calls are printed.
+    fn handle(&self) -> Option<String> {
+        let inner = self.state.inner();
+        let name = inner.names.get(&self.number)?;
+        (!name.released && !inner.finished).then(|| name.handle.clone())
     }
 }
 

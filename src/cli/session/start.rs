@@ -53,6 +53,7 @@ impl Session {
             Ender::of(&self.schema, &self.objects, &handle, first.name())
         });
         let (steps, hosted) = self.hosting(plan)?;
+        let heard = self.context.signals.count();
         let (objects, printers) = (self.objects.clone(), self.printers.clone());
         let last = plan.methods.last();
         let has_result = last.is_some_and(|method| method.has_result);
@@ -73,6 +74,7 @@ impl Session {
                 is_object,
             })
         })?;
-        Ok(running.ended_by(ender, plan.steps.len() > 1))
+        let running = running.ended_by(ender, plan.steps.len() > 1);
+        Ok(running.after_signals(heard))
     }
 }

@@ -270,7 +270,7 @@ impl Alarm {
             Some(waker) => waker.clone_from(outer),
             empty => *empty = Some(outer.clone()),
         }
-        self.state.store(AT_WORK, Ordering::SeqCst);
+        self.state.swap(AT_WORK, Ordering::SeqCst);
         self.clone().into()
     }
 
@@ -280,7 +280,7 @@ impl Alarm {
             .state
             .compare_exchange(AT_WORK, ASLEEP, Ordering::SeqCst, Ordering::SeqCst);
         if over.is_err() {
-            self.state.store(AT_WORK, Ordering::SeqCst);
+            self.state.swap(AT_WORK, Ordering::SeqCst);
         }
         over.is_ok()
     }

@@ -12,10 +12,12 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::{AsyncRead, AsyncWrite};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::Sleep;
 pub use tokio::time::{sleep, timeout};
 
 /// A thread's runtime.
@@ -47,7 +49,12 @@ struct Inner {
     stream: AsyncFd<UnixStream>,
     /// The same stream, watched for room to write while there is none.
     full: RefCell<Option<AsyncFd<UnixStream>>>,
+    /// Until when to rest, where the system could not watch it for that.
+    rest: RefCell<Option<Pin<Box<Sleep>>>>,
 }
+
+/// How long a stream that has no room, and that the system cannot watch, is left alone.
+const REST: Duration = Duration::from_millis(10);
 
 /// Watches a stream for one thing. What tokio has in place of this function is unsafe, for the
 /// sake of types that give another descriptor each time they are asked, as a stream does not.
@@ -65,6 +72,7 @@ impl Stream {
         Ok(Self(Rc::new(Inner {
             stream: watch(stream, Interest::READABLE)?,
             full: RefCell::default(),
+            rest: RefCell::default(),
         })))
     }
 
@@ -111,7 +119,12 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut full = self.0.full.borrow_mut();
+        let mut rest = self.0.rest.borrow_mut();
         loop {
+            if let Some(timer) = &mut *rest {
+                ready!(timer.as_mut().poll(cx));
+                *rest = None;
+            }
             if let Some(full) = &*full {
                 let mut ready = ready!(full.poll_write_ready(cx))?;
                 match ready.try_io(|stream| stream.get_ref().write(bytes)) {
@@ -123,8 +136,12 @@ impl AsyncWrite for Stream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
             }
-            let stream = self.0.stream.get_ref().try_clone()?;
-            *full = Some(watch(stream, Interest::WRITABLE)?);
+            let stream = self.0.stream.get_ref().try_clone();
+            match stream.and_then(|stream| watch(stream, Interest::WRITABLE)) {
+                Ok(watched) => *full = Some(watched),
+                // For want of descriptors, for one.
+                Err(_) => *rest = Some(Box::pin(sleep(REST))),
+            }
         }
     }
 

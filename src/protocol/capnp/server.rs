@@ -419,6 +419,9 @@ async fn executor(connection: &Rc<Connection>, context: Option<Context>) -> Resu
                 .borrow()
                 .get_local_server_of_resolved(&client)
                 .ok_or_else(|| Error::failed("invalid thread handle"))?;
+            if let Some(callback) = &context.callback {
+                server.keep_callback(callback);
+            }
             (server, client)
         }
         None => {
@@ -431,9 +434,6 @@ async fn executor(connection: &Rc<Connection>, context: Option<Context>) -> Resu
         }
     };
     server.ensure_running()?;
-    if let Some(callback) = &context.callback {
-        server.keep_callback(callback);
-    }
     Ok(Executor {
         waiter: server.waiter.clone(),
         thread: Some(server),

@@ -39,6 +39,9 @@ pub struct ThreadServer {
 /// with: capnp-rpc counts them in 32 bits.
 const KEPT: u32 = 1000;
 
+/// What capnp-rpc gives as the brand of objects of this process, and of calls that wait for one.
+const OURS: usize = 0;
+
 enum Kind {
     /// An application's thread, which is there anyway.
     Application,
@@ -71,11 +74,15 @@ impl ThreadServer {
     }
 
     /// Keeps the peer's thread that a request came from. As long as one is held, those of later
-    /// requests are the same one again, and no Release has to be sent for each. Only a worker does:
-    /// it ends with the peer's handle to it, while an application's thread and its worker in the
-    /// peer would keep each other for ever.
+    /// requests are the same one again, and no Release has to be sent for each. Only a worker does,
+    /// of a request that names it: it ends with the peer's handle to it, while an application's
+    /// thread and its worker in the peer would keep each other for ever.
     pub fn keep_callback(&self, callback: &thread::Client) {
-        if !matches!(self.kind, Kind::Worker) {
+        let hook = callback.as_client_hook();
+        // Nothing but an object of the peer's: a thread of ours that the peer names here would keep
+        // itself, or may be what a promise becomes.
+        let is_peers = hook.get_brand() != OURS && hook.when_more_resolved().is_none();
+        if !matches!(self.kind, Kind::Worker) || !is_peers {
             return;
         }
         let mut kept = self.callback.borrow_mut();
