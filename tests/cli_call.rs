@@ -207,7 +207,7 @@ fn kept_objects_are_listed_and_released() {
         "e = makeEcho\nmakeEcho\n.caps\n.release e\nEcho#2.echo hi\n.caps\n.quit\necho no\n";
     let output = sandbox.run_with(&["-a", &peer.address, "call"], lines);
     output.expect(0, "\"e\"\n\"Echo#2\"\nhi\n");
-    assert_eq!(output.stderr, "Echo#2  Echo\ne  Echo\nEcho#2  Echo\n");
+    assert_eq!(output.stderr, "Echo#2  Echo\ne       Echo\nEcho#2  Echo\n");
 }
 
 #[test]

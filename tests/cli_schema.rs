@@ -457,3 +457,32 @@ fn programs_with_an_init_of_their_own_are_called() {
     output.expect_error(3, &["/bin/true"]);
     sandbox.assert_clean();
 }
+
+#[test]
+fn a_name_that_only_an_earlier_method_has_is_its() {
+    let sandbox = Sandbox::new();
+    let node = Node::new(&sandbox, false);
+    let call = |words: &[&str]| sandbox.run(&[&["-a", &node.address, "call"], words].concat());
+    let chain = "createNewBlock/getBlockHeader";
+    call(&[chain, "cooldown=false"]).expect(0, &format!("{}\n", "ab".repeat(80)));
+    assert!(node.record.has("create true 8000 400 false"));
+    let output = call(&[chain, "cooldown=maybe"]);
+    output.expect_error(2, &["parameter cooldown (Bool)", "maybe"]);
+    // What none of them has, and what has no name, is the last one's.
+    let output = call(&[chain, "colldown=false"]);
+    output.expect_error(2, &["BlockTemplate.getBlockHeader has no parameter"]);
+    call(&[chain, "false"]).expect_error(2, &["no parameter is left for the value"]);
+    let words = [
+        "createNewBlock/waitNext",
+        "cooldown=false",
+        "options={\"timeout\": 1}",
+    ];
+    call(&words).expect(0, "null\n");
+
+    // And a value that looks like all the parameters is told how it is written.
+    let output = call(&["executeRpc", "{\"method\":\"uptime\"}"]);
+    assert!(output.stderr.contains("request='{"), "{output:?}");
+    let described = sandbox.run(&["describe", "getBlockHeader"]);
+    let line = format!("call Mining.{chain} cooldown=false");
+    assert!(described.stdout.contains(&line), "{described:?}");
+}

@@ -197,8 +197,11 @@ impl Lines<'_> {
                 }
             }
             (".caps", []) => {
-                for (name, interface) in self.session.held() {
-                    output.stderr_line(&format!("{name}  {interface}"));
+                let held = self.session.held();
+                let width = held.iter().map(|(name, _)| name.chars().count()).max();
+                let width = width.unwrap_or(0);
+                for (name, interface) in held {
+                    output.stderr_line(&format!("{name:width$}  {interface}"));
                 }
             }
             (".release", [name]) => self.session.release(name)?,
@@ -222,6 +225,12 @@ impl Lines<'_> {
                 let names: Vec<_> = names.map(|(left, _)| *left).collect();
                 return Err(Failure::usage(format!("unknown command {word:?}"))
                     .hint(format!("it is one of {}", names.join(", ")))
+                    .into());
+            }
+            (word @ ("help" | "quit" | "exit"), []) if self.prompts => {
+                let meant = if word == "help" { ".help" } else { ".quit" };
+                return Err(Failure::usage(format!("unknown method {word:?}"))
+                    .hint(format!("did you mean {meant}?"))
                     .into());
             }
             (name, [equals, path, arguments @ ..]) if equals == "=" => {

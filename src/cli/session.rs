@@ -272,12 +272,10 @@ impl Session {
         let mut steps = Vec::new();
         let mut prints = BTreeMap::new();
         for (index, method) in methods.iter().enumerate() {
-            let mut none = Words::new(&[], false);
-            let last = index + 1 == methods.len();
-            let words = if last { &mut *words } else { &mut none };
-            let bound = words.bind(method, &objects).map_err(|failure| match last {
+            let bound = words.bind(&methods, index, &objects);
+            let bound = bound.map_err(|failure| match index + 1 == methods.len() {
                 true => failure,
-                // Only the last method's can be given.
+                // The others' are given by their names, and none is hosted for them.
                 false => failure.hint(in_a_session(method, path)),
             })?;
             let params = with_newest_defaults(schema, method, Json::Object(bound.params));
@@ -380,7 +378,16 @@ impl Session {
         let making = format!("{}.{maker}", self.schema.root.name);
         let made = self.workers.start(making, make)?.finish(&self.context)??;
         let Json::String(handle) = made else {
-            return Err(none(&format!("{}.{maker}", self.schema.root.name)).into());
+            let failure = none(&format!("{}.{maker}", self.schema.root.name));
+            let stand_in = self.link()?.own_role;
+            return Err(match stand_in {
+                true => failure.hint(
+                    "it is one of our own, started here in place of a node: start Bitcoin Core \
+                     with -ipcbind=unix, or name its socket with --address",
+                ),
+                false => failure,
+            }
+            .into());
         };
         let name = self.schema.name_of(interface);
         // Not where the user holds an object of this name, or the peer gave one again.

@@ -74,14 +74,32 @@ impl Words {
         Ok(Some(all))
     }
 
-    /// The parameters of a method, each checked to be of its type by `objects`' schema.
-    pub(crate) fn bind(&mut self, method: &Method, objects: &Objects) -> Result<Bound, Failure> {
+    /// The parameters of one of a chain's methods, each checked to be of its type by `objects`'
+    /// schema. A word with a name is the last one's that has such a parameter, or the last one's;
+    /// the others are all the last one's.
+    pub(crate) fn bind(
+        &mut self,
+        chain: &[Method],
+        index: usize,
+        objects: &Objects,
+    ) -> Result<Bound, Failure> {
+        let Some((method, later)) = chain.get(index..).and_then(<[Method]>::split_first) else {
+            return Ok(Bound::default());
+        };
+        let is_last = later.is_empty();
+        let has = |method: &Method, name: &str| method.params.iter().any(|p| p.name == name);
+        let takes = |name: Option<&str>| match name {
+            None => is_last,
+            Some(name) if has(method, name) => !later.iter().any(|later| has(later, name)),
+            Some(name) => is_last && !chain.iter().any(|other| has(other, name)),
+        };
         let mut bound = Bound::default();
         let (mut position, mut whole) = (0, false);
         for group in &mut self.groups {
             let mut reading = Reading {
                 method,
                 objects,
+                takes: &takes,
                 position,
                 before: &bound.params,
                 stdin_free: &mut self.stdin_free,
@@ -122,6 +140,8 @@ impl Group {
 struct Reading<'a> {
     method: &'a Method,
     objects: &'a Objects,
+    /// Whether a word of this name, or of none, is this method's.
+    takes: &'a dyn Fn(Option<&str>) -> bool,
     /// The number of the parameter from which on the next value without a name is for the first
     /// that has none.
     position: usize,
@@ -135,17 +155,28 @@ impl Reading<'_> {
     /// Reads one source's words; tells whether they are an object of all parameters.
     fn group(&mut self, group: &mut Group) -> Result<bool, Failure> {
         if let [word] = group.words.as_slice()
+            && (self.takes)(None)
             && let Some(object) = whole(self.method, word, group.is_object)?
         {
             for (name, json) in object {
-                let param = param_of(self.method, &name)?;
+                let param = param_of(self.method, &name).map_err(|failure| {
+                    let mut texts = self.method.params.iter().filter(|param| !param.optional);
+                    match (texts.next(), texts.next()) {
+                        (Some(text), None) if matches!(text.ty, Type::Text) => failure.hint(
+                            format!("JSON as the value of {0} is written {0}='{{…}}'", text.name),
+                        ),
+                        _ => failure,
+                    }
+                })?;
                 let shown = json.to_string();
                 self.set(param, json, &shown)?;
             }
             return Ok(true);
         }
         for (index, word) in group.words.iter().enumerate() {
-            self.word(index, word, &mut group.fetched)?;
+            if (self.takes)(named(word).map(|(name, ..)| name)) {
+                self.word(index, word, &mut group.fetched)?;
+            }
         }
         Ok(false)
     }

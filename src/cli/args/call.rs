@@ -27,7 +27,7 @@ pub(crate) struct Call {
     /// Interface.method, or a method that only one interface has; A.b/c calls on
     pub(crate) method: Option<String>,
     /// A value, name=value, name:=JSON, or one {JSON} for all; @FILE or - in place of a value;
-    /// name:=print for an object that prints its calls
+    /// name:=print for an object that prints its calls; in A.b/c a name that only b has is b's
     #[arg(value_name = "ARGUMENT", allow_negative_numbers = true)]
     pub(crate) arguments: Vec<String>,
     /// Print what would be sent, and send nothing

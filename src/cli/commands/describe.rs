@@ -18,6 +18,8 @@ use super::super::session::{Session, manner};
 /// Values that say more than those made up by type.
 const EXAMPLES: &[(&str, &str, &str)] = &[
     ("Echo.echo", "echo", "hi"),
+    // It may be waited for, for ever, where it is left out.
+    ("Mining.createNewBlock", "cooldown", "false"),
     (
         "Rpc.executeRpc",
         "request",
@@ -241,9 +243,26 @@ fn direct(context: &Context, schema: &Schema, method: &Method) -> Result<String,
         route => format!("{route}/{}", method.name()),
     };
     let mut words = program(context)?;
-    words.extend(["call".to_owned(), path]);
+    words.extend(["call".to_owned(), path.clone()]);
+    // What a method on the way needs, where the last one has none of that name.
+    let (_, way) = schema.resolve(&path, None)?;
+    let way = way.iter().rev().skip(1).flat_map(|maker| {
+        let params = maker.params.iter();
+        params.filter_map(move |param| Some((param, example(maker, param)?)))
+    });
+    let own = |name: &str| method.params.iter().any(|param| param.name == name);
+    for (param, value) in way.filter(|(param, _)| !own(&param.name)) {
+        words.push(format!("{}={}", param.name, quoted(value)?));
+    }
     words.extend(arguments(context, method)?);
     Ok(words.join(" "))
+}
+
+fn example(method: &Method, param: &Param) -> Option<&'static str> {
+    let mut examples = EXAMPLES.iter();
+    let found =
+        examples.find(|(name, field, _)| *name == method.full_name() && *field == param.name);
+    found.map(|(_, _, value)| *value)
 }
 
 /// Values for the parameters that a call needs.
@@ -251,18 +270,16 @@ fn arguments(context: &Context, method: &Method) -> Result<Vec<String>, Failure>
     let mut words = Vec::new();
     for param in &method.params {
         let meaning = meaning(context, method, param);
-        if param.optional && meaning != Meaning::Milliseconds {
+        let known = example(method, param);
+        if param.optional && known.is_none() && meaning != Meaning::Milliseconds {
             continue;
         }
         if matches!(param.ty, Type::Interface(..)) {
             words.push(format!("{}:=print", param.name));
             continue;
         }
-        let known = EXAMPLES
-            .iter()
-            .find(|(name, field, _)| *name == method.full_name() && *field == param.name);
         let value = match (known, &param.ty, meaning) {
-            (Some((_, _, value)), ..) => (*value).to_owned(),
+            (Some(value), ..) => value.to_owned(),
             (_, Type::Data, Meaning::Hash) => "00".repeat(32),
             (_, _, Meaning::Milliseconds) => "1s".to_owned(),
             (_, Type::Text, _) => "text".to_owned(),

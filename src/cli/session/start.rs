@@ -8,6 +8,7 @@ use eyre::Result;
 
 use super::submit::Submit;
 use super::{Answer, Call, Session, advice, hosting};
+use crate::cli::errors::{Failure, Kind};
 use crate::cli::methods::Start;
 use crate::cli::running::{Ender, Running};
 
@@ -15,9 +16,19 @@ impl Session {
     /// Makes a call and waits for its answer, until a signal comes or time runs out.
     pub(crate) fn call(&mut self, call: &mut Call) -> Result<Answer> {
         let output = self.context.output.clone();
-        let _spinner = output.spin_and_tell(&call.name(), advice::of(&call.plan));
+        let advice = advice::of(&call.plan);
+        let _spinner = output.spin_and_tell(&call.name(), advice);
         match self.start(call) {
-            Ok(running) => Ok(running.finish(&self.context)??),
+            Ok(running) => {
+                let finished = running.finish(&self.context);
+                finished.and_then(|answer| Ok(answer?)).map_err(|report| {
+                    let failure = Failure::of(&report);
+                    match advice.filter(|_| failure.kind == Kind::Timeout) {
+                        Some(advice) => failure.hint(advice).into(),
+                        None => report,
+                    }
+                })
+            }
             Err(error) => {
                 // Whatever failed, it did so because of the signal.
                 self.context.signals.check()?;

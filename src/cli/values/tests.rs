@@ -14,7 +14,7 @@ fn bound(method: &str, words: &[&str]) -> Result<Json, String> {
     let (_, method) = schema.named(method).unwrap();
     let objects = Objects::new(schema.registry, Options::core());
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    let bound = Words::new(&words, false).bind(&method, &objects);
+    let bound = Words::new(&words, false).bind(&[method], 0, &objects);
     let bound = bound.map_err(|failure| failure.message)?;
     Ok(Json::Object(bound.params))
 }
@@ -30,7 +30,7 @@ fn lined(words: &[&str], line: &str) -> Result<Option<Json>, String> {
     let Some(mut words) = words.map_err(|failure| failure.message)? else {
         return Ok(None);
     };
-    let bound = words.bind(&method, &objects);
+    let bound = words.bind(&[method], 0, &objects);
     let bound = bound.map_err(|failure| failure.message)?;
     Ok(Some(Json::Object(bound.params)))
 }
