@@ -97,23 +97,13 @@ mod tests {
     use super::*;
     use bitcoin_ipc::Generation;
     use serde_json::json;
-    use std::sync::Arc;
-
-    fn schema(generation: Generation) -> Schema {
-        let registry = Arc::new(Registry::core(generation).unwrap());
-        Schema {
-            root: registry.find_interface("Init").unwrap(),
-            registry,
-            generation: Some(generation),
-        }
-    }
 
     #[test]
     fn what_moved_is_not_the_same() {
-        let newest = schema(NEWEST);
+        let newest = Schema::of_core(NEWEST);
         let same = |name, generation| {
             let (_, method) = newest.named(name).unwrap();
-            is_same(&newest.registry, &schema(generation), &method)
+            is_same(&newest.registry, &Schema::of_core(generation), &method)
         };
         for generation in [Generation::Core30, Generation::Core31] {
             for name in ["Echo.echo", "Init.makeEcho", "Mining.isTestChain"] {
@@ -129,7 +119,7 @@ mod tests {
 
     #[test]
     fn an_older_node_gets_the_defaults_of_the_newest() {
-        let older = schema(Generation::Core30);
+        let older = Schema::of_core(Generation::Core30);
         let filled = |name, params| {
             let (_, method) = older.named(name).unwrap();
             with_newest_defaults(&older, &method, params)

@@ -390,17 +390,8 @@ mod tests {
     use super::*;
     use bitcoin_ipc::Generation;
 
-    fn schema(generation: Generation) -> Schema {
-        let registry = Arc::new(Registry::core(generation).unwrap());
-        Schema {
-            root: registry.find_interface("Init").unwrap(),
-            registry,
-            generation: Some(generation),
-        }
-    }
-
     fn steps(path: &str) -> Result<Vec<String>, Failure> {
-        let (_, steps) = schema(NEWEST).resolve(path, None)?;
+        let (_, steps) = Schema::of_core(NEWEST).resolve(path, None)?;
         Ok(steps.iter().map(Method::full_name).collect())
     }
 
@@ -461,7 +452,7 @@ mod tests {
     #[test]
     fn generations_have_their_ordinals() {
         let ordinal = |generation, name| {
-            let schema = schema(generation);
+            let schema = Schema::of_core(generation);
             let method = schema.named(name).map(|(_, method)| method.info.ordinal);
             method.ok()
         };

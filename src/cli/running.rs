@@ -311,17 +311,11 @@ fn ender(schema: &Schema, interface: u64, method: &str) -> Option<Method> {
 mod tests {
     use super::*;
     use bitcoin_ipc::Generation;
-    use bitcoin_ipc::dynamic::schema::Registry;
 
     #[test]
     fn the_schema_tells_what_ends_a_method() {
         let ends = |generation, interface: &str, method: &str| {
-            let registry = Arc::new(Registry::core(generation).unwrap());
-            let schema = Schema {
-                root: registry.find_interface("Init").unwrap(),
-                generation: Some(generation),
-                registry,
-            };
+            let schema = Schema::of_core(generation);
             let id = schema.interface(interface).unwrap().id;
             ender(&schema, id, method).map(|ender| ender.full_name())
         };

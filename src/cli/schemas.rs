@@ -39,6 +39,20 @@ pub(crate) struct Schema {
     pub(crate) generation: Option<Generation>,
 }
 
+#[cfg(test)]
+impl Schema {
+    /// A release's own.
+    #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    pub(crate) fn of_core(generation: Generation) -> Self {
+        let registry = core(generation).unwrap();
+        Self {
+            root: init_of(&registry).unwrap(),
+            registry: Arc::new(registry),
+            generation: Some(generation),
+        }
+    }
+}
+
 impl Schemas {
     pub(crate) fn load(options: &Options) -> Result<Self, Failure> {
         let mut this = Self {
