@@ -146,6 +146,9 @@ fn tab_completes() {
     terminal.write("t.getBlockH\t\r");
     terminal.wait(&"ab".repeat(80));
     terminal.ready();
+    terminal.write("quit\r");
+    terminal.wait("did you mean .quit?");
+    terminal.ready();
     // What is missing is shown, and not typed.
     terminal.write("waitTip\t");
     terminal.wait("currentTip=DATA [timeout=FLOAT64]");

@@ -486,3 +486,15 @@ fn a_name_that_only_an_earlier_method_has_is_its() {
     let line = format!("call Mining.{chain} cooldown=false");
     assert!(described.stdout.contains(&line), "{described:?}");
 }
+
+#[test]
+fn a_time_out_says_what_the_call_waited_for() {
+    let sandbox = Sandbox::new();
+    let node = Node::new(&sandbox, false);
+    node.stall();
+    let call = |words: &[&str]| sandbox.run(&[&["-a", &node.address], words].concat());
+    let output = call(&["--timeout", "200ms", "call", "createNewBlock"]);
+    output.expect(124, "");
+    assert!(output.stderr.contains("cooldown=false"), "{output:?}");
+    node.finish_download();
+}

@@ -227,7 +227,9 @@ impl Lines<'_> {
                     .hint(format!("it is one of {}", names.join(", ")))
                     .into());
             }
-            (word @ ("help" | "quit" | "exit"), []) if self.prompts => {
+            (word @ ("help" | "quit" | "exit"), [])
+                if self.prompts && self.session.find(word).is_err() =>
+            {
                 let meant = if word == "help" { ".help" } else { ".quit" };
                 return Err(Failure::usage(format!("unknown method {word:?}"))
                     .hint(format!("did you mean {meant}?"))
@@ -291,7 +293,7 @@ impl Lines<'_> {
         let context = self.context;
         let signals = &context.signals;
         let _hush = self.input.hush();
-        let _spinner = context.output.spin(&call.name());
+        let _spinner = context.output.spin_and_tell(&call.name(), call.advice());
         signals.calling(true);
         let (session, jobs) = (&mut *self.session, &mut self.jobs);
         let finished = session.start(call).and_then(|running| {

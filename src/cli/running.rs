@@ -45,6 +45,8 @@ pub(crate) struct Running<T> {
     pub(crate) started: Instant,
     /// How many signals had come before it was started, where that is known.
     heard: Option<u32>,
+    /// What to tell somebody for whom it takes too long.
+    advice: Option<&'static str>,
     cancel: CancelToken,
     answer: Receiver<T>,
     worker: Sender<Job>,
@@ -96,6 +98,7 @@ impl Workers {
             chained: false,
             started: Instant::now(),
             heard: None,
+            advice: None,
             cancel,
             answer,
             worker,
@@ -128,6 +131,13 @@ impl<T: Send + 'static> Running<T> {
     #[must_use]
     pub(crate) fn after_signals(mut self, heard: u32) -> Self {
         self.heard = Some(heard);
+        self
+    }
+
+    /// What to tell somebody for whom it takes too long.
+    #[must_use]
+    pub(crate) fn advising(mut self, advice: Option<&'static str>) -> Self {
+        self.advice = advice;
         self
     }
 
@@ -209,7 +219,13 @@ impl<T: Send + 'static> Running<T> {
         let after = context.timeout()?;
         let what = self.name.clone();
         let late = self.started.elapsed() >= after;
-        late.then(|| Error::Timeout { what, after }.into())
+        late.then(|| {
+            let failure = Failure::from(Error::Timeout { what, after });
+            match self.advice {
+                Some(advice) => failure.hint(advice),
+                None => failure,
+            }
+        })
     }
 
     /// Has the peer end the call and waits for its answer, which is that of a call that was

@@ -7,8 +7,7 @@ use bitcoin_ipc::{Error, Generation};
 use eyre::Result;
 
 use super::submit::Submit;
-use super::{Answer, Call, Session, advice, hosting};
-use crate::cli::errors::{Failure, Kind};
+use super::{Answer, Call, Session, hosting};
 use crate::cli::methods::Start;
 use crate::cli::running::{Ender, Running};
 
@@ -16,19 +15,9 @@ impl Session {
     /// Makes a call and waits for its answer, until a signal comes or time runs out.
     pub(crate) fn call(&mut self, call: &mut Call) -> Result<Answer> {
         let output = self.context.output.clone();
-        let advice = advice::of(&call.plan);
-        let _spinner = output.spin_and_tell(&call.name(), advice);
+        let _spinner = output.spin_and_tell(&call.name(), call.advice());
         match self.start(call) {
-            Ok(running) => {
-                let finished = running.finish(&self.context);
-                finished.and_then(|answer| Ok(answer?)).map_err(|report| {
-                    let failure = Failure::of(&report);
-                    match advice.filter(|_| failure.kind == Kind::Timeout) {
-                        Some(advice) => failure.hint(advice).into(),
-                        None => report,
-                    }
-                })
-            }
+            Ok(running) => Ok(running.finish(&self.context)??),
             Err(error) => {
                 // Whatever failed, it did so because of the signal.
                 self.context.signals.check()?;
@@ -86,6 +75,6 @@ impl Session {
             })
         })?;
         let running = running.ended_by(ender, plan.steps.len() > 1);
-        Ok(running.after_signals(heard))
+        Ok(running.after_signals(heard).advising(call.advice()))
     }
 }
