@@ -298,7 +298,7 @@ fn the_log_is_in_the_manner_of_core() {
     assert!(
         output
             .stderr
-            .contains("] {b-capnp-loop} IPC client send Init.makeEcho"),
+            .contains("] {call} IPC client send Init.makeEcho"),
         "{output:#?}"
     );
     let request = output

@@ -440,7 +440,7 @@ impl<'a> Served<'a> {
     }
 }
 
-const CLOSED: &str = "[ipc:warning] {b-capnp-loop} IPC server: connection closed: ";
+const CLOSED: &str = "IPC server: connection closed: ";
 
 #[test]
 fn garbage_is_disconnected() {

@@ -73,8 +73,7 @@ where
             Level::TRACE => ":trace",
             _ => "",
         };
-        let thread = std::thread::current();
-        let thread = thread.name().unwrap_or("unnamed");
+        let thread = bitcoin_ipc::protocol::capnp::short_log_name();
         write!(writer, "[{category}{level}] {{{thread}}} ")?;
         context.format_fields(writer.by_ref(), event)?;
         writeln!(writer)

@@ -272,7 +272,11 @@ fn connect_to_its_socket_echo_and_read_the_tip() {
         assert!(Instant::now() < deadline, "the template is not destroyed");
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(node.log().contains("Echo.destroy$Results"));
+    assert!(
+        node.log().contains("Echo.destroy$Results"),
+        "{}",
+        node.log()
+    );
     drop(init);
     std::thread::sleep(Duration::from_millis(200));
     assert!(node.running(), "the node must survive its client");

@@ -1,12 +1,10 @@
-//! The clients: each method's values copied into a call that can be sent.
+//! The clients: each method's values written into a call that can be sent.
 
 use super::code::Code;
 use super::read::{read_field, read_result, read_struct};
-use super::types::{
-    Scope, arguments, async_name, family, function, is_optional, local, methods_static,
-};
+use super::types::{Scope, arguments, async_name, family, function, local, methods_static};
 use super::write::{Value, write_field};
-use crate::model::{Ancestor, Field, Interface, Method, Named, Results, Type};
+use crate::model::{Ancestor, Field, Interface, Method, Named, Results};
 
 /// Emits an interface's client.
 pub(super) fn emit(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
@@ -65,8 +63,17 @@ fn emit_prepare(code: &mut Code, scope: &Scope<'_>, interface: &Named, method: &
     let params: Vec<String> = method
         .params
         .iter()
-        .map(|param| format!("{}: {}", local(param), scope.param(param)))
+        .map(|param| {
+            let ty = scope.param(param).replacen('&', "&'a ", 1);
+            format!("{}: {ty}", local(param))
+        })
         .collect();
+    // The call is written before the parameters are gone.
+    let borrows = params.iter().any(|param| param.contains("&'a "));
+    let (generic, lifetime) = match borrows {
+        true => ("<'a>", "'a"),
+        false => ("", "'static"),
+    };
     code.blank();
     code.docs([format!("A call of `{place}`.")]);
     code.add("#[doc(hidden)]");
@@ -74,17 +81,11 @@ fn emit_prepare(code: &mut Code, scope: &Scope<'_>, interface: &Named, method: &
         code.add("#[allow(clippy::too_many_arguments)]");
     }
     code.add(format!(
-        "pub fn {}({}) -> rt::Outgoing<{}> {{",
+        "pub fn {}{generic}({}) -> rt::Outgoing<{lifetime}, {}> {{",
         function("prepare", interface, method),
         params.join(", "),
         scope.output(method)
     ));
-    for param in &method.params {
-        let name = local(param);
-        if let Some(owned) = to_owned(param) {
-            code.add(format!("let {name} = {name}{owned};"));
-        }
-    }
     code.add("rt::Outgoing::new(");
     code.add(format!(
         "&{}[{}],",
@@ -113,7 +114,7 @@ fn emit_prepare(code: &mut Code, scope: &Scope<'_>, interface: &Named, method: &
         ));
     }
     for param in &method.params {
-        let value = Value::place(local(param));
+        let value = Value::param(local(param));
         write_field(
             code,
             scope,
@@ -126,19 +127,6 @@ fn emit_prepare(code: &mut Code, scope: &Scope<'_>, interface: &Named, method: &
     code.add("Ok(())\n},");
     emit_read_results(code, scope, method, &place);
     code.add(")\n}");
-}
-
-/// What makes a borrowed parameter an owned one, where it must be made one.
-fn to_owned(param: &Field) -> Option<&'static str> {
-    Some(match (&param.ty, is_optional(param)) {
-        (Type::Text, false) => ".to_owned()",
-        (Type::Text, true) => ".map(str::to_owned)",
-        (Type::Data | Type::List(_), false) => ".to_vec()",
-        (Type::Data | Type::List(_), true) => ".map(<[_]>::to_vec)",
-        (Type::Struct(_), false) => ".clone()",
-        (Type::Struct(_), true) => ".cloned()",
-        _ => return None,
-    })
 }
 
 /// The closure that reads a method's results.

@@ -40,6 +40,7 @@ fn emit_methods(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
             let show = format!("rt::show::<{}::Owned>", scope.wire(wire));
             code.add(format!("{field}: rt::Held::Static(&{show}),"));
         }
+        code.add("pace: rt::Pace::new(),");
         code.add("},");
     }
     code.add("];");
@@ -94,14 +95,15 @@ fn emit_interface(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
     ));
     code.blank();
     code.add(
-        "fn dispatch(\nthis: Arc<Self>,\nmethod: usize,\nread: &rt::Read<'_>,\n\
-         params: rt::capnp::any_pointer::Reader<'_>,\n) -> rt::Result<rt::Job> {",
+        "fn dispatch(\nthis: &Self,\nmethod: usize,\nread: &rt::Read<'_>,\n\
+         params: rt::capnp::any_pointer::Reader<'_>,\nanswer: &mut rt::Answer<'_>,\n\
+         ) -> rt::Result<()> {",
     );
     if family
         .iter()
         .all(|m| m.methods.iter().all(|m| !m.is_plain()))
     {
-        code.add("let _ = (this, read, params);");
+        code.add("let _ = (this, read, params, answer);");
     }
     code.add("match method {");
     let mut index = 0;
@@ -110,7 +112,7 @@ fn emit_interface(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
             if method.is_plain() {
                 let serve = function("serve", &member.named, method);
                 let serve = scope.proxy_item(&member.named, &serve);
-                code.add(format!("{index} => {serve}(this, read, params),"));
+                code.add(format!("{index} => {serve}(this, read, params, answer),"));
             } else {
                 code.add(format!(
                     "{index} => Err(rt::Error::Usage({:?}.to_owned())),",

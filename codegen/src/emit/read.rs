@@ -83,6 +83,20 @@ pub(super) fn read_field(scope: &Scope<'_>, field: &Field, from: &str, path: &st
     expression(scope, field, from, path).value()
 }
 
+/// The same for a method's parameter: text and data stay where they are in the message.
+pub(super) fn read_param(scope: &Scope<'_>, field: &Field, from: &str, path: &str) -> String {
+    let in_place = match field.ty {
+        Type::Text => "rt::text_in(",
+        Type::Data => "rt::data_in(",
+        _ => return read_field(scope, field, from, path),
+    };
+    let owned = match field.ty {
+        Type::Text => "rt::text(",
+        _ => "rt::data(",
+    };
+    read_field(scope, field, from, path).replacen(owned, in_place, 1)
+}
+
 /// A `Result` of a field of the reader `from`.
 pub(super) fn read_result(scope: &Scope<'_>, field: &Field, from: &str, path: &str) -> String {
     expression(scope, field, from, path).result()

@@ -1,7 +1,7 @@
-//! The servers: parameters read, the method called elsewhere, results written.
+//! The servers: parameters read, the method called, results written.
 
 use super::code::Code;
-use super::read::read_field;
+use super::read::read_param;
 use super::types::{Scope, function, is_optional, local};
 use super::write::{Value, write_field, write_struct};
 use crate::model::{Field, Interface, Method, Named, Results, Type};
@@ -30,8 +30,9 @@ fn emit_serve(code: &mut Code, scope: &Scope<'_>, interface: &Named, method: &Me
     code.docs([format!("Serves `{place}`.")]);
     code.add("#[doc(hidden)]");
     code.add(format!(
-        "pub fn {}<T: {path} + ?Sized>(\nthis: Arc<T>,\n{read}: &rt::Read<'_>,\n\
-         {params}: rt::capnp::any_pointer::Reader<'_>,\n) -> rt::Result<rt::Job> {{",
+        "pub fn {}<T: {path} + ?Sized>(\nthis: &T,\n{read}: &rt::Read<'_>,\n\
+         {params}: rt::capnp::any_pointer::Reader<'_>,\nanswer: &mut rt::Answer<'_>,\n\
+         ) -> rt::Result<()> {{",
         function("serve", interface, method)
     ));
     if !method.params.is_empty() {
@@ -42,7 +43,7 @@ fn emit_serve(code: &mut Code, scope: &Scope<'_>, interface: &Named, method: &Me
     }
     for param in &method.params {
         let field = format!("{place}.{}", param.schema);
-        let value = read_field(scope, param, "params", &field);
+        let value = read_param(scope, param, "params", &field);
         code.add(format!("let {} = {value};", local(param)));
     }
 
@@ -51,9 +52,8 @@ fn emit_serve(code: &mut Code, scope: &Scope<'_>, interface: &Named, method: &Me
         .iter()
         .map(|param| format!(", {}", argument(param)))
         .collect();
-    let call = format!("{path}::{}(&*this{arguments})?", method.name);
+    let call = format!("{path}::{}(this{arguments})?", method.name);
     let is_void = matches!(method.results, Results::None) && method.exception.is_none();
-    code.add("Ok(Box::new(move || {");
     code.add(if is_void {
         format!("{call};")
     } else {
@@ -64,20 +64,18 @@ fn emit_serve(code: &mut Code, scope: &Scope<'_>, interface: &Named, method: &Me
     } else {
         "_build"
     };
-    code.add(format!(
-        "let fill: rt::Fill = Box::new(move |{build}, results| {{"
-    ));
+    code.add(format!("answer.write(|{build}, results| {{"));
     emit_write_results(code, scope, method, &place, is_void);
-    code.add("Ok(())\n});\nOk(fill)\n}))\n}");
+    code.add("Ok(())\n})\n}");
 }
 
-/// How an owned local is passed on as a parameter.
+/// How a local is passed on as a parameter.
 fn argument(param: &Field) -> String {
     let name = local(param);
     match (&param.ty, is_optional(param)) {
-        (Type::Text | Type::Data | Type::List(_), true) => format!("{name}.as_deref()"),
+        (Type::List(_), true) => format!("{name}.as_deref()"),
         (Type::Struct(_), true) => format!("{name}.as_ref()"),
-        (Type::Text | Type::Data | Type::List(_) | Type::Struct(_), false) => format!("&{name}"),
+        (Type::List(_) | Type::Struct(_), false) => format!("&{name}"),
         _ => name,
     }
 }

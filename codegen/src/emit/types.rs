@@ -24,7 +24,8 @@ pub(super) struct Scope<'m> {
 
 /// Names of locals in generated functions.
 const LOCALS: &[&str] = &[
-    "build", "index", "item", "list", "params", "read", "result", "results", "this", "value",
+    "answer", "build", "index", "item", "list", "params", "read", "result", "results", "this",
+    "value",
 ];
 
 impl<'m> Scope<'m> {

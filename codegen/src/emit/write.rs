@@ -6,10 +6,12 @@ use crate::layout::Layout;
 use crate::model::{Field, Named, Struct, Type};
 use crate::names;
 
-/// An expression of an owned value, or of a reference to one.
+/// An expression of a value, or of a reference to one.
 pub(super) struct Value {
     text: String,
     is_reference: bool,
+    /// Where texts, data, lists and structs are not owned, but borrowed.
+    is_borrowed: bool,
 }
 
 impl Value {
@@ -18,14 +20,31 @@ impl Value {
         Self {
             text,
             is_reference: false,
+            is_borrowed: false,
         }
     }
 
     /// A variable that refers to a value.
     pub(super) fn reference(text: String) -> Self {
         Self {
-            text,
             is_reference: true,
+            ..Self::place(text)
+        }
+    }
+
+    /// A method's parameter.
+    pub(super) fn param(text: String) -> Self {
+        Self {
+            is_borrowed: true,
+            ..Self::place(text)
+        }
+    }
+
+    /// What is in it, if it is optional.
+    fn present(&self) -> Self {
+        Self {
+            is_borrowed: self.is_borrowed,
+            ..Self::reference("value".to_owned())
         }
     }
 
@@ -42,6 +61,22 @@ impl Value {
             self.text.clone()
         } else {
             format!("&{}", self.text)
+        }
+    }
+
+    /// A text as `&str`.
+    fn str(&self) -> String {
+        match self.is_borrowed {
+            true => self.copied(),
+            false => format!("{}.as_str()", self.text),
+        }
+    }
+
+    /// Data, or a struct, as what derefs to a reference to it.
+    fn lent(&self) -> String {
+        match self.is_borrowed {
+            true => self.text.clone(),
+            false => self.borrowed(),
         }
     }
 }
@@ -94,7 +129,7 @@ pub(super) fn write_struct(
     };
     format!(
         "{write}({build}{}, {to})\n.map_err(|e| e.within({path:?}))",
-        value.borrowed()
+        value.lent()
     )
 }
 
@@ -112,8 +147,7 @@ pub(super) fn write_field(
     }
     if is_optional(field) {
         code.add(format!("if let Some(value) = {} {{", value.borrowed()));
-        let inner = Value::reference("value".to_owned());
-        write_present(code, scope, field, &inner, to, path);
+        write_present(code, scope, field, &value.present(), to, path);
         code.add("}");
     } else {
         write_present(code, scope, field, value, to, path);
@@ -137,11 +171,11 @@ fn write_present(
         }
         Type::Text => {
             code.add(format!("rt::length({text}.len(), {path:?})?;"));
-            code.add(format!("{to}.set_{name}({text}.as_str());"));
+            code.add(format!("{to}.set_{name}({});", value.str()));
         }
         Type::Data => {
             code.add(format!("rt::length({text}.len(), {path:?})?;"));
-            code.add(format!("{to}.set_{name}({});", value.borrowed()));
+            code.add(format!("{to}.set_{name}({});", value.lent()));
         }
         Type::Enum(_) => {
             code.add(format!(

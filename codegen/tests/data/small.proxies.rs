@@ -59,11 +59,10 @@ pub mod small {
 
     /// A call of `Counter.add`.
     #[doc(hidden)]
-    pub fn prepare_counter_add(
+    pub fn prepare_counter_add<'a>(
         by: i32,
-        label: Option<&str>,
-    ) -> rt::Outgoing<interfaces::small::CounterAddResults> {
-        let label = label.map(str::to_owned);
+        label: Option<&'a str>,
+    ) -> rt::Outgoing<'a, interfaces::small::CounterAddResults> {
         rt::Outgoing::new(
             &COUNTER_METHODS[1],
             move |build, params| {
@@ -74,7 +73,7 @@ pub mod small {
                 params.set_has_label(label.is_some());
                 if let Some(value) = &label {
                     rt::length(value.len(), "Counter.add.label")?;
-                    params.set_label(value.as_str());
+                    params.set_label(*value);
                 }
                 Ok(())
             },
@@ -92,7 +91,7 @@ pub mod small {
     #[doc(hidden)]
     pub fn prepare_counter_watch(
         watcher: Option<Arc<dyn interfaces::small::Watcher>>,
-    ) -> rt::Outgoing<Result<Option<Arc<dyn interfaces::small::Watcher>>, interfaces::small::Failure>> {
+    ) -> rt::Outgoing<'static, Result<Option<Arc<dyn interfaces::small::Watcher>>, interfaces::small::Failure>> {
         rt::Outgoing::new(
             &COUNTER_METHODS[2],
             move |build, params| {
@@ -127,7 +126,7 @@ pub mod small {
 
     /// A call of `Counter.reset`.
     #[doc(hidden)]
-    pub fn prepare_counter_reset() -> rt::Outgoing<()> {
+    pub fn prepare_counter_reset() -> rt::Outgoing<'static, ()> {
         rt::Outgoing::new(
             &COUNTER_METHODS[3],
             move |_build, params| {
@@ -154,6 +153,7 @@ pub mod small {
             show_results: rt::Held::Static(
                 &rt::show::<wire::small_capnp::counter::destroy_results::Owned>,
             ),
+            pace: rt::Pace::new(),
         },
         rt::Method {
             interface: rt::Cow::Borrowed("Counter"),
@@ -168,6 +168,7 @@ pub mod small {
             show_results: rt::Held::Static(
                 &rt::show::<wire::small_capnp::counter::add_results::Owned>,
             ),
+            pace: rt::Pace::new(),
         },
         rt::Method {
             interface: rt::Cow::Borrowed("Counter"),
@@ -182,6 +183,7 @@ pub mod small {
             show_results: rt::Held::Static(
                 &rt::show::<wire::small_capnp::counter::watch_results::Owned>,
             ),
+            pace: rt::Pace::new(),
         },
         rt::Method {
             interface: rt::Cow::Borrowed("Counter"),
@@ -196,6 +198,7 @@ pub mod small {
             show_results: rt::Held::Static(
                 &rt::show::<wire::small_capnp::counter::reset_results::Owned>,
             ),
+            pace: rt::Pace::new(),
         },
     ];
 
@@ -223,18 +226,19 @@ pub mod small {
         }
 
         fn dispatch(
-            this: Arc<Self>,
+            this: &Self,
             method: usize,
             read: &rt::Read<'_>,
             params: rt::capnp::any_pointer::Reader<'_>,
-        ) -> rt::Result<rt::Job> {
+            answer: &mut rt::Answer<'_>,
+        ) -> rt::Result<()> {
             match method {
                 0 => Err(
                     rt::Error::Usage("Counter.destroy is the runtime's own to answer".to_owned()),
                 ),
-                1 => serve_counter_add(this, read, params),
-                2 => serve_counter_watch(this, read, params),
-                3 => serve_counter_reset(this, read, params),
+                1 => serve_counter_add(this, read, params, answer),
+                2 => serve_counter_watch(this, read, params, answer),
+                3 => serve_counter_reset(this, read, params, answer),
                 _ => Err(rt::Error::Usage(format!("Counter has no method {method}"))),
             }
         }
@@ -243,39 +247,38 @@ pub mod small {
     /// Serves `Counter.add`.
     #[doc(hidden)]
     pub fn serve_counter_add<T: interfaces::small::Counter + ?Sized>(
-        this: Arc<T>,
+        this: &T,
         _read: &rt::Read<'_>,
         params: rt::capnp::any_pointer::Reader<'_>,
-    ) -> rt::Result<rt::Job> {
+        answer: &mut rt::Answer<'_>,
+    ) -> rt::Result<()> {
         let params = params
             .get_as::<wire::small_capnp::counter::add_params::Reader<'_>>()
             .map_err(rt::malformed("Counter.add"))?;
         let by = params.get_by();
         let label = if params.get_has_label() {
-            Some(rt::text(params.get_label(), "Counter.add.label")?)
+            Some(rt::text_in(params.get_label(), "Counter.add.label")?)
         } else {
             None
         };
-        Ok(Box::new(move || {
-            let result = interfaces::small::Counter::add(&*this, by, label.as_deref())?;
-            let fill: rt::Fill = Box::new(move |_build, results| {
-                let results = results
-                    .init_as::<wire::small_capnp::counter::add_results::Builder<'_>>();
-                write_counter_add_results(&result, results)
-                    .map_err(|e| e.within("Counter.add"))?;
-                Ok(())
-            });
-            Ok(fill)
-        }))
+        let result = interfaces::small::Counter::add(this, by, label)?;
+        answer.write(|_build, results| {
+            let results = results
+                .init_as::<wire::small_capnp::counter::add_results::Builder<'_>>();
+            write_counter_add_results(&result, results)
+                .map_err(|e| e.within("Counter.add"))?;
+            Ok(())
+        })
     }
 
     /// Serves `Counter.watch`.
     #[doc(hidden)]
     pub fn serve_counter_watch<T: interfaces::small::Counter + ?Sized>(
-        this: Arc<T>,
+        this: &T,
         read: &rt::Read<'_>,
         params: rt::capnp::any_pointer::Reader<'_>,
-    ) -> rt::Result<rt::Job> {
+        answer: &mut rt::Answer<'_>,
+    ) -> rt::Result<()> {
         let params = params
             .get_as::<wire::small_capnp::counter::watch_params::Reader<'_>>()
             .map_err(rt::malformed("Counter.watch"))?;
@@ -284,44 +287,39 @@ pub mod small {
             params.get_watcher(),
             "Counter.watch.watcher",
         )?;
-        Ok(Box::new(move || {
-            let result = interfaces::small::Counter::watch(&*this, watcher)?;
-            let fill: rt::Fill = Box::new(move |build, results| {
-                let mut results = results
-                    .init_as::<wire::small_capnp::counter::watch_results::Builder<'_>>();
-                match &result {
-                    Ok(result) => {
-                        if let Some(hook) = build.export(result)? {
-                            results.set_result(rt::capnp::capability::FromClientHook::new(hook));
-                        }
-                    }
-                    Err(result) => {
-                        write_failure(result, results.reborrow().init_error())
-                            .map_err(|e| e.within("Counter.watch.error"))?;
+        let result = interfaces::small::Counter::watch(this, watcher)?;
+        answer.write(|build, results| {
+            let mut results = results
+                .init_as::<wire::small_capnp::counter::watch_results::Builder<'_>>();
+            match &result {
+                Ok(result) => {
+                    if let Some(hook) = build.export(result)? {
+                        results.set_result(rt::capnp::capability::FromClientHook::new(hook));
                     }
                 }
-                Ok(())
-            });
-            Ok(fill)
-        }))
+                Err(result) => {
+                    write_failure(result, results.reborrow().init_error())
+                        .map_err(|e| e.within("Counter.watch.error"))?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Serves `Counter.reset`.
     #[doc(hidden)]
     pub fn serve_counter_reset<T: interfaces::small::Counter + ?Sized>(
-        this: Arc<T>,
+        this: &T,
         _read: &rt::Read<'_>,
         _params: rt::capnp::any_pointer::Reader<'_>,
-    ) -> rt::Result<rt::Job> {
-        Ok(Box::new(move || {
-            interfaces::small::Counter::reset(&*this)?;
-            let fill: rt::Fill = Box::new(move |_build, results| {
-                results
-                    .init_as::<wire::small_capnp::counter::reset_results::Builder<'_>>();
-                Ok(())
-            });
-            Ok(fill)
-        }))
+        answer: &mut rt::Answer<'_>,
+    ) -> rt::Result<()> {
+        interfaces::small::Counter::reset(this)?;
+        answer.write(|_build, results| {
+            results
+                .init_as::<wire::small_capnp::counter::reset_results::Builder<'_>>();
+            Ok(())
+        })
     }
 
     /// `Watcher` in another process.
@@ -346,8 +344,7 @@ pub mod small {
 
     /// A call of `Watcher.call`.
     #[doc(hidden)]
-    pub fn prepare_watcher_call(totals: &[i64]) -> rt::Outgoing<bool> {
-        let totals = totals.to_vec();
+    pub fn prepare_watcher_call<'a>(totals: &'a [i64]) -> rt::Outgoing<'a, bool> {
         rt::Outgoing::new(
             &WATCHER_METHODS[1],
             move |build, params| {
@@ -387,6 +384,7 @@ pub mod small {
             show_results: rt::Held::Static(
                 &rt::show::<wire::small_capnp::watcher::destroy_results::Owned>,
             ),
+            pace: rt::Pace::new(),
         },
         rt::Method {
             interface: rt::Cow::Borrowed("Watcher"),
@@ -401,6 +399,7 @@ pub mod small {
             show_results: rt::Held::Static(
                 &rt::show::<wire::small_capnp::watcher::call_results::Owned>,
             ),
+            pace: rt::Pace::new(),
         },
     ];
 
@@ -426,16 +425,17 @@ pub mod small {
         }
 
         fn dispatch(
-            this: Arc<Self>,
+            this: &Self,
             method: usize,
             read: &rt::Read<'_>,
             params: rt::capnp::any_pointer::Reader<'_>,
-        ) -> rt::Result<rt::Job> {
+            answer: &mut rt::Answer<'_>,
+        ) -> rt::Result<()> {
             match method {
                 0 => Err(
                     rt::Error::Usage("Watcher.destroy is the runtime's own to answer".to_owned()),
                 ),
-                1 => serve_watcher_call(this, read, params),
+                1 => serve_watcher_call(this, read, params, answer),
                 _ => Err(rt::Error::Usage(format!("Watcher has no method {method}"))),
             }
         }
@@ -444,10 +444,11 @@ pub mod small {
     /// Serves `Watcher.call`.
     #[doc(hidden)]
     pub fn serve_watcher_call<T: interfaces::small::Watcher + ?Sized>(
-        this: Arc<T>,
+        this: &T,
         _read: &rt::Read<'_>,
         params: rt::capnp::any_pointer::Reader<'_>,
-    ) -> rt::Result<rt::Job> {
+        answer: &mut rt::Answer<'_>,
+    ) -> rt::Result<()> {
         let params = params
             .get_as::<wire::small_capnp::watcher::call_params::Reader<'_>>()
             .map_err(rt::malformed("Watcher.call"))?;
@@ -455,16 +456,13 @@ pub mod small {
             .map_err(rt::malformed("Watcher.call.totals"))?
             .iter()
             .collect::<Vec<_>>();
-        Ok(Box::new(move || {
-            let result = interfaces::small::Watcher::call(&*this, &totals)?;
-            let fill: rt::Fill = Box::new(move |_build, results| {
-                let mut results = results
-                    .init_as::<wire::small_capnp::watcher::call_results::Builder<'_>>();
-                results.set_result(result);
-                Ok(())
-            });
-            Ok(fill)
-        }))
+        let result = interfaces::small::Watcher::call(this, &totals)?;
+        answer.write(|_build, results| {
+            let mut results = results
+                .init_as::<wire::small_capnp::watcher::call_results::Builder<'_>>();
+            results.set_result(result);
+            Ok(())
+        })
     }
 
     /// Reads a [`Failure`](interfaces::small::Failure).

@@ -173,6 +173,7 @@ impl MethodFacts {
             threaded: context.is_some(),
             show_params: show(registry, params_type(&schema)),
             show_results: show(registry, results_type(&schema)),
+            pace: rt::Pace::new(),
         };
         Ok(Self {
             schema,

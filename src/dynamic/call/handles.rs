@@ -92,7 +92,10 @@ impl Handles for Importing<'_> {
         if let Some(name) = here.or_else(|| inner.name_of(is)) {
             return Ok(name.into());
         }
-        let entry = match self.read.import_untyped(hook, || facts.info.clone()) {
+        let imported = self
+            .read
+            .import_untyped(&*hook, || facts.info.clone(), field)?;
+        let entry = match imported {
             Imported::Remote(object) => Entry::Remote(object, facts),
             Imported::Own(Some(own)) => {
                 let any: Arc<dyn std::any::Any + Send + Sync> = own;

@@ -14,7 +14,7 @@ use super::request::{params_of, results_of};
 use super::table::Inner;
 use crate::dynamic::json::Converter;
 use crate::error::{Error, Result};
-use crate::protocol::capnp::rt::{Fill, Held, Info, Job, Read, Untyped};
+use crate::protocol::capnp::rt::{Answer, Held, Info, Read, Untyped};
 
 /// What answers the calls of a hosted object: gets the interface's name, the method's name and the
 /// parameters, and gives the results as [`Objects::call`] would: one result alone, several as an
@@ -56,14 +56,15 @@ impl Untyped for Hosted {
     }
 
     fn dispatch(
-        self: Arc<Self>,
+        &self,
         method: usize,
         read: &Read<'_>,
         params: any_pointer::Reader<'_>,
-    ) -> Result<Job> {
+        answer: &mut Answer<'_>,
+    ) -> Result<()> {
         let objects = self.objects()?;
         let unknown = || Error::Unimplemented("Method not implemented.".into());
-        let facts = self.facts.methods.get(method).ok_or_else(unknown)?.clone();
+        let facts = self.facts.methods.get(method).ok_or_else(unknown)?;
         let name = facts.schema.full_name();
         let mut handles = Importing {
             objects: &objects,
@@ -74,25 +75,18 @@ impl Untyped for Hosted {
         let converter = Converter::new(&inner.registry, &inner.options);
         let json = converter.read(params, &facts.params(), &mut handles, &name)?;
         let found = handles.found;
-        let json = params_of(json);
-        Ok(Box::new(move || {
-            let names = found.iter().map(|(name, _)| name.clone()).collect();
-            objects.0.hold(found);
-            let loan = Loan(objects.clone(), names);
-            let interface = facts.schema.interface.name.clone();
-            let answer = (self.calls)(&interface, &facts.schema.method.name, json)?;
-            let answer = results_of(&objects.0, &facts, answer)?;
-            let fill: Fill = Box::new(move |build, results| {
-                let _loan = loan;
-                let mut handles = Exporting {
-                    objects: &objects,
-                    build: Some(build),
-                };
-                let inner = &objects.0;
-                let converter = Converter::new(&inner.registry, &inner.options);
-                converter.write(&answer, results, &facts.results(), &mut handles, &name)
-            });
-            Ok(fill)
-        }))
+        let names = found.iter().map(|(name, _)| name.clone()).collect();
+        inner.hold(found);
+        let _loan = Loan(objects.clone(), names);
+        let interface = &facts.schema.interface.name;
+        let results = (self.calls)(interface, &facts.schema.method.name, params_of(json))?;
+        let results = results_of(inner, facts, results)?;
+        answer.write(|build, to| {
+            let mut handles = Exporting {
+                objects: &objects,
+                build: Some(build),
+            };
+            converter.write(&results, to, &facts.results(), &mut handles, &name)
+        })
     }
 }

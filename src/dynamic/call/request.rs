@@ -40,7 +40,7 @@ impl Objects {
         &self,
         handle: &str,
         steps: &[Step],
-    ) -> Result<(Object, Outgoing<()>, Gathered)> {
+    ) -> Result<(Object, Outgoing<'static, ()>, Gathered)> {
         let object = match self.0.get(handle).ok_or_else(|| no_handle(handle))? {
             Entry::Remote(object, facts) => (object, facts),
             Entry::Local(_) => {
@@ -54,7 +54,7 @@ impl Objects {
             return Err(Error::Usage("no method to call".into()));
         };
         let gathered = Gathered::default();
-        let mut outgoing: Option<Outgoing<()>> = None;
+        let mut outgoing: Option<Outgoing<'static, ()>> = None;
         let mut pointer = 0;
         for (index, step) in steps.iter().enumerate() {
             let method = facts.method(&self.0.registry, &step.method)?.clone();

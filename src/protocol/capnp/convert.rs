@@ -4,63 +4,34 @@
 
 use std::fmt;
 
-use capnp::{ErrorKind, any_pointer};
+use capnp::any_pointer;
 
-use super::connection::REMOTE;
-use crate::error::{Error, RemoteKind, Result};
+use super::rt::Method;
+use crate::error::{Error, Result};
 use crate::limits::Limits;
 
 /// The longest list, text or data the wire can hold: its length has 29 bits (Cap'n Proto encoding
 /// specification, list pointers), one byte of a text being its final zero.
 const MAX_LENGTH: usize = (1 << 29) - 2;
+/// Room for the envelope around a message, in bytes.
+const ENVELOPE: usize = 8 * 1024;
 
-/// What capnp-rpc reports, in this library's kinds. The mark that capnp-rpc puts before a peer's
-/// own words is taken off, but for disconnections, where it tells whose connection is meant.
-pub fn from_capnp(error: capnp::Error) -> Error {
-    let text = if error.extra.is_empty() {
-        error.to_string()
-    } else {
-        error.extra.clone()
-    };
-    let own = text.strip_prefix(REMOTE).unwrap_or(&text).to_owned();
-    match error.kind {
-        ErrorKind::Disconnected => Error::Disconnected(text),
-        ErrorKind::Unimplemented => Error::Unimplemented(own),
-        ErrorKind::Overloaded => Error::Remote {
-            kind: RemoteKind::Overloaded,
-            text: own,
-        },
-        _ => Error::Remote {
-            kind: RemoteKind::Failed,
-            text: own,
-        },
+/// What capnp says of a message, in its own words.
+fn words_of(error: capnp::Error) -> String {
+    match error.extra.is_empty() {
+        true => error.to_string(),
+        false => error.extra,
     }
 }
 
-/// An error of an implementation as the exception its caller gets.
-pub fn to_capnp(error: &Error) -> capnp::Error {
-    let text = error.to_string();
-    match error {
-        Error::Disconnected(_) => capnp::Error::disconnected(text),
-        Error::Unimplemented(_) => capnp::Error::unimplemented(text),
-        Error::Remote {
-            kind: RemoteKind::Overloaded,
-            ..
-        } => capnp::Error::overloaded(text),
-        _ => capnp::Error::failed(text),
-    }
+/// A message that is not as its schema has it.
+pub fn from_capnp(error: capnp::Error) -> Error {
+    Error::failed(words_of(error))
 }
 
 /// Makes a conversion error for `field` of what capnp says of a message's content.
 pub fn malformed(field: &str) -> impl Fn(capnp::Error) -> Error + '_ {
-    move |error| {
-        let reason = if error.extra.is_empty() {
-            error.to_string()
-        } else {
-            error.extra
-        };
-        Error::conversion(field, reason)
-    }
+    move |error| Error::conversion(field, words_of(error))
 }
 
 /// A Text field.
@@ -68,9 +39,16 @@ pub fn malformed(field: &str) -> impl Fn(capnp::Error) -> Error + '_ {
 /// # Errors
 /// [`Error::Conversion`] when the message is malformed or the text is not UTF-8.
 pub fn text(reader: capnp::Result<capnp::text::Reader<'_>>, field: &str) -> Result<String> {
-    let bytes = reader.map_err(malformed(field))?;
-    bytes
-        .to_string()
+    text_in(reader, field).map(str::to_owned)
+}
+
+/// The same where it lies in the message.
+///
+/// # Errors
+/// As [`text`].
+pub fn text_in<'m>(reader: capnp::Result<capnp::text::Reader<'m>>, field: &str) -> Result<&'m str> {
+    let text = reader.map_err(malformed(field))?;
+    text.to_str()
         .map_err(|error| Error::conversion(field, format!("text is not UTF-8: {error}")))
 }
 
@@ -79,7 +57,18 @@ pub fn text(reader: capnp::Result<capnp::text::Reader<'_>>, field: &str) -> Resu
 /// # Errors
 /// [`Error::Conversion`] when the message is malformed.
 pub fn data(reader: capnp::Result<capnp::data::Reader<'_>>, field: &str) -> Result<Vec<u8>> {
-    Ok(reader.map_err(malformed(field))?.to_vec())
+    data_in(reader, field).map(<[u8]>::to_vec)
+}
+
+/// The same where it lies in the message.
+///
+/// # Errors
+/// As [`data`].
+pub fn data_in<'m>(
+    reader: capnp::Result<capnp::data::Reader<'m>>,
+    field: &str,
+) -> Result<&'m [u8]> {
+    reader.map_err(malformed(field))
 }
 
 /// A list's, text's or data's length for the wire.
@@ -96,24 +85,16 @@ pub fn length(length: usize, field: &str) -> Result<u32> {
     u32::try_from(length).map_err(|error| Error::conversion(field, error.to_string()))
 }
 
-/// Refuses what would ruin the connection on receipt.
-pub fn check_size(
-    limits: &Limits,
-    message: any_pointer::Reader<'_>,
-    what: impl FnOnce() -> String,
-) -> Result<()> {
-    /// Words for the envelope around the message.
-    const ENVELOPE: u64 = 1024;
-    let words = message.target_size().map_err(from_capnp)?.word_count;
-    let limit = (limits.message_bytes / 8) as u64;
-    if words + ENVELOPE > limit {
+/// Refuses a message of so many bytes, of this method, if it would ruin the connection on receipt.
+///
+/// # Errors
+/// [`Error::Conversion`], then.
+pub fn check_size(limits: &Limits, size: usize, method: &Method) -> Result<()> {
+    let limit = limits.message_bytes;
+    if size.saturating_add(ENVELOPE) > limit {
         return Err(Error::conversion(
-            what(),
-            format!(
-                "a message of {} bytes is beyond the limit of {} bytes",
-                words * 8,
-                limit * 8
-            ),
+            method.full_name(),
+            format!("a message of {size} bytes is beyond the limit of {limit} bytes"),
         ));
     }
     Ok(())

@@ -3,67 +3,65 @@
 //! Knows thread-locals and waiters; nothing of messages. libmultiprocess's `ThreadContext`.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use super::connection::Shared;
-use super::waiter::{ConnectionId, SharedWaiter, Waiter};
-
-/// Identifies a thread within its process; never reused.
-pub type ThreadKey = u64;
-
-/// Identifies the thread of the peer that a request says its callbacks run on.
-pub type CallbackId = u64;
-
-static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
+use super::connection::Connection;
+use super::event_loop::waiter::{ConnectionId, SharedWaiter, Waiter};
+use super::event_loop::{self, is_on_loop};
+use super::lanes::Lane;
 
 /// Which of the peer's threads a call runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Route {
-    /// The one that stands for this thread.
-    Thread(ThreadKey),
+    /// The one that stands for this thread, if it has been made.
+    Thread(Option<Arc<Lane>>),
     /// The one that waits for the request that this thread executes.
-    Callback(CallbackId),
+    Callback(Arc<Lane>),
 }
 
 /// What a thread is inside of, outermost first.
-#[derive(Clone, Copy)]
 enum Frame {
     Call(ConnectionId),
-    Job(ConnectionId, Option<CallbackId>),
+    Job(ConnectionId, Option<Arc<Lane>>),
 }
 
 struct Current {
-    key: ThreadKey,
     waiter: SharedWaiter,
     /// The name the peer gave it, when it is a server thread.
     name: Option<String>,
     /// Its name for peers of a program of the first name, kept since it costs system calls.
     own_name: Option<(String, Arc<str>)>,
     frames: Vec<Frame>,
-    /// Connections with a thread that stands for this one, to let it go when this one ends.
-    used: Vec<Weak<Shared>>,
+    /// The threads of peers that stand for this one. They are let go of when it ends, and by their
+    /// connections when those do.
+    lanes: Vec<(Weak<Connection>, Weak<Lane>)>,
 }
 
 impl Current {
     fn new(waiter: SharedWaiter, name: Option<String>) -> Self {
         Self {
-            key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             waiter,
             name,
             own_name: None,
             frames: Vec::new(),
-            used: Vec::new(),
+            lanes: Vec::new(),
         }
+    }
+
+    fn lane(&self, connection: &Arc<Connection>) -> Option<Arc<Lane>> {
+        let mut lanes = self.lanes.iter();
+        let found = lanes.rfind(|(of, _)| of.as_ptr() == Arc::as_ptr(connection));
+        found.and_then(|(_, lane)| lane.upgrade())
     }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
         drop(self.waiter.close());
-        let key = self.key;
-        for shared in self.used.iter().filter_map(Weak::upgrade) {
-            shared.post(move |connection| connection.lanes.thread_ended(key));
+        for (connection, lane) in &self.lanes {
+            if let (Some(connection), Some(lane)) = (connection.upgrade(), lane.upgrade()) {
+                connection.lanes.forget(&lane);
+            }
         }
     }
 }
@@ -75,7 +73,7 @@ thread_local! {
 /// Gives what `f` does. A thread that is ending, where another of its thread-locals drops a handle
 /// or calls, is a stranger to its peers from here on: what it is then comes back, to be kept for as
 /// long as it is that.
-fn with<R>(limit: usize, f: impl FnOnce(&mut Current) -> R) -> (R, Option<Current>) {
+fn with<R>(limit: usize, f: impl FnOnce(&mut Current) -> R) -> (R, Option<Stranger>) {
     let new = || Current::new(Arc::new(Waiter::new(false, limit)), None);
     let mut f = Some(f);
     let done = CURRENT.try_with(|current| {
@@ -86,18 +84,22 @@ fn with<R>(limit: usize, f: impl FnOnce(&mut Current) -> R) -> (R, Option<Curren
         (Ok(Some(value)), _) => (value, None),
         (_, Some(f)) => {
             let mut stranger = new();
-            (f(&mut stranger), Some(stranger))
+            (f(&mut stranger), Some(Stranger(stranger)))
         }
         (_, None) => unreachable!("f is taken only where its value comes back"),
     }
 }
+
+/// What a thread is that is ending.
+pub struct Stranger(Current);
 
 /// Makes this thread a server thread with this waiter and name.
 pub fn adopt(waiter: SharedWaiter, name: String) {
     CURRENT.set(Some(Current::new(waiter, Some(name))));
 }
 
-/// A blocking call about to be made by this thread.
+/// A blocking call about to be made by this thread. It ends when this is dropped, also when a
+/// callback panics through.
 pub struct Calling {
     /// This thread's waiter.
     pub waiter: SharedWaiter,
@@ -105,44 +107,100 @@ pub struct Calling {
     pub route: Route,
     /// How many requests of the same connection this thread is executing.
     pub depth: usize,
-    /// This thread's name for peers.
-    pub name: Arc<str>,
+    stranger: Option<Stranger>,
 }
 
-/// Begins a blocking call over `shared`; `end_call` ends it. What comes with it is to be kept until
-/// then.
-pub fn begin_call(shared: &Arc<Shared>) -> (Calling, impl Sized + use<>) {
-    with(shared.limits.callback_depth, |current| {
-        let (route, depth) = route(current, shared);
-        current.frames.push(Frame::Call(shared.id));
-        current.waiter.enter(shared.id);
-        Calling {
-            waiter: current.waiter.clone(),
-            route,
-            depth,
-            name: name(current, shared),
+impl Calling {
+    /// Keeps the thread of the peer that stands for this one from now on.
+    pub fn keep_lane(&mut self, connection: &Arc<Connection>, lane: &Arc<Lane>) {
+        let noted = (Arc::downgrade(connection), Arc::downgrade(lane));
+        match &mut self.stranger {
+            Some(Stranger(stranger)) => stranger.lanes.push(noted),
+            None => {
+                let _ = CURRENT.try_with(|current| {
+                    if let Some(current) = &mut *current.borrow_mut() {
+                        current.lanes.retain(|(_, lane)| lane.strong_count() > 0);
+                        current.lanes.push(noted);
+                    }
+                });
+            }
         }
+        connection.keep_lane(lane);
+    }
+}
+
+impl Drop for Calling {
+    fn drop(&mut self) {
+        pop();
+    }
+}
+
+/// Begins a blocking call over `connection`.
+pub fn begin_call(connection: &Arc<Connection>) -> Calling {
+    let ((waiter, route, depth), stranger) = with(connection.limits.callback_depth, |current| {
+        let (route, depth) = route(current, connection);
+        current.frames.push(Frame::Call(connection.id));
+        (current.waiter.clone(), route, depth)
+    });
+    Calling {
+        waiter,
+        route,
+        depth,
+        stranger,
+    }
+}
+
+/// This thread's waiter, and what comes with it, which is to be kept for as long as it waits.
+pub fn waiter(connection: &Connection) -> (SharedWaiter, Option<Stranger>) {
+    with(connection.limits.callback_depth, |current| {
+        current.waiter.clone()
     })
 }
 
-/// Ends what [`begin_call`] began.
-pub fn end_call() {
-    pop();
+/// Where a call goes that this thread makes without waiting for it, and its depth.
+pub fn route_for(connection: &Arc<Connection>) -> (Route, usize) {
+    with(connection.limits.callback_depth, |current| {
+        route(current, connection)
+    })
+    .0
 }
 
-/// Where a call goes that this thread makes without waiting for it, and its depth.
-pub fn route_for(shared: &Arc<Shared>) -> (Route, usize) {
-    let (found, _stranger) = with(shared.limits.callback_depth, |current| {
-        route(current, shared)
+/// This thread's name for peers.
+pub fn name(connection: &Connection) -> Arc<str> {
+    let name = |current: &mut Current| {
+        let exe_name = connection.event_loop.exe_name();
+        match &current.own_name {
+            Some((kept, name)) if kept == exe_name => return name.clone(),
+            _ => {}
+        }
+        let name: Arc<str> = match &current.name {
+            Some(name) => name.as_str().into(),
+            None => thread_name(exe_name).into(),
+        };
+        current.own_name = Some((exe_name.to_owned(), name.clone()));
+        name
+    };
+    with(connection.limits.callback_depth, name).0
+}
+
+/// Lets go of the thread of the peer that stands for this one, because it is busy with a call that
+/// was given up: the next call gets another.
+pub fn forget_lane(connection: &Connection, lane: &Arc<Lane>) {
+    let _ = CURRENT.try_with(|current| {
+        if let Some(current) = &mut *current.borrow_mut() {
+            current
+                .lanes
+                .retain(|(_, noted)| noted.as_ptr() != Arc::as_ptr(lane));
+        }
     });
-    found
+    connection.lanes.forget(lane);
 }
 
 /// Runs `f` as the execution of a request that came over `connection`, whose callbacks go to
 /// `callback`.
 pub fn execute<R>(
     connection: ConnectionId,
-    callback: Option<CallbackId>,
+    callback: Option<Arc<Lane>>,
     f: impl FnOnce() -> R,
 ) -> R {
     /// Ends the frame, also when the method panics.
@@ -162,73 +220,71 @@ pub fn execute<R>(
 }
 
 fn pop() {
-    let _ = CURRENT.try_with(|current| {
-        if let Some(current) = &mut *current.borrow_mut() {
-            current.frames.pop();
-        }
+    let popped = CURRENT.try_with(|current| {
+        let mut current = current.borrow_mut();
+        current.as_mut().and_then(|current| current.frames.pop())
     });
+    // What it held is dropped here, where this thread may be asked for again.
+    drop(popped);
 }
 
 /// The outermost thing this thread is inside of with this connection decides: a request that it
 /// executes sends calls to the thread that waits for the request; a call of its own, or nothing,
 /// to the thread that stands for it (libmultiprocess, `type-context.h`: an entry of
 /// `request_threads` that exists is left unchanged).
-fn route(current: &mut Current, shared: &Arc<Shared>) -> (Route, usize) {
+fn route(current: &Current, connection: &Arc<Connection>) -> (Route, usize) {
     let mut depth = 0;
     let mut outermost = None;
     for frame in &current.frames {
-        match *frame {
-            Frame::Call(connection) if connection == shared.id => {
-                outermost.get_or_insert(Route::Thread(current.key));
+        match frame {
+            Frame::Call(id) if *id == connection.id => {
+                outermost.get_or_insert(None);
             }
-            Frame::Job(connection, callback) if connection == shared.id => {
+            Frame::Job(id, callback) if *id == connection.id => {
                 depth += 1;
-                outermost
-                    .get_or_insert(callback.map_or(Route::Thread(current.key), Route::Callback));
+                outermost.get_or_insert_with(|| callback.clone());
             }
             _ => {}
         }
     }
-    let route = outermost.unwrap_or(Route::Thread(current.key));
-    if route == Route::Thread(current.key)
-        && !current
-            .used
-            .iter()
-            .any(|used| used.as_ptr() == Arc::as_ptr(shared))
-    {
-        current.used.retain(|used| used.strong_count() > 0);
-        current.used.push(Arc::downgrade(shared));
-    }
-    (route, depth)
-}
-
-fn name(current: &mut Current, shared: &Shared) -> Arc<str> {
-    let exe_name = shared.event_loop.exe_name();
-    match &current.own_name {
-        Some((kept, name)) if kept == exe_name => return name.clone(),
-        _ => {}
-    }
-    let name: Arc<str> = match &current.name {
-        Some(name) => name.as_str().into(),
-        None => thread_name(exe_name).into(),
+    let route = match outermost.flatten() {
+        Some(callback) => Route::Callback(callback),
+        None => Route::Thread(current.lane(connection)),
     };
-    current.own_name = Some((exe_name.to_owned(), name.clone()));
-    name
+    (route, depth)
 }
 
 /// This thread's name as Core writes it: `<exe>-<pid>/<thread>-<tid>`.
 pub fn thread_name(exe_name: &str) -> String {
+    name_of(exe_name, std::thread::current().name())
+}
+
+fn name_of(exe_name: &str, thread: Option<&str>) -> String {
     let pid = std::process::id();
-    let thread = std::thread::current();
     let tid = rustix::thread::gettid();
-    match thread.name() {
+    match thread {
         Some(name) => format!("{exe_name}-{pid}/{name}-{tid}"),
         None => format!("{exe_name}-{pid}/{tid}"),
     }
 }
 
+/// The current thread's name in a log, as people read it. What a thread does that drives the event
+/// loop for others is the loop's doing.
+pub fn short_log_name() -> String {
+    match is_on_loop() {
+        true => event_loop::THREAD.to_owned(),
+        false => std::thread::current()
+            .name()
+            .unwrap_or("unnamed")
+            .to_owned(),
+    }
+}
+
 /// The current thread's name as Core logs it: a server thread's tells whose calls it runs.
 pub fn log_name(exe_name: &str) -> String {
+    if is_on_loop() {
+        return name_of(exe_name, Some(event_loop::THREAD));
+    }
     let name = CURRENT.try_with(|current| {
         let current = current.borrow();
         current.as_ref().and_then(|current| current.name.clone())

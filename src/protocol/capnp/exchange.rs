@@ -1,145 +1,246 @@
-//! A call on the loop: its request, those that follow on its answer, and the answers.
+//! Calls that are made together: their requests, and what their answers say.
 //!
-//! Knows messages and the order in which they may be sent; nothing of who waits for the answer.
+//! Knows messages; nothing of who waits for the answers. One call is the usual case; others may follow
+//! on what it answers.
 
-use std::rc::Rc;
-
-use capnp::any_pointer;
-use capnp::capability::Client;
-use capnp::private::capability::ClientHook;
+use std::sync::{Arc, Mutex};
 
 use super::connection::Connection;
 use super::convert::{check_size, from_capnp};
-use super::event_loop::OffLoop;
-use super::lanes::{CallThreads, Lane, Turn};
+use super::lanes::Lane;
 use super::log;
+use super::rpc::{Ask, Import, Request, Response, Target};
 use super::rt::{Build, Fill, Held, Method, Outgoing, Pipelined, Read, ReadResults};
-use crate::error::{Error, Result};
+use super::sync::lock;
+use crate::error::Result;
 
-/// The life of one call on the loop, from its turn to its result.
-pub async fn run<R: 'static>(
-    connection: &Rc<Connection>,
-    hook: Box<dyn ClientHook>,
-    outgoing: OffLoop<Outgoing<R>>,
-    lane: Option<Rc<Lane>>,
-    turn: Option<impl Future<Output = Turn>>,
-) -> Result<R> {
-    let threads = match &lane {
-        Some(lane) => Some(lane.threads().await?),
-        None => None,
-    };
-    // Held until the answer has come.
-    let _turn = match turn {
-        Some(turn) => Some(turn.await),
-        None => None,
-    };
-    let threads = threads.as_ref();
-    let event_loop = &connection.shared.event_loop;
-    let Outgoing {
-        method,
-        fill,
-        read,
-        pipelined,
-        ..
-    } = outgoing.into_inner();
-    // What is still to run may hold what is the application's.
-    let (read, pipelined) = (
-        OffLoop::new(event_loop, read),
-        OffLoop::new(event_loop, pipelined),
-    );
-    let sent = send(connection, hook, &method, fill, threads)?;
-    // All in one go: once an answer is there, capnp-rpc panics at what is sent on a call that
-    // failed. Whatever has been sent is waited for, also when the rest cannot be.
-    let (pipelined, unsent) = send_on(connection, &sent, pipelined.into_inner(), threads);
-    let mut result = receive(connection, &method, sent.promise, read).await;
-    for (next, promise) in pipelined {
-        let answer = receive(connection, &next.0, promise, next.1).await;
-        if let Err(error) = answer
-            && result.is_ok()
-        {
-            result = Err(error);
+/// Calls that are written, but not sent.
+pub struct Batch {
+    import: Arc<Import>,
+    first: Request,
+    /// Each with the pointer, in the results of the call before, that it is made on.
+    then: Vec<(u16, Request)>,
+    methods: Arc<[Held<Method>]>,
+    names_thread: bool,
+}
+
+/// How the answers of a batch are read.
+pub struct Reading<R> {
+    first: ReadResults<R>,
+    then: Vec<ReadResults<()>>,
+}
+
+/// What a batch was answered.
+pub struct Answers {
+    first: Result<Response>,
+    then: Vec<Result<Response>>,
+    methods: Arc<[Held<Method>]>,
+}
+
+impl Batch {
+    /// Writes calls. Nothing is sent if one of them cannot be written.
+    ///
+    /// # Errors
+    /// What writing them says, and [`crate::Error::Conversion`] for one that is too large.
+    pub fn write<R>(
+        connection: &Arc<Connection>,
+        import: &Arc<Import>,
+        outgoing: Outgoing<'_, R>,
+    ) -> Result<(Self, Reading<R>)> {
+        let names_thread = outgoing.needs_thread();
+        let Outgoing {
+            method,
+            fill,
+            read,
+            pipelined,
+            ..
+        } = outgoing;
+        let first = write(connection, &method, fill, names_thread)?;
+        let mut methods = vec![method];
+        let mut then = Vec::new();
+        let mut reads = Vec::new();
+        for next in pipelined {
+            let Pipelined {
+                pointer,
+                method,
+                fill,
+                read,
+            } = next;
+            then.push((pointer, write(connection, &method, fill, names_thread)?));
+            reads.push(read);
+            methods.push(method);
         }
+        let batch = Self {
+            import: import.clone(),
+            first,
+            then,
+            methods: methods.into(),
+            names_thread,
+        };
+        let reading = Reading {
+            first: read,
+            then: reads,
+        };
+        Ok((batch, reading))
     }
-    match unsent {
-        Some(error) if result.is_ok() => Err(error),
-        _ => result,
+
+    /// Whether a thread of the peer is named in it.
+    pub fn names_thread(&self) -> bool {
+        self.names_thread
     }
-}
 
-type Sent = capnp::capability::RemotePromise<any_pointer::Owned>;
-type Response =
-    capnp::capability::Promise<capnp::capability::Response<any_pointer::Owned>, capnp::Error>;
-
-/// Writes a request and sends it.
-fn send(
-    connection: &Rc<Connection>,
-    hook: Box<dyn ClientHook>,
-    method: &Method,
-    fill: Fill,
-    threads: Option<&CallThreads>,
-) -> Result<Sent> {
-    let mut request = Client::new(hook).new_call::<any_pointer::Owned, any_pointer::Owned>(
-        method.interface_id,
-        method.ordinal,
-        None,
-    );
-    let mut build = Build {
-        connection,
-        threads,
-    };
-    fill(&mut build, request.get())?;
-    let limits = &connection.shared.limits;
-    check_size(limits, request.get().into_reader(), || {
-        format!("{}.{}", method.interface, method.name)
-    })?;
-    log::client_sends(method, || request.get().into_reader());
-    Ok(request.send())
-}
-
-/// How a pipelined call's answer is read.
-type Reading = (Held<Method>, OffLoop<ReadResults<()>>);
-
-/// Sends each call on what the one before it will answer; gives those that were sent, and why the
-/// next was not.
-fn send_on(
-    connection: &Rc<Connection>,
-    first: &Sent,
-    calls: Vec<Pipelined>,
-    threads: Option<&CallThreads>,
-) -> (Vec<(Reading, Response)>, Option<Error>) {
-    let mut sent = Vec::new();
-    let mut pipeline = first.pipeline.noop();
-    let event_loop = &connection.shared.event_loop;
-    for next in calls {
-        let hook = pipeline.get_pointer_field(next.pointer).as_cap();
-        match send(connection, hook, &next.method, next.fill, threads) {
-            Ok(promise) => {
-                pipeline = promise.pipeline;
-                let read = OffLoop::new(event_loop, next.read);
-                sent.push(((next.method, read), promise.promise));
+    /// Sends them, all at once, and gives what they are answered to `done`, which must not block.
+    pub fn send(
+        self,
+        connection: &Connection,
+        lane: Option<&Arc<Lane>>,
+        done: impl FnOnce(Answers) + Send + 'static,
+    ) {
+        let Self {
+            import,
+            mut first,
+            then,
+            methods,
+            ..
+        } = self;
+        let supply = |request: &mut Request| {
+            if let Some(lane) = lane {
+                lane.supply(request);
             }
-            Err(error) => return (sent, Some(error)),
+        };
+        supply(&mut first);
+        if then.is_empty() {
+            connection.link().ask([Ask {
+                target: Target::Import(import),
+                request: first,
+                done: Box::new(move |first| {
+                    done(Answers {
+                        first,
+                        then: Vec::new(),
+                        methods,
+                    });
+                }),
+            }]);
+            return;
         }
+        let gathering = Gathering {
+            answers: Mutex::new((0..=then.len()).map(|_| None).collect()),
+            done: Mutex::new(Some((Box::new(done), methods))),
+        };
+        let gathering = Arc::new(gathering);
+        let mut asks = vec![gathering.ask(0, Target::Import(import), first)];
+        for (index, (pointer, mut request)) in then.into_iter().enumerate() {
+            supply(&mut request);
+            asks.push(gathering.ask(index + 1, Target::Previous(Some(pointer)), request));
+        }
+        connection.link().ask(asks);
     }
-    (sent, None)
 }
 
-/// Waits for an answer and reads it.
-async fn receive<R: 'static>(
-    connection: &Rc<Connection>,
+/// The answers to several calls, as far as they are there.
+struct Gathering {
+    answers: Mutex<Vec<Option<Result<Response>>>>,
+    #[allow(clippy::type_complexity, reason = "named by its field")]
+    done: Mutex<Option<(Box<dyn FnOnce(Answers) + Send>, Arc<[Held<Method>]>)>>,
+}
+
+impl Gathering {
+    fn ask(self: &Arc<Self>, index: usize, target: Target, request: Request) -> Ask {
+        let this = self.clone();
+        Ask {
+            target,
+            request,
+            done: Box::new(move |answer| this.answered(index, answer)),
+        }
+    }
+
+    fn answered(&self, index: usize, answer: Result<Response>) {
+        let mut answers = lock(&self.answers);
+        if let Some(place) = answers.get_mut(index) {
+            *place = Some(answer);
+        }
+        if answers.iter().any(Option::is_none) {
+            return;
+        }
+        let mut all = std::mem::take(&mut *answers).into_iter().flatten();
+        drop(answers);
+        let done = lock(&self.done).take();
+        if let (Some(first), Some((done, methods))) = (all.next(), done) {
+            done(Answers {
+                first,
+                then: all.collect(),
+                methods,
+            });
+        }
+    }
+}
+
+impl Answers {
+    /// Reads them: of several that fail, the first one's error counts.
+    ///
+    /// # Errors
+    /// What the peer answered, and [`crate::Error::Conversion`] for what cannot be read.
+    pub fn read<R>(self, connection: &Arc<Connection>, reading: Reading<R>) -> Result<R> {
+        let mut methods = self.methods.iter();
+        let first = methods.next();
+        let mut result = receive(connection, first, self.first, reading.first);
+        let reads = reading.then.into_iter();
+        for ((answer, read), method) in self.then.into_iter().zip(reads).zip(methods) {
+            let answer = receive(connection, Some(method), answer, read);
+            if let Err(error) = answer
+                && result.is_ok()
+            {
+                result = Err(error);
+            }
+        }
+        result
+    }
+
+    /// Whether the one call was answered without an error.
+    ///
+    /// # Errors
+    /// That one.
+    pub fn nothing(self) -> Result<()> {
+        self.first.map(drop)
+    }
+}
+
+/// Writes a request.
+fn write(
+    connection: &Arc<Connection>,
     method: &Method,
-    promise: Response,
-    read: OffLoop<ReadResults<R>>,
+    fill: Fill<'_>,
+    names_thread: bool,
+) -> Result<Request> {
+    let request = Request::new(method.interface_id, method.ordinal, |caps, params| {
+        let mut build = Build::of_call(connection, caps, names_thread);
+        fill(&mut build, params)
+    })?;
+    check_size(&connection.limits, request.size(), method)?;
+    log::client_sends(method, &request);
+    Ok(request)
+}
+
+/// Reads an answer.
+fn receive<R>(
+    connection: &Arc<Connection>,
+    method: Option<&Held<Method>>,
+    answer: Result<Response>,
+    read: ReadResults<R>,
 ) -> Result<R> {
-    let response = match promise.await {
+    let response = match answer {
         Ok(response) => response,
         Err(error) => {
-            let error = connection.call_error(error);
             log::client_fails(method, &error);
             return Err(error);
         }
     };
-    let results = response.get().map_err(from_capnp)?;
-    log::client_receives(method, results);
-    read.into_inner()(&Read { connection }, results)
+    log::client_receives(method, &response);
+    let reader = Read {
+        connection,
+        caps: response.caps(),
+    };
+    response
+        .read(|results| read(&reader, results))
+        .map_err(from_capnp)?
 }

@@ -3,22 +3,18 @@
 //! Knows `proxy.capnp`, and which thread a call goes to; nothing of methods or values. `threads` is
 //! the other direction.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::rc::{Rc, Weak};
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
-use futures::channel::oneshot;
-use futures::future::{FutureExt, LocalBoxFuture, Shared};
+use capnp::any_pointer;
+use capnp::traits::HasTypeId;
 
-use super::connection::{Connection, DESTROY_TIME};
+use super::connection::Connection;
 use super::convert::from_capnp;
-use super::current::{CallbackId, Route, ThreadKey};
-use super::generated::wire::proxy_capnp::{context, thread};
-use super::runtime::timeout;
-use super::threads::{NAME_LENGTH, ThreadServer, cut, gone, register};
-use super::waiter::{SharedWaiter, Waiter};
+use super::generated::wire::proxy_capnp::{context, thread_map};
+use super::rpc::{Ask, Cap, Caps, Param, Request, Response, Target, find};
+use super::sync::lock;
+use super::threads::{NAME_LENGTH, ThreadServer, cut, gone};
 use crate::error::{Error, Result};
 
 /// Idle threads of the peer that are kept for async calls. To make one takes as long as some calls,
@@ -26,22 +22,21 @@ use crate::error::{Error, Result};
 /// let go of.
 const IDLE_LANES: usize = 64;
 
-/// The threads that a call names in its context.
-#[derive(Clone)]
-pub struct CallThreads {
-    thread: thread::Client,
-    callback: thread::Client,
-}
+/// The number of `ThreadMap.makeThread` (`mp/proxy.capnp`).
+const MAKE_THREAD: u16 = 0;
 
-impl CallThreads {
-    /// Writes the context of a call.
-    pub fn write(&self, mut builder: context::Builder<'_>) {
-        builder.set_thread(self.thread.clone());
-        builder.set_callback_thread(self.callback.clone());
-    }
-}
+/// The parameters of a call that are known when it is sent: its thread, and the thread of its
+/// callbacks.
+const THREAD: usize = 0;
+const CALLBACK: usize = 1;
 
-type Thread = Shared<LocalBoxFuture<'static, Result<thread::Client>>>;
+/// Writes a call's context, of which the threads are known later.
+pub fn write_context(caps: &mut Caps<Param>, mut builder: context::Builder<'_>) {
+    use capnp::capability::FromClientHook;
+    let mut later = |number| FromClientHook::new(caps.add(Param::Later(number)));
+    builder.set_thread(later(THREAD));
+    builder.set_callback_thread(FromClientHook::new(caps.add(Param::Later(CALLBACK))));
+}
 
 /// A thread of the peer together with the thread of this process that it stands for.
 ///
@@ -49,239 +44,265 @@ type Thread = Shared<LocalBoxFuture<'static, Result<thread::Client>>>;
 /// and be refused by 30.1. A deeper call, from inside a callback, goes at once, since the peer's
 /// thread waits for just that.
 pub struct Lane {
-    thread: Thread,
-    callback: thread::Client,
-    last: RefCell<Vec<Option<oneshot::Receiver<()>>>>,
-    /// The `destroy`s under way that a request made.
-    destroying: RefCell<Vec<oneshot::Receiver<()>>>,
+    thread: Cap,
+    callback: Cap,
+    /// By depth.
+    turns: Mutex<Vec<Turns>>,
+    destroying: Mutex<Destroying>,
+}
+
+#[derive(Default)]
+struct Turns {
+    taken: bool,
+    waiting: VecDeque<Then>,
+}
+
+/// What is done when a call's turn has come. It must not block.
+type Then = Box<dyn FnOnce(Turn) + Send>;
+
+/// The `destroy`s under way that a request made.
+#[derive(Default)]
+struct Destroying {
+    count: usize,
+    /// What is done when none is left.
+    then: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// Held while a call is under way on a lane; the next call begins when it is dropped.
-pub struct Turn(#[allow(dead_code, reason = "its drop is what counts")] oneshot::Sender<()>);
+pub struct Turn {
+    lane: Arc<Lane>,
+    depth: usize,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut turns = lock(&self.lane.turns);
+        let Some(turns_here) = turns.get_mut(self.depth) else {
+            return;
+        };
+        let next = turns_here.waiting.pop_front();
+        turns_here.taken = next.is_some();
+        drop(turns);
+        if let Some(next) = next {
+            next(Turn {
+                lane: self.lane.clone(),
+                depth: self.depth,
+            });
+        }
+    }
+}
+
+/// Says that a `destroy` is under way, until it is dropped.
+pub struct Destroys(Arc<Lane>);
+
+impl Drop for Destroys {
+    fn drop(&mut self) {
+        let mut destroying = lock(&self.0.destroying);
+        destroying.count -= 1;
+        let then = match destroying.count {
+            0 => destroying.then.take(),
+            _ => None,
+        };
+        drop(destroying);
+        if let Some(then) = then {
+            then();
+        }
+    }
+}
 
 impl Lane {
-    fn new(thread: Thread, callback: thread::Client) -> Rc<Self> {
-        Rc::new(Self {
+    /// The peer's `thread` for this process's thread that is known to the peer as `callback`.
+    pub fn new(thread: Cap, callback: Cap) -> Arc<Self> {
+        Arc::new(Self {
             thread,
             callback,
-            last: RefCell::default(),
-            destroying: RefCell::default(),
+            turns: Mutex::default(),
+            destroying: Mutex::default(),
         })
     }
 
-    /// Takes the place behind the calls of this depth that came before. The place is taken at
-    /// once; the future waits for its turn.
-    pub fn turn(&self, depth: usize) -> impl Future<Output = Turn> + 'static {
-        let (sender, receiver) = oneshot::channel();
-        let mut last = self.last.borrow_mut();
-        if last.len() <= depth {
-            last.resize_with(depth + 1, || None);
+    /// Takes the turn, if nobody has it.
+    pub fn try_turn(self: &Arc<Self>, depth: usize) -> Option<Turn> {
+        let mut turns = lock(&self.turns);
+        let turns = Self::at(&mut turns, depth);
+        (!std::mem::replace(&mut turns.taken, true)).then(|| Turn {
+            lane: self.clone(),
+            depth,
+        })
+    }
+
+    /// Does `then` when those of this depth who came before are done.
+    pub fn turn(self: &Arc<Self>, depth: usize, then: impl FnOnce(Turn) + Send + 'static) {
+        let mut turns = lock(&self.turns);
+        let here = Self::at(&mut turns, depth);
+        if here.taken {
+            here.waiting.push_back(Box::new(then));
+            return;
         }
-        let before = last[depth].replace(receiver);
-        async move {
-            if let Some(before) = before {
-                let _ = before.await;
-            }
-            Turn(sender)
+        here.taken = true;
+        drop(turns);
+        then(Turn {
+            lane: self.clone(),
+            depth,
+        });
+    }
+
+    fn at(turns: &mut Vec<Turns>, depth: usize) -> &mut Turns {
+        if turns.len() <= depth {
+            turns.resize_with(depth + 1, Turns::default);
         }
+        &mut turns[depth]
+    }
+
+    /// Tells a call which threads it names.
+    pub fn supply(&self, request: &mut Request) {
+        request.supply(THREAD, &self.thread);
+        request.supply(CALLBACK, &self.callback);
     }
 
     /// Notes a `destroy` that is under way until what this gives is dropped.
-    pub fn destroy_begins(&self) -> oneshot::Sender<()> {
-        let (sender, receiver) = oneshot::channel();
-        self.destroying.borrow_mut().push(receiver);
-        sender
+    pub fn destroys(self: &Arc<Self>) -> Destroys {
+        lock(&self.destroying).count += 1;
+        Destroys(self.clone())
     }
 
-    /// The threads for a call's context.
-    ///
-    /// # Errors
-    /// What the peer answered when it was asked for the thread.
-    pub async fn threads(&self) -> Result<CallThreads> {
-        Ok(CallThreads {
-            thread: self.thread.clone().await?,
-            callback: self.callback.clone(),
-        })
+    /// Does `then` when no `destroy` is under way any more; gives it back when none is.
+    pub fn destroyed<F: FnOnce() + Send + 'static>(&self, then: F) -> Option<F> {
+        let mut destroying = lock(&self.destroying);
+        if destroying.count == 0 {
+            return Some(then);
+        }
+        destroying.then = Some(Box::new(then));
+        None
     }
 }
 
-/// The peer's threads that stand for threads of this process.
+/// The threads of one peer.
+#[derive(Default)]
 pub struct Lanes {
-    connection: Weak<Connection>,
-    by_thread: RefCell<HashMap<ThreadKey, Rc<Lane>>>,
-    by_request: RefCell<HashMap<CallbackId, Rc<Lane>>>,
-    next_request: Cell<CallbackId>,
-    idle: RefCell<Vec<Rc<Lane>>>,
-    /// Worker threads that run for the peer.
-    pub workers: Arc<AtomicUsize>,
+    /// Those that stand for threads of this process.
+    standing: Mutex<Vec<Arc<Lane>>>,
+    /// Those for calls for which no thread of this process waits.
+    idle: Mutex<Vec<Arc<Lane>>>,
 }
 
 impl Lanes {
-    /// No threads yet.
-    pub fn new(connection: Weak<Connection>) -> Self {
-        Self {
-            connection,
-            by_thread: RefCell::default(),
-            by_request: RefCell::default(),
-            next_request: Cell::new(0),
-            idle: RefCell::default(),
-            workers: Arc::default(),
-        }
+    /// Keeps a thread that stands for one of this process.
+    fn keep(&self, lane: Arc<Lane>) {
+        lock(&self.standing).push(lane);
     }
 
-    /// The lane of a call that a thread makes.
-    ///
-    /// # Errors
-    /// When the request that the thread executes has been given up by the peer, or the peer gave
-    /// no thread map.
-    pub fn of_route(&self, route: Route, waiter: &SharedWaiter, name: &str) -> Result<Rc<Lane>> {
-        match route {
-            Route::Callback(id) => self.by_request.borrow().get(&id).cloned().ok_or_else(|| {
-                Error::Cancelled("the request whose method calls back is no longer wanted".into())
-            }),
-            Route::Thread(key) => {
-                if let Some(lane) = self.by_thread.borrow().get(&key) {
-                    return Ok(lane.clone());
-                }
-                let connection = self.connection.upgrade().ok_or_else(gone)?;
-                let server = ThreadServer::application(&connection, waiter.clone(), name);
-                let callback = register(&connection, server);
-                let lane = Lane::new(self.make_thread(&connection, name)?, callback);
-                self.by_thread.borrow_mut().insert(key, lane.clone());
-                Ok(lane)
-            }
-        }
-    }
-
-    /// The lane of a call, if there is one already.
-    pub fn existing(&self, route: Route) -> Option<Rc<Lane>> {
-        match route {
-            Route::Callback(id) => self.by_request.borrow().get(&id).cloned(),
-            Route::Thread(key) => self.by_thread.borrow().get(&key).cloned(),
-        }
-    }
-
-    /// A lane for an async call: any that is idle. `async_done` gives it back.
-    ///
-    /// # Errors
-    /// When the peer gave no thread map.
-    pub fn of_async(&self) -> Result<Rc<Lane>> {
-        if let Some(lane) = self.idle.borrow_mut().pop() {
-            return Ok(lane);
-        }
-        let connection = self.connection.upgrade().ok_or_else(gone)?;
-        let name = format!(
-            "{}-{}/async",
-            connection.shared.event_loop.exe_name(),
-            std::process::id()
-        );
-        let waiter = Arc::new(Waiter::new(true, connection.shared.limits.callback_depth));
-        let server = ThreadServer::lazy(&connection, waiter, &name);
-        let callback = register(&connection, server);
-        Ok(Lane::new(self.make_thread(&connection, &name)?, callback))
-    }
-
-    /// Gives an async call's lane back once its call has been answered.
-    pub fn async_done(&self, lane: Rc<Lane>) {
-        let mut idle = self.idle.borrow_mut();
-        // A thread that could not be made is not kept.
-        let usable = matches!(lane.thread.peek(), Some(Ok(_)));
-        if usable && idle.len() < IDLE_LANES {
-            idle.push(lane);
-        }
-    }
-
-    /// Asks the peer for a thread.
-    fn make_thread(&self, connection: &Rc<Connection>, name: &str) -> Result<Thread> {
-        let map = connection.thread_map.borrow().clone().ok_or_else(|| {
-            Error::Usage(
-                "the peer gave no ThreadMap, so no thread can be named: its Init has no `construct`"
-                    .into(),
-            )
-        })?;
-        let mut request = map.make_thread_request();
-        request.get().set_name(cut(name, NAME_LENGTH));
-        let response = request.send().promise;
-        let connection = Rc::downgrade(connection);
-        Ok(async move {
-            let response = response.await.map_err(|error| match connection.upgrade() {
-                Some(connection) => connection.call_error(error),
-                None => gone(),
-            })?;
-            response
-                .get()
-                .and_then(|results| results.get_result())
-                .map_err(from_capnp)
-        }
-        .boxed_local()
-        .shared())
-    }
-
-    /// The lane of callbacks of a request: the thread of the peer that waits for it, and the
-    /// thread of this process that executes it.
-    pub fn of_request(
-        self: &Lanes,
-        callback: thread::Client,
-        executes: thread::Client,
-    ) -> RequestLane {
-        let id = self.next_request.get();
-        self.next_request.set(id + 1);
-        let thread = futures::future::ready(Ok(callback)).boxed_local().shared();
-        // Polled once, so that `peek` answers.
-        let _ = thread.clone().now_or_never();
-        self.by_request
-            .borrow_mut()
-            .insert(id, Lane::new(thread, executes));
-        RequestLane {
-            connection: self.connection.clone(),
-            id,
-        }
-    }
-
-    /// Lets go of the thread that stands for a thread of this process that has ended, or whose
-    /// call has been given up and still holds it. A call under way keeps it until it is answered:
-    /// dropping the handle in the middle of a call is an error in Core.
-    pub fn thread_ended(&self, key: ThreadKey) {
-        let lane = self.by_thread.borrow_mut().remove(&key);
-        drop(lane);
+    /// Lets go of a thread that stands for one of this process that has ended, or whose call was given
+    /// up and still holds it. A call under way keeps it until it is answered: dropping the handle in
+    /// the middle of a call is an error in Core.
+    pub fn forget(&self, lane: &Arc<Lane>) {
+        let mut standing = lock(&self.standing);
+        let found = standing.iter().position(|kept| Arc::ptr_eq(kept, lane));
+        let forgotten = found.map(|index| standing.swap_remove(index));
+        drop(standing);
+        drop(forgotten);
     }
 
     /// Forgets all of them.
     pub fn clear(&self) {
-        drop(self.by_thread.take());
-        drop(self.by_request.take());
-        drop(self.idle.take());
+        let standing = std::mem::take(&mut *lock(&self.standing));
+        let idle = std::mem::take(&mut *lock(&self.idle));
+        drop((standing, idle));
     }
 }
 
-/// A request's callback lane, for as long as the request is under way.
-pub struct RequestLane {
-    connection: Weak<Connection>,
-    /// Its number.
-    pub id: CallbackId,
+/// A lane that is taken for one call, and given back when that is answered.
+pub struct Borrowed {
+    /// The lane.
+    pub lane: Arc<Lane>,
+    connection: Arc<Connection>,
 }
 
-impl RequestLane {
-    /// Waits for the `destroy`s that the request's method made, but not for ever: a peer may be
-    /// one that does not answer them.
-    pub async fn destroyed(&self) {
-        let Some(connection) = self.connection.upgrade() else {
-            return;
-        };
-        let lane = connection.lanes.existing(Route::Callback(self.id));
-        let destroying = lane.map(|lane| lane.destroying.take()).unwrap_or_default();
-        if !destroying.is_empty() {
-            let answered = futures::future::join_all(destroying);
-            let _ = timeout(DESTROY_TIME, answered).await;
-        }
-    }
-}
-
-impl Drop for RequestLane {
+impl Drop for Borrowed {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.upgrade() {
-            let lane = connection.lanes.by_request.borrow_mut().remove(&self.id);
-            drop(lane);
+        let mut idle = lock(&self.connection.lanes.idle);
+        if idle.len() < IDLE_LANES && self.connection.closed().is_none() {
+            idle.push(self.lane.clone());
         }
     }
+}
+
+impl Connection {
+    /// Keeps a thread of the peer's that stands for one of this process, unless the connection has
+    /// ended.
+    pub fn keep_lane(&self, lane: &Arc<Lane>) {
+        self.lanes.keep(lane.clone());
+        if self.closed().is_some() {
+            self.lanes.clear();
+        }
+    }
+
+    /// Does `then` with an idle thread of the peer's, which may have to be made first. It must not
+    /// block.
+    pub fn with_idle_lane(self: &Arc<Self>, then: impl FnOnce(Result<Borrowed>) + Send + 'static) {
+        let borrowed = |connection: &Arc<Self>, lane| Borrowed {
+            lane,
+            connection: connection.clone(),
+        };
+        let idle = lock(&self.lanes.idle).pop();
+        if let Some(lane) = idle {
+            return then(Ok(borrowed(self, lane)));
+        }
+        let name = format!(
+            "{}-{}/async",
+            self.event_loop.exe_name(),
+            std::process::id()
+        );
+        let callback = ThreadServer::lazy(self, &name);
+        let this = self.clone();
+        self.make_thread(&name, move |thread| {
+            then(thread.map(|thread| borrowed(&this, Lane::new(thread, Cap::Own(callback)))));
+        });
+    }
+
+    /// Has the peer make a thread. `then` must not block.
+    pub fn make_thread(&self, name: &str, then: impl FnOnce(Result<Cap>) + Send + 'static) {
+        let request = Request::new(
+            thread_map::Client::TYPE_ID,
+            MAKE_THREAD,
+            |_, params: any_pointer::Builder<'_>| {
+                let mut params = params.init_as::<thread_map::make_thread_params::Builder<'_>>();
+                params.set_name(cut(name, NAME_LENGTH));
+                Ok(())
+            },
+        );
+        let map = lock(&self.thread_map).clone();
+        let (request, import) = match (request, map) {
+            (Ok(request), Some(Cap::Import(import))) => (request, import),
+            (Err(error), _) => return then(Err(error)),
+            // It went with the connection.
+            _ if self.closed().is_some() => return then(Err(gone())),
+            _ => {
+                return then(Err(Error::Usage(
+                    "the peer gave no ThreadMap, so no thread can be named: its Init has no \
+                     `construct`"
+                        .into(),
+                )));
+            }
+        };
+        self.link().ask([Ask {
+            target: Target::Import(import),
+            request,
+            done: Box::new(move |answer| then(answer.and_then(|answer| thread_of(&answer)))),
+        }]);
+    }
+}
+
+/// The thread in the answer to `makeThread`.
+fn thread_of(answer: &Response) -> Result<Cap> {
+    let found = answer.read(|results| {
+        use capnp::capability::FromClientHook;
+        let results = results.get_as::<thread_map::make_thread_results::Reader<'_>>()?;
+        let thread = results.get_result()?;
+        Ok(find(answer.caps(), thread.as_client_hook()).cloned())
+    });
+    found
+        .and_then(|found| found)
+        .map_err(from_capnp)?
+        .ok_or_else(|| Error::failed("the peer's ThreadMap.makeThread answered no thread"))
 }

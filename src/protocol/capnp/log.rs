@@ -7,78 +7,68 @@ use std::fmt;
 
 use capnp::any_pointer;
 
-use super::rt::{Method, Show};
+use super::rpc::{Incoming, Request, Response, Results};
+use super::rt::{Held, Method, Show};
 use crate::error::Error;
 
 /// Where a message's values are cut in the log, in characters.
 pub const VALUE_LENGTH: usize = 200;
 
 /// A request that arrived.
-pub fn server_receives(request: u64, method: &Method, params: any_pointer::Reader<'_>) {
+pub fn server_receives(request: u64, method: &Method, call: &Incoming) {
     if listening() {
-        let Method {
-            interface, name, ..
-        } = method;
-        let values = values(&*method.show_params, params);
-        tracing::debug!(target: "ipc", "IPC server recv request  #{request} {interface}.{name} {values}");
+        let values = call.params(|params| values(&*method.show_params, params));
+        let values = shown(values);
+        tracing::debug!(target: "ipc", "IPC server recv request  #{request} {method} {values}");
     }
 }
 
 /// The answer to a request.
-pub fn server_sends<'a>(
-    request: u64,
-    method: &Method,
-    results: impl FnOnce() -> any_pointer::Reader<'a>,
-) {
+pub fn server_sends(request: u64, method: &Method, results: &Results) {
     if listening() {
-        let Method {
-            interface, name, ..
-        } = method;
-        let values = values(&*method.show_results, results());
-        tracing::debug!(target: "ipc", "IPC server send response #{request} {interface}.{name} {values}");
+        let values = shown(results.read(|results| values(&*method.show_results, results)));
+        tracing::debug!(target: "ipc", "IPC server send response #{request} {method} {values}");
     }
 }
 
 /// A request that fails.
 pub fn server_fails(request: u64, method: &Method, error: &Error) {
-    let Method {
-        interface, name, ..
-    } = method;
-    tracing::debug!(target: "ipc", "IPC server error request #{request} {interface}.{name} {error}");
+    tracing::debug!(target: "ipc", "IPC server error request #{request} {method} {error}");
 }
 
 /// A call that is made.
-pub fn client_sends<'a>(method: &Method, params: impl FnOnce() -> any_pointer::Reader<'a>) {
+pub fn client_sends(method: &Method, request: &Request) {
     if listening() {
-        let Method {
-            interface, name, ..
-        } = method;
-        let values = values(&*method.show_params, params());
-        tracing::debug!(target: "ipc", "IPC client send {interface}.{name} {values}");
+        let values = shown(request.read(|params| values(&*method.show_params, params)));
+        tracing::debug!(target: "ipc", "IPC client send {method} {values}");
     }
 }
 
 /// A call's result.
-pub fn client_receives(method: &Method, results: any_pointer::Reader<'_>) {
-    if listening() {
-        let Method {
-            interface, name, ..
-        } = method;
-        let values = values(&*method.show_results, results);
-        tracing::debug!(target: "ipc", "IPC client recv {interface}.{name} {values}");
+pub fn client_receives(method: Option<&Held<Method>>, response: &Response) {
+    if let Some(method) = method
+        && listening()
+    {
+        let values = shown(response.read(|results| values(&*method.show_results, results)));
+        let method = &**method;
+        tracing::debug!(target: "ipc", "IPC client recv {method} {values}");
     }
 }
 
 /// A call that failed.
-pub fn client_fails(method: &Method, error: &Error) {
-    let Method {
-        interface, name, ..
-    } = method;
-    tracing::debug!(target: "ipc", "IPC client exception {interface}.{name} {error}");
+pub fn client_fails(method: Option<&Held<Method>>, error: &Error) {
+    if let Some(method) = method {
+        let method = &**method;
+        tracing::debug!(target: "ipc", "IPC client exception {method} {error}");
+    }
 }
 
 fn listening() -> bool {
     tracing::enabled!(target: "ipc", tracing::Level::DEBUG)
+}
+
+fn shown(values: capnp::Result<String>) -> String {
+    values.unwrap_or_else(|error| format!("(malformed: {error})"))
 }
 
 fn values(show: &Show, message: any_pointer::Reader<'_>) -> String {

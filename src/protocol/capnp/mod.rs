@@ -1,50 +1,45 @@
 //! The protocol on Cap'n Proto RPC, as libmultiprocess speaks it.
 //!
-//! Knows capnp-rpc and threads; nothing of addresses, child processes, roles or the command line.
-//! From the stream to the method a request passes: `frame` (bounds), capnp-rpc, `server` (which
-//! thread), generated code (values), the method. A call passes: generated code, `object`, the
-//! `event_loop`, capnp-rpc, `frame`. `waiter` is where threads wait; `threads` and `lanes` are which is
-//! which.
+//! Knows messages and threads; nothing of addresses, child processes, roles or the command line.
+//! From the stream to the method a request passes: `event_loop` (who reads), `rpc` (bounds, objects),
+//! `server` (which thread), generated code (values), the method. A call passes: generated code,
+//! `object`, `exchange`, `rpc`. `threads` and `lanes` are which thread is which, and `current` is what
+//! the calling thread is to its peers.
 
 mod connection;
 mod convert;
 mod current;
 mod event_loop;
 mod exchange;
-mod frame;
 pub mod generated;
 mod lanes;
 mod log;
 mod object;
 mod relay;
+mod rpc;
 pub mod rt;
-mod runtime;
 mod server;
 mod sync;
 mod threads;
-pub mod waiter;
 
 use std::collections::HashMap;
+use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::rc::Rc;
-use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
-use ::capnp::capability::FromClientHook;
-use futures::channel::{mpsc as local, oneshot};
-use futures::future::{self, Either, FutureExt};
-use futures::stream::StreamExt;
-
-use self::connection::{Connection, Shared, Side};
-pub use self::current::log_name;
-use self::event_loop::{EventLoop, LoopState, OffLoop};
+use self::connection::{Connection, Side};
+pub use self::current::{log_name, short_log_name};
+use self::event_loop::waiter::{ConnectionId, Waited};
+use self::event_loop::{EventLoop, OffLoop, Ready, Source, Timer, Token};
 use self::object::Object;
 pub use self::relay::Relay;
-use self::rt::{Held, Info, Interface, Untyped};
-use self::runtime::{Listener, Stream, sleep, timeout};
-use self::server::{AnyClient, Erased, Local, LocalUntyped};
+use self::rpc::{Ask, Cap, Host, Import, Request, Response, Target, find};
+use self::rt::{Held, Info, Interface, Role, Untyped};
+use self::server::{Erased, Local, LocalUntyped, ObjectServer};
 use self::sync::lock;
-use self::waiter::ConnectionId;
+use self::threads::ThreadMapServer;
 use super::{Listening, Protocol};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -61,37 +56,63 @@ pub struct Capnp {
     incoming: Arc<Incoming>,
 }
 
+/// The connections that are served.
 #[derive(Default)]
-struct Incoming(Mutex<HashMap<ConnectionId, Arc<Shared>>>);
+struct Incoming(Mutex<HashMap<ConnectionId, Arc<Connection>>>);
 
-impl Capnp {
-    /// Accepts connections on `listener` and gives each peer what `bootstrap` makes.
-    fn accept_with(
-        &self,
-        listener: UnixListener,
-        bootstrap: impl Fn(&Rc<Connection>) -> AnyClient + Send + 'static,
-    ) -> Result<Listening> {
-        let failed = |error| Error::io("prepare the listening socket", error);
-        listener.set_nonblocking(true).map_err(failed)?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (event_loop, limits) = (self.event_loop.clone(), self.limits.clone());
-        let incoming = self.incoming.clone();
-        let begun = self.event_loop.sync(move |state| {
-            let accepting = accept(
-                state.clone(),
-                event_loop,
-                Listener::new(listener)?,
-                bootstrap,
-                limits,
-                incoming,
-            );
-            state.spawn(future::select(Box::pin(accepting), stopped).map(|_| ()));
-            Ok(())
-        })?;
-        begun.map_err(failed)?;
-        Ok(Listening::new(move || drop(stop)))
+impl Incoming {
+    fn disconnect(&self) {
+        // Not under the lock, which a connection that ends takes.
+        let connections: Vec<_> = lock(&self.0).values().cloned().collect();
+        for connection in connections {
+            connection.disconnect();
+        }
     }
 
+    fn count(&self) -> usize {
+        lock(&self.0).len()
+    }
+
+    /// Notes a connection until it has ended. `over` runs then.
+    fn open(
+        self: &Arc<Self>,
+        event_loop: &Arc<EventLoop>,
+        limits: &Limits,
+        stream: UnixStream,
+        bootstrap: impl FnOnce(&Arc<Connection>) -> Arc<dyn Host>,
+        over: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Arc<Connection>> {
+        let this = self.clone();
+        let connection = Connection::open(
+            event_loop,
+            limits.clone(),
+            stream,
+            Side::Server,
+            |connection| Some(bootstrap(connection)),
+            move |connection| {
+                this.forget(connection);
+                over();
+            },
+        )?;
+        lock(&self.0).insert(connection.id, connection.clone());
+        // It may have been forgotten already.
+        if connection.closed().is_some() {
+            self.forget(&connection);
+        }
+        Ok(connection)
+    }
+
+    fn forget(&self, connection: &Connection) {
+        let ended = lock(&self.0).remove(&connection.id);
+        drop(ended);
+    }
+}
+
+fn unusable(error: io::Error) -> Error {
+    Error::io("prepare the connection's stream", error)
+}
+
+impl Capnp {
     /// Starts the event loop. `exe_name` is what peers see in the names of threads.
     ///
     /// # Errors
@@ -110,22 +131,32 @@ impl Capnp {
     /// # Errors
     /// As [`Protocol::serve`].
     pub fn serve_object(&self, stream: UnixStream, object: Arc<dyn Untyped>) -> Result<()> {
-        self.serve_erased(stream, Box::new(LocalUntyped(object)))
+        self.serve_erased(stream, Arc::new(LocalUntyped(object)))
     }
 
-    fn serve_erased(&self, stream: UnixStream, object: Box<dyn Erased>) -> Result<()> {
-        let shared = Shared::new(self.event_loop.clone(), self.limits.clone());
-        let (incoming, served) = (self.incoming.clone(), shared.clone());
-        let object = OffLoop::new(&self.event_loop, object);
-        self.event_loop.sync(move |state| {
-            let stream = watched(stream)?;
-            let bootstrap = |connection: &Rc<Connection>| connection.serve(object.into_inner());
-            incoming.open(state, &served, stream, bootstrap, || ());
-            Ok(())
-        })??;
-        shared.wait_closed(None);
+    fn serve_erased(&self, stream: UnixStream, object: Arc<dyn Erased>) -> Result<()> {
+        self.event_loop.check_not_on_loop()?;
+        let bootstrap = |connection: &Arc<Connection>| -> Arc<dyn Host> {
+            ObjectServer::new(connection, object)
+        };
+        let opened = self
+            .incoming
+            .open(&self.event_loop, &self.limits, stream, bootstrap, || ());
+        opened.map_err(unusable)?.wait_closed(None);
         self.event_loop.wait_cleaned_up();
         Ok(())
+    }
+
+    /// Makes a connected stream a connection.
+    fn open(
+        &self,
+        stream: UnixStream,
+        side: Side,
+        bootstrap: impl FnOnce(&Arc<Connection>) -> Option<Arc<dyn Host>>,
+        over: impl FnOnce(&Arc<Connection>) + Send + 'static,
+    ) -> Result<Arc<Connection>> {
+        let (event_loop, limits) = (&self.event_loop, self.limits.clone());
+        Connection::open(event_loop, limits, stream, side, bootstrap, over).map_err(unusable)
     }
 
     /// Makes a connected stream a client connection whose peer's bootstrap interface a schema
@@ -135,22 +166,42 @@ impl Capnp {
     /// As [`Protocol::connect`].
     pub fn connect_object(&self, stream: UnixStream, info: Held<Info>) -> Result<Object> {
         self.event_loop.check_not_on_loop()?;
-        let shared = Shared::new(self.event_loop.clone(), self.limits.clone());
-        let (sender, receiver) = mpsc::sync_channel(1);
-        self.event_loop.post(move |state| {
-            let stream = match watched(stream) {
-                Ok(stream) => stream,
-                Err(error) => return drop(sender.send(Err(error))),
-            };
-            let (connection, peer) =
-                Connection::open(state, shared, stream, Side::Client, |_| None, || ());
-            state.spawn(async move {
-                let _ = sender.send(handshake(connection, peer, info).await);
-            });
+        let connection = self.open(stream, Side::Client, |_| None, |_| ())?;
+        let import = handshake(&connection, &info).inspect_err(|_| connection.disconnect())?;
+        let object = Object::new(&connection, import, info);
+        object.own_connection();
+        Ok(object)
+    }
+
+    fn disconnect_incoming(&self) {
+        self.incoming.disconnect();
+    }
+
+    /// Accepts connections on `listener` and gives each peer what `bootstrap` makes, until what this
+    /// gives is dropped.
+    fn accept_with(
+        &self,
+        listener: UnixListener,
+        bootstrap: impl Fn(&Arc<Connection>) -> Arc<dyn Host> + Send + Sync + 'static,
+    ) -> Result<Listening> {
+        let failed = |error| Error::io("prepare the listening socket", error);
+        listener.set_nonblocking(true).map_err(failed)?;
+        let accepting = Arc::new(Accepting {
+            token: self.event_loop.token(),
+            listener,
+            event_loop: self.event_loop.clone(),
+            limits: self.limits.clone(),
+            incoming: self.incoming.clone(),
+            bootstrap: OffLoop::new(&self.event_loop, Box::new(bootstrap)),
+            active: Mutex::new(0),
+            pause: Mutex::default(),
+            stopped: AtomicBool::new(false),
         });
-        receiver
-            .recv()
-            .map_err(|_| Error::Disconnected("the event loop has ended".into()))?
+        let source = accepting.clone();
+        self.event_loop
+            .add(accepting.token, &accepting.listener, source)
+            .map_err(failed)?;
+        Ok(Listening::new(move || accepting.stop()))
     }
 }
 
@@ -160,142 +211,217 @@ impl Drop for Capnp {
     }
 }
 
-impl Incoming {
-    fn disconnect(&self) {
-        // Not under the lock, which the loop takes when a connection has ended.
-        let connections: Vec<_> = lock(&self.0).values().cloned().collect();
-        for shared in connections {
-            shared.disconnect();
-        }
-    }
-
-    /// Serves what `bootstrap` makes on a stream. `on_closed` runs on the loop.
-    fn open(
-        self: &Arc<Self>,
-        state: &Rc<LoopState>,
-        shared: &Arc<Shared>,
-        stream: Stream,
-        bootstrap: impl FnOnce(&Rc<Connection>) -> AnyClient,
-        on_closed: impl FnOnce() + 'static,
-    ) {
-        let (this, id) = (self.clone(), shared.id);
-        lock(&self.0).insert(id, shared.clone());
-        Connection::open(
-            state,
-            shared.clone(),
-            stream,
-            Side::Server,
-            |connection| Some(bootstrap(connection)),
-            move || {
-                lock(&this.0).remove(&id);
-                on_closed();
-            },
-        );
-    }
-}
-
 impl<I: Interface + ?Sized> Protocol<I> for Capnp {
     fn connect(&self, stream: UnixStream) -> Result<Arc<I>> {
         Ok(I::client(self.connect_object(stream, I::INFO.into())?))
     }
 
     fn serve(&self, stream: UnixStream, init: Arc<I>) -> Result<()> {
-        self.serve_erased(stream, Box::new(Local(init)))
+        self.serve_erased(stream, Arc::new(Local(init)))
     }
 
     fn listen(&self, listener: UnixListener, init: Arc<I>) -> Result<Listening> {
-        let init = OffLoop::new(&self.event_loop, init);
+        let init: Arc<dyn Erased> = Arc::new(Local(init));
         self.accept_with(listener, move |connection| {
-            connection.serve(Box::new(Local(init.clone())))
+            ObjectServer::new(connection, init.clone())
         })
     }
 
     fn disconnect_incoming(&self) {
-        self.incoming.disconnect();
+        Self::disconnect_incoming(self);
     }
 
     fn incoming(&self) -> usize {
-        lock(&self.incoming.0).len()
+        self.incoming.count()
     }
 }
 
-/// A stream as the loop has it, on the loop.
-fn watched(stream: UnixStream) -> Result<Stream> {
-    stream
-        .set_nonblocking(true)
-        .and_then(|()| Stream::new(stream))
-        .map_err(|error| Error::io("prepare the connection's stream", error))
-}
-
-/// Swaps thread maps and makes the peer's `Init` a handle that owns the connection.
-async fn handshake(
-    connection: Rc<Connection>,
-    peer: AnyClient,
-    info: Held<Info>,
-) -> Result<Object> {
-    let limit = connection.shared.limits.handshake_time;
-    let constructed = timeout(limit, connection.construct(&peer, &info)).await;
-    let result = match constructed {
-        Ok(Ok(())) => {
-            let object = Object::new(&connection, peer.into_client_hook(), info);
-            object.own_connection();
-            return Ok(object);
+/// Asks for the peer's `Init`, and swaps thread maps with it: the first call on every connection.
+fn handshake(connection: &Arc<Connection>, info: &Info) -> Result<Arc<Import>> {
+    let limit = connection.limits.handshake_time;
+    let deadline = Instant::now().checked_add(limit);
+    let construct = info.methods.iter().find(|m| m.role == Role::Construct);
+    let request = construct.map(|method| {
+        use self::generated::wire::init_capnp::init::construct_params;
+        use ::capnp::capability::FromClientHook;
+        Request::new(method.interface_id, method.ordinal, |caps, params| {
+            let map = caps.add(rpc::Param::Cap(ThreadMapServer::of(connection)));
+            let mut params = params.init_as::<construct_params::Builder<'_>>();
+            params.set_thread_map(FromClientHook::new(map));
+            Ok(())
+        })
+    });
+    let request = request.transpose()?;
+    let constructs = request.is_some();
+    let waited = connection.wait_for(
+        deadline,
+        || false,
+        |tell| {
+            let both = Arc::new(Mutex::new((None, None, Some(tell))));
+            let told = both.clone();
+            let complete = move |both: &Mutex<Handshake>| {
+                let mut state = lock(both);
+                if state.0.is_none() || (constructs && state.1.is_none()) {
+                    return;
+                }
+                if let (Some(init), constructed, Some(tell)) =
+                    (state.0.take(), state.1.take(), state.2.take())
+                {
+                    drop(state);
+                    tell.tell((init, constructed));
+                }
+            };
+            let bootstrapped = move |answer| {
+                lock(&told).0 = Some(answer);
+                complete(&told);
+            };
+            let ask = request.map(|request| Ask {
+                target: Target::Previous(None),
+                request,
+                done: Box::new(move |answer| {
+                    lock(&both).1 = Some(answer);
+                    complete(&both);
+                }),
+            });
+            connection.link().bootstrap(Box::new(bootstrapped), ask);
+        },
+    )?;
+    let name = &info.name;
+    let (init, constructed) = match waited {
+        Waited::Done(both) => both,
+        Waited::TimedOut | Waited::Stopped => {
+            return Err(Error::Timeout {
+                what: format!("the peer's answer to {name}.construct"),
+                after: limit,
+            });
         }
-        Ok(Err(Error::Disconnected(_))) => Err(Error::Disconnected(format!(
-            "the peer ended the connection before it answered {}.construct",
-            info.name
-        ))),
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(Error::Timeout {
-            what: format!("the peer's answer to {}.construct", info.name),
-            after: limit,
-        }),
     };
-    connection.disconnect();
-    result
+    let ended = |error| match error {
+        Error::Disconnected(_) => Error::Disconnected(format!(
+            "the peer ended the connection before it answered {name}.construct"
+        )),
+        error => error,
+    };
+    if let Some(constructed) = constructed {
+        let map = thread_map_of(&constructed.map_err(ended)?)?;
+        *lock(&connection.thread_map) = map;
+    }
+    let init = init.map_err(ended)?;
+    match init.caps().first() {
+        Some(Some(Cap::Import(import))) => Ok(import.clone()),
+        _ => Err(Error::failed("the peer offers no object")),
+    }
 }
 
-/// Accepts connections, no more at once than the limit: further clients wait in the kernel's
-/// queue, as with libmultiprocess.
-async fn accept(
-    state: Rc<LoopState>,
+/// What a handshake waits for: the peer's object, the answer to its `construct`, and who is told.
+type Handshake = (
+    Option<Result<Response>>,
+    Option<Result<Response>>,
+    Option<connection::Tell<(Result<Response>, Option<Result<Response>>)>>,
+);
+
+/// The peer's thread map in its answer to `construct`.
+fn thread_map_of(answer: &Response) -> Result<Option<Cap>> {
+    use self::generated::wire::init_capnp::init::construct_results;
+    use ::capnp::capability::FromClientHook;
+    let map = answer.read(|results| {
+        let results = results.get_as::<construct_results::Reader<'_>>()?;
+        match results.has_thread_map() {
+            true => {
+                let map = results.get_thread_map()?;
+                Ok(find(answer.caps(), map.as_client_hook()).cloned())
+            }
+            false => Ok(None),
+        }
+    });
+    map.and_then(|map| map).map_err(convert::from_capnp)
+}
+
+/// What makes the object that a client gets.
+type Bootstrap = Box<dyn Fn(&Arc<Connection>) -> Arc<dyn Host> + Send + Sync>;
+
+/// A listener whose connections are accepted, no more at once than the limit: further clients wait in
+/// the kernel's queue, as with libmultiprocess.
+struct Accepting {
+    token: Token,
+    listener: UnixListener,
     event_loop: Arc<EventLoop>,
-    listener: Listener,
-    bootstrap: impl Fn(&Rc<Connection>) -> AnyClient,
     limits: Limits,
     incoming: Arc<Incoming>,
-) {
-    let (closed, mut closing) = local::unbounded::<()>();
-    let mut active = 0;
-    loop {
-        while active >= limits.connections {
-            closing.next().await;
-            active -= 1;
-        }
-        let accepted = {
-            let accept = Box::pin(listener.accept());
-            match future::select(accept, closing.next()).await {
-                Either::Left((accepted, _)) => accepted,
-                Either::Right(_) => {
-                    active -= 1;
-                    continue;
-                }
-            }
-        };
-        let stream = match accepted {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::warn!(target: "ipc", "IPC server: accept failed: {error}");
-                sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let shared = Shared::new(event_loop.clone(), limits.clone());
-        let closed = closed.clone();
-        let on_closed = move || {
-            let _ = closed.unbounded_send(());
-        };
-        incoming.open(&state, &shared, stream, &bootstrap, on_closed);
-        active += 1;
+    bootstrap: OffLoop<Bootstrap>,
+    /// How many of its connections there are.
+    active: Mutex<usize>,
+    /// Goes off when it may try again.
+    pause: Mutex<Option<Timer>>,
+    stopped: AtomicBool,
+}
+
+impl Accepting {
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.event_loop.remove(self.token, &self.listener);
     }
+
+    /// Takes a place for a connection, if there is one.
+    fn begin(&self) -> bool {
+        let mut active = lock(&self.active);
+        let free = *active < self.limits.connections;
+        *active += usize::from(free);
+        free
+    }
+
+    fn end(&self) {
+        *lock(&self.active) -= 1;
+        if !self.stopped.load(Ordering::SeqCst) {
+            self.event_loop.nudge(self.token);
+        }
+    }
+
+    fn rest(self: &Arc<Self>, error: &io::Error) {
+        tracing::warn!(target: "ipc", "IPC server: accept failed: {error}");
+        let weak = Arc::downgrade(self);
+        let timer = self.event_loop.after(ACCEPT_PAUSE, move || {
+            if let Some(this) = Weak::upgrade(&weak) {
+                this.event_loop.nudge(this.token);
+            }
+        });
+        let before = std::mem::replace(&mut *lock(&self.pause), timer);
+        drop(before);
+    }
+}
+
+impl Source for Accepting {
+    fn ready(self: Arc<Self>, _: Ready, _: &mut [u8]) -> bool {
+        while !self.stopped.load(Ordering::SeqCst) && self.begin() {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    *lock(&self.active) -= 1;
+                    match error.kind() {
+                        io::ErrorKind::WouldBlock => {}
+                        io::ErrorKind::Interrupted => continue,
+                        _ => self.rest(&error),
+                    }
+                    return false;
+                }
+            };
+            let (weak, bootstrap) = (Arc::downgrade(&self), self.bootstrap.get());
+            let over = move || {
+                if let Some(this) = weak.upgrade() {
+                    this.end();
+                }
+            };
+            let opened =
+                self.incoming
+                    .open(&self.event_loop, &self.limits, stream, bootstrap, over);
+            if let Err(error) = opened {
+                tracing::warn!(target: "ipc", "IPC server: a connection: {error}");
+            }
+        }
+        false
+    }
+
+    fn flush(&self) {}
+
+    fn failed(&self) {}
 }

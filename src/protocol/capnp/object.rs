@@ -1,25 +1,26 @@
 //! A handle to an object in the peer, and the calls made through it.
 //!
 //! Knows calls, threads and the connection; nothing of particular methods. Everything here may be
-//! held, shared and dropped by any thread; what touches capnp-rpc is posted to the loop.
+//! held, shared and dropped by any thread.
 
 use std::any::Any;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use capnp::private::capability::ClientHook;
 use futures::channel::oneshot;
-use futures::future::{self, Either, FutureExt};
+use futures::future::FutureExt;
 
-use super::connection::{AFTER_DISCONNECT, Connection, INTERRUPTED, Shared};
-use super::current::{self, Route};
-use super::event_loop::OffLoop;
-use super::exchange::run;
-use super::lanes::Lane;
+use super::connection::Connection;
+use super::current::{self, Calling, Route};
+use super::event_loop::is_on_loop;
+use super::event_loop::waiter::{Slot, Waited};
+use super::exchange::{Answers, Batch};
+use super::lanes::{Lane, Turn};
+use super::rpc::{AFTER_DISCONNECT, Cap, INTERRUPTED, Import};
 use super::rt::{Held, Info, Method, Outgoing, Role};
-use super::waiter::{Slot, Waited};
+use super::sync::lock;
+use super::threads::ThreadServer;
 use crate::call::CallOptions;
 use crate::error::{Error, Result};
 use crate::interfaces::{Call, Disconnection, Remote};
@@ -30,7 +31,8 @@ use crate::interfaces::{Call, Disconnection, Remote};
 pub struct Object(Arc<Inner>);
 
 struct Inner {
-    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    import: Arc<Import>,
     id: u64,
     info: Held<Info>,
     destroy: Option<Held<Method>>,
@@ -43,104 +45,90 @@ struct Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.shared.object_gone(self.id);
-        if self.shared.closed().is_some() {
+        self.connection.object_gone(self.id);
+        if self.connection.closed().is_some() {
             return;
         }
-        let id = self.id;
-        let destroy = self
-            .destroy
-            .take()
-            .filter(|_| !self.given_back.load(Ordering::Relaxed));
-        match destroy {
-            // `destroy` runs on the thread of the peer that stands for this one, in the order of
-            // this thread's calls, as a C++ destructor would.
-            Some(method) => {
-                let (route, depth) = current::route_for(&self.shared);
-                self.shared
-                    .post(move |connection| send_destroy(connection, id, method, route, depth));
-            }
-            None => self
-                .shared
-                .post(move |connection| connection.remove_object(id)),
+        let destroy = self.destroy.take();
+        if let Some(method) = destroy.filter(|_| !self.given_back.load(Ordering::Relaxed)) {
+            destroy_object(&self.connection, &self.import, method);
         }
         if self.owns_connection.load(Ordering::Relaxed) {
-            self.shared.close();
+            self.connection.close();
         }
     }
 }
 
-/// Tells the peer to destroy an object, then lets go of it.
-fn send_destroy(
-    connection: &Rc<Connection>,
-    id: u64,
-    method: Held<Method>,
-    route: Route,
-    depth: usize,
-) {
-    let Some(hook) = connection.object(id) else {
-        return;
+/// Tells the peer to destroy an object. It runs on the thread of the peer that stands for this one, in
+/// the order of this thread's calls, as a C++ destructor would.
+///
+/// No call can reach the object any more: its last handle is gone, and calls keep theirs. A Core node
+/// dies of a call on an object after its `destroy`.
+fn destroy_object(connection: &Arc<Connection>, import: &Arc<Import>, method: Held<Method>) {
+    let outgoing = Outgoing::destroy(method.clone());
+    let batch = match Batch::write(connection, import, outgoing) {
+        Ok((batch, _)) => batch,
+        Err(error) => return warn(&method, &error),
     };
-    // From here on no call can reach the object: a Core node dies of a call on an object after its
-    // `destroy`.
-    connection.remove_object(id);
-    // A thread that never made a call, such as an async runtime's, gets none for this alone.
-    let mine = connection.lanes.existing(route);
-    let (lane, depth, borrowed) = match (method.threaded, mine) {
-        (false, _) => (None, 0, false),
-        (true, Some(lane)) => (Some(lane), depth, false),
-        (true, None) => match connection.lanes.of_async() {
-            Ok(lane) => (Some(lane), 0, true),
-            // Without a thread the object goes with its last reference, only later.
-            Err(_) => return,
-        },
+    // A thread that drives the loop does so for others, whose object this may have been.
+    let (route, depth) = match is_on_loop() {
+        false => current::route_for(connection),
+        true => (Route::Thread(None), 0),
     };
-    let turn = lane.as_ref().map(|lane| lane.turn(depth));
-    let request = match (route, &lane) {
-        (Route::Callback(_), Some(lane)) if !borrowed => Some(lane.destroy_begins()),
-        _ => None,
+    let request = match &route {
+        Route::Callback(lane) => Some(lane.destroys()),
+        Route::Thread(_) => None,
     };
     connection.destroy_begins();
-    let this = connection.clone();
-    connection.spawn(async move {
-        let outgoing = Outgoing::new(
-            method.clone(),
-            |build, params| {
-                use super::generated::wire::echo_capnp::echo::destroy_params;
-                let params = params.init_as::<destroy_params::Builder<'_>>();
-                build.context(params.init_context());
-                Ok(())
-            },
-            |_, _| Ok(()),
-        );
-        let outgoing = OffLoop::new(&this.shared.event_loop, outgoing);
-        if let Err(error) = run(&this, hook, outgoing, lane.clone(), turn).await
+    let ending = connection.clone();
+    let done = move |answer: Result<()>| {
+        if let Err(error) = answer
             && !error.is_disconnected()
         {
-            tracing::warn!(target: "ipc", "{}.destroy failed: {error}", method.interface);
+            warn(&method, &error);
         }
-        if let Some(lane) = lane.filter(|_| borrowed) {
-            this.lanes.async_done(lane);
-        }
-        this.destroy_ends();
+        ending.destroy_ends();
         drop(request);
-    });
+    };
+    let sending = connection.clone();
+    match route {
+        _ if !batch.names_thread() => batch.send(&sending, None, |answers| done(answers.nothing())),
+        Route::Callback(lane) | Route::Thread(Some(lane)) => {
+            lane.clone().turn(depth, move |turn| {
+                batch.send(&sending, Some(&lane), |answers| {
+                    done(answers.nothing());
+                    drop(turn);
+                });
+            });
+        }
+        // A thread that never made a call, such as an async runtime's, gets none for this alone.
+        // Without any the object goes with its last reference, only later.
+        Route::Thread(None) => connection.with_idle_lane(move |borrowed| match borrowed {
+            Ok(borrowed) => {
+                let lane = borrowed.lane.clone();
+                batch.send(&sending, Some(&lane), |answers| {
+                    done(answers.nothing());
+                    drop(borrowed);
+                });
+            }
+            Err(_) => done(Ok(())),
+        }),
+    }
+}
+
+fn warn(method: &Method, error: &Error) {
+    tracing::warn!(target: "ipc", "{}.destroy failed: {error}", method.interface);
 }
 
 impl Object {
-    /// A handle to a capability of the peer.
-    pub(super) fn new(
-        connection: &Connection,
-        hook: Box<dyn ClientHook>,
-        info: Held<Info>,
-    ) -> Self {
-        let destroy = info
-            .methods
-            .iter()
-            .find(|method| method.role == Role::Destroy);
+    /// A handle to an object of the peer.
+    pub(super) fn new(connection: &Arc<Connection>, import: Arc<Import>, info: Held<Info>) -> Self {
+        let mut methods = info.methods.iter();
+        let destroy = methods.find(|method| method.role == Role::Destroy);
         Self(Arc::new(Inner {
-            shared: connection.shared.clone(),
-            id: connection.add_object(hook),
+            connection: connection.clone(),
+            import,
+            id: connection.next_object(),
             destroy: destroy.cloned(),
             info,
             owns_connection: AtomicBool::new(false),
@@ -158,9 +146,14 @@ impl Object {
         self.0.given_back.store(true, Ordering::Relaxed);
     }
 
-    /// The object's connection and number in it.
-    pub(super) fn place(&self) -> (&Arc<Shared>, u64) {
-        (&self.0.shared, self.0.id)
+    /// The object's connection.
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.0.connection
+    }
+
+    /// The peer's object itself.
+    pub(super) fn import(&self) -> &Arc<Import> {
+        &self.0.import
     }
 
     /// What a call keeps until it is answered, also when its caller no longer waits: an object is
@@ -174,165 +167,199 @@ impl Object {
     ///
     /// # Errors
     /// What the peer answered; [`Error::Disconnected`], [`Error::Timeout`],
-    /// [`Error::Cancelled`]; [`Error::Usage`] on the event loop's thread.
-    pub fn call<R: Send + 'static>(&self, outgoing: Outgoing<R>) -> Result<R> {
-        let shared = &self.0.shared;
-        shared.event_loop.check_not_on_loop()?;
-        if shared.closed().is_some() {
+    /// [`Error::Cancelled`]; [`Error::Usage`] on a thread that drives the event loop.
+    pub fn call<R>(&self, outgoing: Outgoing<'_, R>) -> Result<R> {
+        let connection = &self.0.connection;
+        connection.event_loop.check_not_on_loop()?;
+        if connection.closed().is_some() {
             return Err(Error::Disconnected(AFTER_DISCONNECT.into()));
         }
         let options = CallOptions::current();
         let method = outgoing.method.clone();
         check_cancelled(&options, &method)?;
-        let outgoing = OffLoop::new(&shared.event_loop, outgoing);
-
-        /// Ends the thread's call, also when a callback panics through.
-        struct Ends;
-        impl Drop for Ends {
-            fn drop(&mut self) {
-                current::end_call();
-            }
-        }
-        let (calling, _stranger) = current::begin_call(shared);
-        let _ends = Ends;
-        let waiter = calling.waiter.clone();
-        let slot = Arc::new(Slot::default());
-        let answer = Answer {
-            deliver: Some({
-                let (slot, waiter) = (slot.clone(), waiter.clone());
-                let event_loop = shared.event_loop.clone();
-                Box::new(move |result| slot.fill(&waiter, OffLoop::new(&event_loop, result)))
-            }),
+        let limits = Limited {
+            deadline: options.time_limit().and_then(deadline),
+            options,
+            method,
         };
-        let id = self.0.id;
-        let kept = self.kept();
-        let route = calling.route;
-        let threads = (calling.waiter, calling.depth, calling.name);
-        let names_thread = outgoing.needs_thread();
-        shared.post(move |connection| {
-            let lane = if names_thread {
-                let (waiter, depth, name) = threads;
-                match connection.lanes.of_route(route, &waiter, &name) {
-                    Ok(lane) => {
-                        let turn = lane.turn(depth);
-                        Some((lane, turn))
-                    }
-                    Err(error) => return answer.give(Err(error)),
-                }
-            } else {
-                None
-            };
-            start(connection, id, outgoing, lane, answer, kept);
-        });
+        let (batch, read) = Batch::write(connection, &self.0.import, outgoing)?;
 
-        let registration = options.token().map(|token| {
+        let mut calling = current::begin_call(connection);
+        let waiter = calling.waiter.clone();
+        // Listened to from here on, so that a wait for the thread ends as well.
+        let _registration = limits.options.token().map(|token| {
             let waiter = waiter.clone();
             token.listen(move || waiter.wake())
         });
-        let deadline = options.time_limit().and_then(deadline);
-        let stopped = || options.token().is_some_and(|token| token.is_cancelled());
-        let waited = waiter.wait(shared.id, &slot, deadline, stopped);
-        drop(registration);
-        let error = match waited {
-            Waited::Done(result) => return result.into_inner(),
-            Waited::TimedOut => timed_out(&method, options.time_limit().unwrap_or_default()),
-            Waited::Stopped => cancelled(&method),
+        let on = match batch.names_thread() {
+            true => Some(lane_of(connection, &mut calling, &limits)?),
+            false => None,
         };
-        // The peer's thread is still busy with the call; this thread's next call gets another.
-        if names_thread && let Route::Thread(key) = route {
-            shared.post(move |connection| connection.lanes.thread_ended(key));
+        let slot = Arc::new(Slot::default());
+        waiter.enter(connection.id);
+        let (lane, turn) = on.unzip();
+        let answer = {
+            let (slot, waiter, kept) = (slot.clone(), waiter.clone(), self.kept());
+            move |answers: Answers| {
+                drop(turn);
+                // First, so that the caller, who has the answer then, is the last to hold the object.
+                drop(kept);
+                slot.fill(&waiter, answers);
+            }
+        };
+        batch.send(connection, lane.as_ref(), answer);
+        let event_loop = connection.event_loop.as_loop();
+        let stopped = || limits.is_cancelled();
+        match waiter.wait(&event_loop, connection.id, &slot, limits.deadline, stopped) {
+            Waited::Done(answers) => answers.read(connection, read),
+            ended => {
+                // The peer's thread is still busy with the call; this thread's next call gets
+                // another.
+                if let (Some(lane), Route::Thread(_)) = (&lane, &calling.route) {
+                    current::forget_lane(connection, lane);
+                }
+                Err(limits.error(&ended))
+            }
         }
-        Err(error)
     }
 
     /// Makes a call; the future gives its result, in any async runtime. Callbacks run on a thread
     /// of their own.
-    pub fn call_async<R: Send + 'static>(&self, outgoing: Outgoing<R>) -> Call<R> {
-        let shared = &self.0.shared;
-        if shared.closed().is_some() {
-            return crate::interfaces::ready(Err(Error::Disconnected(AFTER_DISCONNECT.into())));
-        }
+    pub fn call_async<R: Send + 'static>(&self, outgoing: Outgoing<'_, R>) -> Call<R> {
+        let connection = &self.0.connection;
         let options = CallOptions::current();
         let method = outgoing.method.clone();
-        if let Err(error) = check_cancelled(&options, &method) {
-            return crate::interfaces::ready(Err(error));
-        }
-        let outgoing = OffLoop::new(&shared.event_loop, outgoing);
+        let batch = match connection.closed() {
+            Some(_) => Err(Error::Disconnected(AFTER_DISCONNECT.into())),
+            None => check_cancelled(&options, &method)
+                .and_then(|()| Batch::write(connection, &self.0.import, outgoing)),
+        };
+        let (batch, read) = match batch {
+            Ok(batch) => batch,
+            Err(error) => return crate::interfaces::ready(Err(error)),
+        };
         let (sender, receiver) = oneshot::channel();
-        let sender = Arc::new(std::sync::Mutex::new(Some(sender)));
-        let event_loop = shared.event_loop.clone();
-        let deliver = move |result| {
-            let result = OffLoop::new(&event_loop, result);
-            if let Some(sender) = super::sync::lock(&sender).take() {
-                drop(sender.send(result));
+        let sender = Arc::new(Mutex::new(Some(sender)));
+        let deliver = move |answers: Result<Answers>| {
+            let sender = lock(&sender).take();
+            if let Some(sender) = sender {
+                drop(sender.send(answers));
             }
         };
         let registration = options.token().map(|token| {
             let (deliver, method) = (deliver.clone(), method.clone());
             token.listen(move || deliver(Err(cancelled(&method))))
         });
-        let late = deliver.clone();
-        let answer = Answer {
-            deliver: Some(Box::new(deliver)),
-        };
-        let id = self.0.id;
-        let limit = options.time_limit();
-        let kept = self.kept();
-        shared.post(move |connection| {
-            let lane = if outgoing.needs_thread() {
-                match connection.lanes.of_async() {
-                    Ok(lane) => Some(lane),
-                    Err(error) => return answer.give(Err(error)),
-                }
-            } else {
-                None
-            };
-            let turn = lane.as_ref().map(|lane| lane.turn(0));
-            let this = connection.clone();
-            connection.spawn(async move {
-                let call = async {
-                    match this.object(id) {
-                        Some(hook) => run(&this, hook, outgoing, lane.clone(), turn).await,
-                        None => Err(Error::Disconnected(AFTER_DISCONNECT.into())),
-                    }
-                };
-                // The caller waits no longer than its limit, and the timer no longer than the call:
-                // it would keep the loop.
-                let result = match limit {
-                    None => call.await,
-                    Some(limit) => {
-                        let timer = Box::pin(super::runtime::sleep(limit));
-                        match future::select(Box::pin(call), timer).await {
-                            Either::Left((result, _)) => result,
-                            Either::Right(((), call)) => {
-                                late(Err(timed_out(&method, limit)));
-                                call.await
-                            }
-                        }
-                    }
-                };
-                if let Some(lane) = lane {
-                    this.lanes.async_done(lane);
-                }
-                drop(kept);
-                answer.give(result);
-            });
+        // The caller waits no longer than its limit.
+        let timer = options.time_limit().map(|limit| {
+            let (deliver, method) = (deliver.clone(), method.clone());
+            let late = move || deliver(Err(timed_out(&method, limit)));
+            connection.event_loop.after(limit, late)
         });
+        connection.event_loop.expect();
+        let answer = {
+            let (connection, kept) = (connection.clone(), self.kept());
+            move |answers: Result<Answers>| {
+                connection.event_loop.settle();
+                drop((kept, timer));
+                deliver(answers);
+            }
+        };
+        if batch.names_thread() {
+            let sending = connection.clone();
+            connection.with_idle_lane(move |borrowed| match borrowed {
+                Ok(borrowed) => {
+                    let lane = borrowed.lane.clone();
+                    batch.send(&sending, Some(&lane), move |answers| {
+                        drop(borrowed);
+                        answer(Ok(answers));
+                    });
+                }
+                Err(error) => answer(Err(error)),
+            });
+        } else {
+            batch.send(connection, None, move |answers| answer(Ok(answers)));
+        }
+        let connection = connection.clone();
         receiver
-            .map(move |result| {
+            .map(move |answers| {
                 drop(registration);
-                result.map_or_else(
-                    |_| Err(Error::Disconnected(INTERRUPTED.into())),
-                    OffLoop::into_inner,
-                )
+                let answers = answers.map_err(|_| Error::Disconnected(INTERRUPTED.into()))??;
+                answers.read(&connection, read)
             })
             .boxed()
     }
 }
 
+/// What ends a blocking call besides its answer.
+struct Limited {
+    deadline: Option<Instant>,
+    options: CallOptions,
+    method: Held<Method>,
+}
+
+impl Limited {
+    fn is_cancelled(&self) -> bool {
+        self.options
+            .token()
+            .is_some_and(|token| token.is_cancelled())
+    }
+
+    fn error<T>(&self, ended: &Waited<T>) -> Error {
+        match ended {
+            Waited::Stopped => cancelled(&self.method),
+            _ => timed_out(&self.method, self.options.time_limit().unwrap_or_default()),
+        }
+    }
+}
+
+/// The thread of the peer that a call of this thread runs on, and this call's turn there.
+fn lane_of(
+    connection: &Arc<Connection>,
+    calling: &mut Calling,
+    limits: &Limited,
+) -> Result<(Arc<Lane>, Turn)> {
+    let lane = match &calling.route {
+        Route::Callback(lane) | Route::Thread(Some(lane)) => lane.clone(),
+        Route::Thread(None) => make_lane(connection, calling, limits)?,
+    };
+    if let Some(turn) = lane.try_turn(calling.depth) {
+        return Ok((lane, turn));
+    }
+    let stopped = || limits.is_cancelled();
+    let waited = connection.wait_for(limits.deadline, stopped, |tell| {
+        lane.turn(calling.depth, move |turn| tell.tell(turn));
+    })?;
+    match waited {
+        Waited::Done(turn) => Ok((lane, turn)),
+        ended => Err(limits.error(&ended)),
+    }
+}
+
+/// Has the peer make the thread that stands for this one.
+fn make_lane(
+    connection: &Arc<Connection>,
+    calling: &mut Calling,
+    limits: &Limited,
+) -> Result<Arc<Lane>> {
+    let name = current::name(connection);
+    let stopped = || limits.is_cancelled();
+    let waited = connection.wait_for(limits.deadline, stopped, |tell| {
+        connection.make_thread(&name, |thread| tell.tell(thread));
+    })?;
+    let thread = match waited {
+        Waited::Done(thread) => thread?,
+        ended => return Err(limits.error(&ended)),
+    };
+    let server = ThreadServer::application(calling.waiter.clone(), &name);
+    let lane = Lane::new(thread, Cap::Own(server));
+    calling.keep_lane(connection, &lane);
+    Ok(lane)
+}
+
 impl Object {
     /// A call that no peer runs, but answers in one way or another; see [`implemented`].
-    fn asking(&self, method: &str) -> Result<Outgoing<()>> {
+    fn asking(&self, method: &str) -> Result<Outgoing<'static, ()>> {
         let found = self.0.info.methods.iter().find(|m| m.name == method);
         let Some(method) = found.filter(|method| method.threaded) else {
             let interface = &self.0.info.name;
@@ -366,77 +393,25 @@ impl Remote for Object {
     }
 
     fn is_connected(&self) -> bool {
-        self.0.shared.closed().is_none()
+        self.0.connection.closed().is_none()
     }
 
     fn disconnection(&self) -> Disconnection {
-        let shared = self.0.shared.clone();
-        Disconnection::new(move |timeout| shared.wait_closed(timeout))
+        let connection = self.0.connection.clone();
+        Disconnection::new(move |timeout| connection.wait_closed(timeout))
     }
 
     fn disconnect(&self) {
-        self.0.shared.disconnect();
+        self.0.connection.disconnect();
     }
 
     fn on_cleanup(&self, f: Box<dyn FnOnce() + Send>) {
-        self.0.shared.on_cleanup(self.0.id, f);
+        self.0.connection.on_cleanup(self.0.id, f);
     }
 
     fn as_any(&self) -> &dyn Any {
         self
     }
-}
-
-/// Where a call's result goes, exactly once: if the call is dropped with its connection, the
-/// caller learns that.
-struct Answer<R> {
-    #[allow(clippy::type_complexity, reason = "named by its field")]
-    deliver: Option<Box<dyn FnOnce(Result<R>) + Send>>,
-}
-
-impl<R> Answer<R> {
-    fn give(mut self, result: Result<R>) {
-        if let Some(deliver) = self.deliver.take() {
-            deliver(result);
-        }
-    }
-}
-
-impl<R> Drop for Answer<R> {
-    fn drop(&mut self) {
-        if let Some(deliver) = self.deliver.take() {
-            deliver(Err(Error::Disconnected(INTERRUPTED.into())));
-        }
-    }
-}
-
-type Turning = (
-    Rc<Lane>,
-    futures::future::LocalBoxFuture<'static, super::lanes::Turn>,
-);
-
-fn start<R: Send + 'static>(
-    connection: &Rc<Connection>,
-    id: u64,
-    outgoing: OffLoop<Outgoing<R>>,
-    lane: Option<(Rc<Lane>, impl Future<Output = super::lanes::Turn> + 'static)>,
-    answer: Answer<R>,
-    kept: Option<Object>,
-) {
-    let this = connection.clone();
-    let lane: Option<Turning> = lane.map(|(lane, turn)| (lane, turn.boxed_local()));
-    connection.spawn(async move {
-        let result = match this.object(id) {
-            Some(hook) => {
-                let (lane, turn) = lane.unzip();
-                run(&this, hook, outgoing, lane, turn).await
-            }
-            None => Err(Error::Disconnected(AFTER_DISCONNECT.into())),
-        };
-        // First, so that the caller, who has the answer then, is the last to hold the object.
-        drop(kept);
-        answer.give(result);
-    });
 }
 
 /// When a limit that begins now has passed; never, for one that no clock can tell.
@@ -452,12 +427,12 @@ fn check_cancelled(options: &CallOptions, method: &Method) -> Result<()> {
 }
 
 fn cancelled(method: &Method) -> Error {
-    Error::Cancelled(format!("{}.{}", method.interface, method.name))
+    Error::Cancelled(method.full_name())
 }
 
 fn timed_out(method: &Method, after: Duration) -> Error {
     Error::Timeout {
-        what: format!("{}.{}", method.interface, method.name),
+        what: method.full_name(),
         after,
     }
 }

@@ -2,30 +2,26 @@
 //! call it.
 //!
 //! Knows connections; no interface at all. The peer's bootstrap capability is handed to each
-//! client as it is, and capnp-rpc forwards the calls on it and on everything it leads to. All
-//! clients share the peer's one connection, so what the peer keeps per connection, such as the
-//! thread map for callbacks outside of any call, is the last one's.
+//! client as it is, and calls on it and on everything it leads to are handed on. All clients share the
+//! peer's one connection, so what the peer keeps per connection, such as the thread map for callbacks
+//! outside of any call, is the last one's.
 
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::rc::Rc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use capnp::any_pointer;
-use capnp::capability::FromClientHook;
-
-use super::connection::{Connection, Shared, Side};
-use super::server::AnyClient;
+use super::Capnp;
+use super::connection::{Connection, Side};
+use super::rpc::{Cap, Host, Incoming, Response, hand_on};
 use super::sync::lock;
-use super::{Capnp, watched};
 use crate::error::{Error, Result};
 use crate::protocol::Listening;
 
 /// A relay at work. When it is dropped its clients are disconnected and its peer is let go of.
 pub struct Relay {
     capnp: Capnp,
-    peer: Arc<Shared>,
+    peer: Arc<Connection>,
     /// Gets something once the peer has given its bootstrap capability.
     ready: Mutex<Receiver<()>>,
     _listening: Listening,
@@ -37,26 +33,30 @@ impl Relay {
     /// # Errors
     /// When one of the sockets cannot be used at all.
     pub fn start(capnp: Capnp, stream: UnixStream, listener: UnixListener) -> Result<Self> {
-        let peer = Shared::new(capnp.event_loop.clone(), capnp.limits.clone());
-        let opened = peer.clone();
-        let id = peer.id;
+        let peer = capnp.open(stream, Side::Client, |_| None, |_| ())?;
         let (given, ready) = mpsc::channel();
-        capnp.event_loop.sync(move |state| {
-            let stream = watched(stream)?;
-            let (connection, bootstrap) =
-                Connection::open(state, opened, stream, Side::Client, |_| None, || ());
-            let answered = answers(&bootstrap);
-            connection.spawn(async move {
-                if answered.await {
-                    let _ = given.send(());
-                }
+        let bootstrap = Arc::new(Bootstrap::default());
+        let asking = bootstrap.clone();
+        let done = move |answer: Result<Response>| {
+            let found = answer.map(|answer| answer.caps().iter().flatten().next().cloned());
+            let found = found.and_then(|found| {
+                found.ok_or_else(|| Error::failed("the relayed process gave no object"))
             });
-            connection.keep_bootstrap(bootstrap);
-            Ok(())
-        })??;
-        let listening = capnp.accept_with(listener, move |client: &Rc<Connection>| {
-            client.bootstrap_of(id)
-        })?;
+            let is_there = found.is_ok();
+            asking.found(found);
+            if is_there {
+                let _ = given.send(());
+            }
+        };
+        // Nobody waits for it who would read it.
+        peer.event_loop.expect();
+        let event_loop = peer.event_loop.clone();
+        let done = move |answer| {
+            event_loop.settle();
+            done(answer);
+        };
+        peer.link().bootstrap(Box::new(done), []);
+        let listening = capnp.accept_with(listener, move |_| bootstrap.clone())?;
         Ok(Self {
             capnp,
             peer,
@@ -87,43 +87,52 @@ impl Relay {
     }
 }
 
-/// Whether a peer answers: every one answers a call of a method that no interface has.
-fn answers(bootstrap: &AnyClient) -> impl Future<Output = bool> + use<> {
-    let answer = capnp::capability::Client::new(bootstrap.as_client_hook().add_ref())
-        .new_call::<any_pointer::Owned, any_pointer::Owned>(0, 0, None)
-        .send()
-        .promise;
-    async move {
-        let failed = answer.await.err();
-        !failed.is_some_and(|error| error.kind == capnp::ErrorKind::Disconnected)
-    }
-}
-
 impl Drop for Relay {
     fn drop(&mut self) {
-        self.capnp.incoming.disconnect();
+        self.capnp.disconnect_incoming();
         self.peer.close();
     }
 }
 
-impl Connection {
-    /// Keeps the peer's bootstrap capability for [`Connection::bootstrap_of`].
-    fn keep_bootstrap(&self, bootstrap: AnyClient) {
-        self.bootstrap.replace(Some(bootstrap));
-    }
+/// What clients get: the peer's bootstrap capability, which may not be there yet.
+#[derive(Default)]
+struct Bootstrap(Mutex<State>);
 
-    /// The bootstrap capability of another connection of this loop; an error for every call once
-    /// that has ended.
-    fn bootstrap_of(&self, id: super::waiter::ConnectionId) -> AnyClient {
-        self.state()
-            .and_then(|state| {
-                let connections = state.connections.borrow();
-                let peer = connections.get(&id)?;
-                peer.bootstrap.borrow().clone()
-            })
-            .unwrap_or_else(|| {
-                let error = capnp::Error::disconnected("the relayed process has ended".into());
-                AnyClient::new(capnp_rpc::new_broken_cap(error).hook)
-            })
+#[derive(Default)]
+struct State {
+    found: Option<Result<Cap>>,
+    waiting: Vec<Incoming>,
+}
+
+impl Bootstrap {
+    fn found(&self, found: Result<Cap>) {
+        let mut state = lock(&self.0);
+        state.found = Some(found.clone());
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        for call in waiting {
+            deliver(&found, call);
+        }
+    }
+}
+
+impl Host for Bootstrap {
+    fn call(self: Arc<Self>, call: Incoming) {
+        let mut state = lock(&self.0);
+        match state.found.clone() {
+            None => state.waiting.push(call),
+            Some(found) => {
+                drop(state);
+                deliver(&found, call);
+            }
+        }
+    }
+}
+
+fn deliver(found: &Result<Cap>, call: Incoming) {
+    match found {
+        Ok(Cap::Import(import)) => hand_on(import, call),
+        Ok(Cap::Own(host)) => host.clone().call(call),
+        Err(error) => call.fail(error.clone()),
     }
 }

@@ -1,14 +1,15 @@
 //! What generated code stands on: the names it may use, and nothing else of this library.
 //!
 //! Generated code turns values into messages and back, and method calls into [`Outgoing`] calls and
-//! [`Job`]s. It knows no threads, connections or loops; [`Build`] and [`Read`] stand for those.
+//! [`Answer`]s. It knows no threads, connections or loops; [`Build`] and [`Read`] stand for those.
 
 use std::any::Any;
 pub use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use capnp::any_pointer;
 use capnp::capability::FromClientHook;
@@ -18,13 +19,14 @@ pub use crate::error::{Error, Result};
 pub use crate::interfaces::{Call, Remote, ready};
 pub use capnp;
 
-pub use super::convert::{data, length, malformed, show, text};
+pub use super::convert::{data, data_in, length, malformed, show, text, text_in};
 pub use super::generated::{self, wire};
 pub use super::object::Object;
 
-use super::connection::{AFTER_DISCONNECT, Connection};
-use super::lanes::CallThreads;
-use super::server::{AnyClient, Local, LocalUntyped};
+use super::connection::Connection;
+use super::lanes::write_context;
+use super::rpc::{AFTER_DISCONNECT, Cap, Caps, Incoming, Param, Results, find};
+use super::server::{Local, LocalUntyped, ObjectServer};
 
 /// What a method is to the runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +97,47 @@ pub struct Method {
     pub show_params: Held<Show>,
     /// Writes results, for logs.
     pub show_results: Held<Show>,
+    /// Whether it takes long, as far as is known.
+    pub pace: Pace,
+}
+
+impl Method {
+    /// Its name with its interface's, such as `Echo.echo`.
+    pub fn full_name(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.interface, self.name)
+    }
+}
+
+/// Whether a method of this process took long when it ran last.
+#[derive(Debug, Default)]
+pub struct Pace(AtomicBool);
+
+/// What is long for a method: so that others who call meanwhile would notice.
+const LONG: Duration = Duration::from_micros(50);
+
+impl Pace {
+    /// It has not run.
+    pub const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note(&self, took: Duration) {
+        let slow = took > LONG;
+        // Looked at before, so that several processors can share it while it stays as it is.
+        if slow != self.is_slow() {
+            self.0.store(slow, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Writes a message's values, for logs.
@@ -121,48 +164,50 @@ pub trait Interface: Send + Sync + 'static {
     /// The remote object behind `this`, where there is one.
     fn remote(this: &Self) -> Option<&dyn Remote>;
 
-    /// Reads the parameters of `INFO.methods[method]` and gives the job that calls it on `this`.
-    /// Runs on the event loop; the job runs on a worker thread.
+    /// Reads the parameters of `INFO.methods[method]`, calls it on `this`, and writes its results.
+    /// Runs on a server thread.
+    ///
+    /// # Errors
+    /// What the method says; [`Error::Conversion`] for values that cannot cross.
     fn dispatch(
-        this: Arc<Self>,
+        this: &Self,
         method: usize,
         read: &Read<'_>,
         params: any_pointer::Reader<'_>,
-    ) -> Result<Job>;
+        answer: &mut Answer<'_>,
+    ) -> Result<()>;
 }
 
-/// A method call with its parameters read: runs the method, gives what writes the results.
-pub type Job = Box<dyn FnOnce() -> Result<Fill> + Send>;
+/// Writes a method's parameters.
+pub type Fill<'a> =
+    Box<dyn FnOnce(&mut Build<'_>, any_pointer::Builder<'_>) -> Result<()> + Send + 'a>;
 
-/// Writes a method's parameters or results. Runs on the event loop.
-pub type Fill = Box<dyn FnOnce(&mut Build<'_>, any_pointer::Builder<'_>) -> Result<()> + Send>;
-
-/// A call that has not been sent: how to write its parameters and how to read its results.
-pub struct Outgoing<R> {
+/// A call that has not been written: how its parameters are, and how its results are read.
+pub struct Outgoing<'a, R> {
     pub(super) method: Held<Method>,
     pub(super) names_thread: bool,
-    pub(super) fill: Fill,
+    pub(super) fill: Fill<'a>,
     pub(super) read: ReadResults<R>,
-    pub(super) pipelined: Vec<Pipelined>,
+    pub(super) pipelined: Vec<Pipelined<'a>>,
 }
 
-/// Reads a method's results. Runs on the event loop.
+/// Reads a method's results, on the thread that wants them.
 pub type ReadResults<R> = Box<dyn FnOnce(&Read<'_>, any_pointer::Reader<'_>) -> Result<R> + Send>;
 
 /// A call on what the call before it answers, sent together with that.
-pub(super) struct Pipelined {
+pub(super) struct Pipelined<'a> {
     /// Which of the pointers of the results before is called on.
     pub(super) pointer: u16,
     pub(super) method: Held<Method>,
-    pub(super) fill: Fill,
+    pub(super) fill: Fill<'a>,
     pub(super) read: ReadResults<()>,
 }
 
-impl<R> Outgoing<R> {
+impl<'a, R> Outgoing<'a, R> {
     /// A call of `method`.
     pub fn new(
         method: impl Into<Held<Method>>,
-        fill: impl FnOnce(&mut Build<'_>, any_pointer::Builder<'_>) -> Result<()> + Send + 'static,
+        fill: impl FnOnce(&mut Build<'_>, any_pointer::Builder<'_>) -> Result<()> + Send + 'a,
         read: impl FnOnce(&Read<'_>, any_pointer::Reader<'_>) -> Result<R> + Send + 'static,
     ) -> Self {
         Self {
@@ -182,7 +227,7 @@ impl<R> Outgoing<R> {
         mut self,
         pointer: u16,
         method: impl Into<Held<Method>>,
-        fill: impl FnOnce(&mut Build<'_>, any_pointer::Builder<'_>) -> Result<()> + Send + 'static,
+        fill: impl FnOnce(&mut Build<'_>, any_pointer::Builder<'_>) -> Result<()> + Send + 'a,
         read: impl FnOnce(&Read<'_>, any_pointer::Reader<'_>) -> Result<()> + Send + 'static,
     ) -> Self {
         self.pipelined.push(Pipelined {
@@ -201,34 +246,63 @@ impl<R> Outgoing<R> {
     }
 }
 
-impl Outgoing<()> {
-    /// A call of `method` without any parameters, that names no thread to run on.
+impl Outgoing<'static, ()> {
+    /// A call of `method`, which has no parameters but for a context, that names no thread to run on.
     pub(super) fn without_thread(method: Held<Method>) -> Self {
-        let fill = |_: &mut Build<'_>, params: any_pointer::Builder<'_>| {
-            params.init_as::<wire::echo_capnp::echo::destroy_params::Builder<'_>>();
+        Self {
+            names_thread: false,
+            ..Self::destroy(method)
+        }
+    }
+
+    /// A call of an interface's `destroy`, which is like `Echo`'s in all of them.
+    pub(super) fn destroy(method: Held<Method>) -> Self {
+        let fill = |build: &mut Build<'_>, params: any_pointer::Builder<'_>| {
+            use wire::echo_capnp::echo::destroy_params;
+            let params = params.init_as::<destroy_params::Builder<'_>>();
+            build.context(params.init_context());
             Ok(())
         };
-        Self {
-            method,
-            names_thread: false,
-            fill: Box::new(fill),
-            read: Box::new(|_, _| Ok(())),
-            pipelined: Vec::new(),
-        }
+        Self::new(method, fill, |_, _| Ok(()))
     }
 }
 
 /// The context in which a message to a peer is written.
 pub struct Build<'a> {
-    pub(super) connection: &'a Rc<Connection>,
-    pub(super) threads: Option<&'a CallThreads>,
+    connection: &'a Arc<Connection>,
+    caps: Writing<'a>,
 }
 
-impl Build<'_> {
+/// The capabilities of what is written.
+enum Writing<'a> {
+    /// A call, and whether it names a thread.
+    Call(&'a mut Caps<Param>, bool),
+    Results(&'a mut Caps<Cap>),
+}
+
+impl<'a> Build<'a> {
+    pub(super) fn of_call(
+        connection: &'a Arc<Connection>,
+        caps: &'a mut Caps<Param>,
+        names_thread: bool,
+    ) -> Self {
+        Self {
+            connection,
+            caps: Writing::Call(caps, names_thread),
+        }
+    }
+
+    fn add(&mut self, cap: Cap) -> Box<dyn ClientHook> {
+        match &mut self.caps {
+            Writing::Call(caps, _) => caps.add(Param::Cap(cap)),
+            Writing::Results(caps) => caps.add(cap),
+        }
+    }
+
     /// Fills in a call's `context`.
     pub fn context(&mut self, builder: wire::proxy_capnp::context::Builder<'_>) {
-        if let Some(threads) = self.threads {
-            threads.write(builder);
+        if let Writing::Call(caps, true) = &mut self.caps {
+            write_context(caps, builder);
         }
     }
 
@@ -250,8 +324,8 @@ impl Build<'_> {
         {
             return Ok(Some(hook));
         }
-        let client = self.connection.serve(Box::new(Local(object.clone())));
-        Ok(Some(client.into_client_hook()))
+        let server = ObjectServer::new(self.connection, Arc::new(Local(object.clone())));
+        Ok(Some(self.add(Cap::Own(server))))
     }
 
     /// The peer's own capability behind a handle; `None` when the object is of another peer.
@@ -259,27 +333,68 @@ impl Build<'_> {
     /// # Errors
     /// [`Error::Disconnected`] when its connection has ended.
     pub fn export_object(&mut self, object: &Object) -> Result<Option<Box<dyn ClientHook>>> {
-        let (shared, id) = object.place();
-        if shared.id != self.connection.shared.id {
+        if !Arc::ptr_eq(object.connection(), self.connection) {
             return Ok(None);
         }
         object.give_back();
-        match self.connection.object(id) {
-            Some(hook) => Ok(Some(hook)),
-            None => Err(Error::Disconnected(AFTER_DISCONNECT.into())),
+        match self.connection.closed() {
+            None => Ok(Some(self.add(Cap::Import(object.import().clone())))),
+            Some(_) => Err(Error::Disconnected(AFTER_DISCONNECT.into())),
         }
     }
 
     /// A capability that stands for an object of this process.
     pub fn export_untyped(&mut self, object: Arc<dyn Untyped>) -> Box<dyn ClientHook> {
-        let client = self.connection.serve(Box::new(LocalUntyped(object)));
-        client.into_client_hook()
+        let server = ObjectServer::new(self.connection, Arc::new(LocalUntyped(object)));
+        self.add(Cap::Own(server))
+    }
+}
+
+/// Where a method's results are written.
+pub struct Answer<'a> {
+    connection: &'a Arc<Connection>,
+    call: &'a Incoming,
+    results: Option<Results>,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn new(connection: &'a Arc<Connection>, call: &'a Incoming) -> Self {
+        Self {
+            connection,
+            call,
+            results: None,
+        }
+    }
+
+    /// Has `fill` write the results.
+    ///
+    /// # Errors
+    /// What `fill` says.
+    pub fn write(
+        &mut self,
+        fill: impl FnOnce(&mut Build<'_>, any_pointer::Builder<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let results = self.call.results(|caps, results| {
+            let mut build = Build {
+                connection: self.connection,
+                caps: Writing::Results(caps),
+            };
+            fill(&mut build, results)
+        });
+        self.results = Some(results?);
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<Results> {
+        let nothing = || Error::failed("the method wrote no results");
+        self.results.ok_or_else(nothing)
     }
 }
 
 /// The context in which a message from a peer is read.
 pub struct Read<'a> {
-    pub(super) connection: &'a Rc<Connection>,
+    pub(super) connection: &'a Arc<Connection>,
+    pub(super) caps: &'a [Option<Cap>],
 }
 
 impl Read<'_> {
@@ -298,47 +413,55 @@ impl Read<'_> {
             return Ok(None);
         }
         let client = match client {
-            Ok(client) => AnyClient::new(client.into_client_hook()),
+            Ok(client) => client,
             Err(error) if error.kind == capnp::ErrorKind::MessageContainsNullCapabilityPointer => {
                 return Ok(None);
             }
             Err(error) => return Err(malformed(field)(error)),
         };
-        if let Some(server) = self.connection.own_object(&client) {
-            return match server.object::<I>() {
-                Some(object) => Ok(Some(object)),
-                None => Err(Error::conversion(
-                    field,
-                    format!("this is no {} of this process any more", I::INFO.name),
-                )),
-            };
+        let foreign =
+            |what| Error::conversion(field, format!("this is no {} {what}", I::INFO.name));
+        match find(self.caps, client.as_client_hook()) {
+            None => Ok(None),
+            Some(Cap::Import(import)) => {
+                let object = Object::new(self.connection, import.clone(), I::INFO.into());
+                Ok(Some(I::client(object)))
+            }
+            Some(cap) => {
+                let object = cap.own::<ObjectServer>().and_then(|own| own.object::<I>());
+                let object = object.ok_or_else(|| foreign("of this process any more"))?;
+                Ok(Some(object))
+            }
         }
-        let object = Object::new(self.connection, client.into_client_hook(), I::INFO.into());
-        Ok(Some(I::client(object)))
     }
 
     /// Whether a capability is the one behind a handle.
     pub fn is_behind(&self, object: &Object, hook: &dyn ClientHook) -> bool {
-        let (shared, id) = object.place();
-        shared.id == self.connection.shared.id
-            && self
-                .connection
-                .object(id)
-                .is_some_and(|held| held.get_ptr() == hook.get_ptr())
+        match find(self.caps, hook) {
+            Some(Cap::Import(import)) => Arc::ptr_eq(import, object.import()),
+            _ => false,
+        }
     }
 
     /// The object that a capability stands for, of an interface that a schema tells at run time.
+    ///
+    /// # Errors
+    /// [`Error::Conversion`] when it stands for none.
     pub fn import_untyped(
         &self,
-        hook: Box<dyn ClientHook>,
+        hook: &dyn ClientHook,
         info: impl FnOnce() -> Held<Info>,
-    ) -> Imported {
-        let client = AnyClient::new(hook);
-        match self.connection.own_object(&client) {
-            Some(server) => Imported::Own(server.untyped()),
-            None => {
-                let hook = client.into_client_hook();
-                Imported::Remote(Object::new(self.connection, hook, info()))
+        field: &str,
+    ) -> Result<Imported> {
+        match find(self.caps, hook) {
+            None => Err(Error::conversion(field, "this is no object")),
+            Some(Cap::Import(import)) => {
+                let object = Object::new(self.connection, import.clone(), info());
+                Ok(Imported::Remote(object))
+            }
+            Some(cap) => {
+                let own = cap.own::<ObjectServer>().and_then(|own| own.untyped());
+                Ok(Imported::Own(own))
             }
         }
     }
@@ -360,11 +483,12 @@ pub trait Untyped: Any + Send + Sync {
     /// As [`Interface::dispatch`].
     ///
     /// # Errors
-    /// When the parameters cannot be read.
+    /// As that.
     fn dispatch(
-        self: Arc<Self>,
+        &self,
         method: usize,
         read: &Read<'_>,
         params: any_pointer::Reader<'_>,
-    ) -> Result<Job>;
+        answer: &mut Answer<'_>,
+    ) -> Result<()>;
 }

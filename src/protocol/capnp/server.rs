@@ -4,42 +4,41 @@
 //! the generated [`Interface::dispatch`] reads and writes.
 
 use std::any::Any;
-use std::cell::RefCell;
-use std::ops::Deref;
-use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Instant;
 
 use capnp::any_pointer;
-use capnp::capability::{
-    DispatchCallResult, FromClientHook, FromServer, Params, Promise, Results, Server,
-    get_resolved_cap,
-};
-use capnp::private::capability::ClientHook;
-use futures::channel::oneshot;
+use capnp::capability::FromClientHook;
 
-use super::connection::Connection;
-use super::convert::{check_size, from_capnp, to_capnp};
+use super::connection::{Connection, DESTROY_TIME};
+use super::convert::{check_size, from_capnp};
 use super::current;
-use super::event_loop::{OffLoop, run_guarded};
-use super::generated::wire::proxy_capnp::thread;
-use super::lanes::RequestLane;
+use super::event_loop::waiter::{Job, Refused, SharedWaiter, Work};
+use super::event_loop::{EventLoop, run_guarded};
+use super::lanes::Lane;
 use super::log;
-use super::rt::{Build, Fill, Held, Info, Interface, Job, Method, Read, Role, Untyped};
-use super::threads::{ThreadMapServer, ThreadServer};
-use super::waiter::{Job as ThreadJob, Refused, SharedWaiter};
+use super::rpc::{Cap, Host, Incoming, Results, find};
+use super::rt::{Answer, Held, Info, Interface, Method, Read, Role, Untyped};
+use super::sync::lock;
+use super::threads::{ThreadMapServer, ThreadServer, gone, unimplemented};
 use crate::error::{Error, Result};
 
 /// A local object with its interface's type erased.
-pub trait Erased: Send {
+pub trait Erased: Send + Sync {
     /// The interface.
     fn info(&self) -> Held<Info>;
     /// [`Interface::dispatch`].
+    ///
+    /// # Errors
+    /// As that.
     fn dispatch(
         &self,
         method: usize,
         read: &Read<'_>,
         params: any_pointer::Reader<'_>,
-    ) -> Result<Job>;
+        answer: &mut Answer<'_>,
+    ) -> Result<()>;
     /// The `Local` itself.
     fn as_any(&self) -> &dyn Any;
 }
@@ -57,8 +56,9 @@ impl<I: Interface + ?Sized> Erased for Local<I> {
         method: usize,
         read: &Read<'_>,
         params: any_pointer::Reader<'_>,
-    ) -> Result<Job> {
-        I::dispatch(self.0.clone(), method, read, params)
+        answer: &mut Answer<'_>,
+    ) -> Result<()> {
+        I::dispatch(&*self.0, method, read, params, answer)
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -79,8 +79,9 @@ impl Erased for LocalUntyped {
         method: usize,
         read: &Read<'_>,
         params: any_pointer::Reader<'_>,
-    ) -> Result<Job> {
-        self.0.clone().dispatch(method, read, params)
+        answer: &mut Answer<'_>,
+    ) -> Result<()> {
+        self.0.dispatch(method, read, params, answer)
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -91,307 +92,281 @@ impl Erased for LocalUntyped {
 /// The server of one object for one peer.
 pub struct ObjectServer {
     connection: Weak<Connection>,
+    event_loop: Arc<EventLoop>,
     info: Held<Info>,
-    object: RefCell<Option<Box<dyn Erased>>>,
-    event_loop: Arc<super::event_loop::EventLoop>,
+    object: Mutex<Option<Arc<dyn Erased>>>,
 }
 
 impl ObjectServer {
     /// Serves `object` to the peer of `connection`.
-    pub fn new(connection: &Rc<Connection>, object: Box<dyn Erased>) -> Self {
-        Self {
-            connection: Rc::downgrade(connection),
+    pub fn new(connection: &Arc<Connection>, object: Arc<dyn Erased>) -> Arc<Self> {
+        Arc::new(Self {
+            connection: Arc::downgrade(connection),
+            event_loop: connection.event_loop.clone(),
             info: object.info(),
-            object: RefCell::new(Some(object)),
-            event_loop: connection.shared.event_loop.clone(),
-        }
+            object: Mutex::new(Some(object)),
+        })
+    }
+
+    fn erased(&self) -> Option<Arc<dyn Erased>> {
+        lock(&self.object).clone()
     }
 
     /// The object, if it is of interface `I` and has not been destroyed.
     pub fn object<I: Interface + ?Sized>(&self) -> Option<Arc<I>> {
-        let object = self.object.borrow();
-        let local = object.as_ref()?.as_any().downcast_ref::<Local<I>>()?;
+        let object = self.erased()?;
+        let local = object.as_any().downcast_ref::<Local<I>>()?;
         Some(local.0.clone())
     }
 
     /// The object, if its interface is one of a schema at run time and it has not been destroyed.
     pub fn untyped(&self) -> Option<Arc<dyn Untyped>> {
-        let object = self.object.borrow();
-        let local = object.as_ref()?.as_any().downcast_ref::<LocalUntyped>()?;
+        let object = self.erased()?;
+        let local = object.as_any().downcast_ref::<LocalUntyped>()?;
         Some(local.0.clone())
     }
 
-    fn method(&self, interface_id: u64, ordinal: u16) -> Option<(usize, Held<Method>)> {
-        self.info
-            .methods
-            .iter()
-            .position(|method| method.interface_id == interface_id && method.ordinal == ordinal)
-            .map(|index| (index, self.info.methods[index].clone()))
+    fn method(&self, call: &Incoming) -> Option<(usize, Held<Method>)> {
+        let is = |method: &&Held<Method>| {
+            method.interface_id == call.interface() && method.ordinal == call.method()
+        };
+        let mut methods = self.info.methods.iter().enumerate();
+        let (index, method) = methods.find(|(_, method)| is(method))?;
+        Some((index, method.clone()))
     }
+}
 
-    /// What is to run for a request, or the answer when nothing is.
-    fn job(
-        &self,
-        connection: &Rc<Connection>,
-        index: usize,
-        method: &Method,
-        params: any_pointer::Reader<'_>,
-    ) -> Result<Job> {
-        if method.role == Role::Destroy {
-            let object = self.object.borrow_mut().take();
-            let nothing: Fill = Box::new(|_, _| Ok(()));
-            return match object {
-                // The object dies on the thread that asked for it, before the answer.
-                Some(object) => Ok(Box::new(move || {
-                    drop(object);
-                    Ok(nothing)
-                })),
-                None => Err(destroyed(&self.info)),
-            };
+impl Host for ObjectServer {
+    /// Takes a request as far as the thread that executes it.
+    fn call(self: Arc<Self>, call: Incoming) {
+        let Some(connection) = self.connection.upgrade() else {
+            return call.fail(gone());
+        };
+        let Some((index, method)) = self.method(&call) else {
+            return call.fail(unimplemented());
+        };
+        let number = connection.event_loop.next_request();
+        log::server_receives(number, &method, &call);
+        if method.role == Role::Construct {
+            return construct(&connection, &method, number, call);
         }
-        let object = self.object.borrow();
-        let object = object.as_ref().ok_or_else(|| destroyed(&self.info))?;
-        object.dispatch(index, &Read { connection }, params)
+        let context = match method.threaded {
+            true => Context::read(&call).map(Some),
+            false => Ok(None),
+        };
+        let executor = context.and_then(|context| Executor::of(&connection, context));
+        let executor = match executor {
+            Ok(executor) => executor,
+            Err(error) => {
+                log::server_fails(number, &method, &error);
+                return call.fail(error);
+            }
+        };
+        let waiter = executor.waiter.clone();
+        let job = Job {
+            connection: connection.id,
+            slow: method.pace.is_slow(),
+            work: Box::new(Request {
+                number,
+                connection,
+                object: self,
+                index,
+                method,
+                call,
+                executor,
+            }),
+        };
+        if let Err((refused, job)) = waiter.post(job) {
+            job.work.refuse(refused);
+        }
     }
 }
 
 impl Drop for ObjectServer {
     fn drop(&mut self) {
-        if let Some(object) = self.object.take() {
+        let object = self.object.get_mut();
+        let object = object.unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(object) = object.take() {
             self.event_loop.clean_up(move || drop(object));
         }
     }
 }
 
-fn destroyed(info: &Info) -> Error {
-    Error::failed(format!("{} was called after its destroy", info.name))
+/// A request on its way to the thread that executes it.
+struct Request {
+    number: u64,
+    connection: Arc<Connection>,
+    object: Arc<ObjectServer>,
+    index: usize,
+    method: Held<Method>,
+    call: Incoming,
+    executor: Executor,
 }
 
-/// A capability of any interface.
-#[derive(Clone)]
-pub struct AnyClient(Box<dyn ClientHook>);
-
-impl FromClientHook for AnyClient {
-    fn new(hook: Box<dyn ClientHook>) -> Self {
-        Self(hook)
-    }
-
-    fn into_client_hook(self) -> Box<dyn ClientHook> {
-        self.0
-    }
-
-    fn as_client_hook(&self) -> &dyn ClientHook {
-        &*self.0
-    }
-}
-
-impl FromServer<ObjectServer> for AnyClient {
-    type Dispatch = Dispatch;
-
-    fn from_server(server: Rc<ObjectServer>) -> Dispatch {
-        Dispatch(server)
-    }
-}
-
-/// An [`ObjectServer`] as capnp-rpc calls it.
-#[derive(Clone)]
-pub struct Dispatch(Rc<ObjectServer>);
-
-impl Deref for Dispatch {
-    type Target = ObjectServer;
-
-    fn deref(&self) -> &ObjectServer {
-        &self.0
-    }
-}
-
-impl Server for Dispatch {
-    fn dispatch_call(
-        self,
-        interface_id: u64,
-        method_id: u16,
-        params: Params<any_pointer::Owned>,
-        results: Results<any_pointer::Owned>,
-    ) -> DispatchCallResult {
-        let promise = match self.begin(interface_id, method_id, params, results) {
-            Ok(promise) => promise,
-            Err(error) => Promise::err(to_capnp(&error)),
-        };
-        DispatchCallResult::new(promise, false)
-    }
-
-    fn as_ptr(&self) -> usize {
-        Rc::as_ptr(&self.0) as usize
-    }
-}
-
-impl Dispatch {
-    /// Takes a request as far as the thread that executes it.
-    fn begin(
-        self,
-        interface_id: u64,
-        method_id: u16,
-        params: Params<any_pointer::Owned>,
-        mut results: Results<any_pointer::Owned>,
-    ) -> Result<Promise<(), capnp::Error>> {
-        let connection = self.connection.upgrade().ok_or_else(|| {
-            Error::Disconnected("the connection that this object was served on is gone".into())
-        })?;
-        let Some((index, method)) = self.method(interface_id, method_id) else {
-            // Core's words, which tell a client which generation it talks to.
-            return Err(Error::Unimplemented("Method not implemented.".into()));
-        };
-        let request = connection.next_request();
-        let reader = params.get().map_err(from_capnp)?;
-        log::server_receives(request, &method, reader);
-        if method.role == Role::Construct {
-            construct(&connection, reader, &mut results)?;
-            log::server_sends(request, &method, || results.get().into_reader());
-            return Ok(Promise::ok(()));
-        }
-        let context = match method.threaded {
-            true => Some(Context::read(reader)?),
-            false => None,
-        };
-        let job = self.job(&connection, index, &method, reader)?;
-        let job = OffLoop::new(&connection.shared.event_loop, job);
-        drop(params);
-        Ok(Promise::from_future(async move {
-            // Keeps the object while its method runs, also when the peer lets go of it.
-            let _object = self;
-            let outcome = execute(&connection, request, &method, context, job, &mut results).await;
-            match outcome {
-                Ok(()) => {
-                    log::server_sends(request, &method, || results.get().into_reader());
-                    Ok(())
-                }
-                Err(error) => {
-                    log::server_fails(request, &method, &error);
-                    Err(to_capnp(&error))
-                }
+impl Work for Request {
+    fn run(self: Box<Self>) {
+        let number = self.number;
+        tracing::debug!(target: "ipc", "IPC server executing request #{number}");
+        let begun = Instant::now();
+        let callback = self.executor.callback.clone();
+        let outcome = run_guarded(&*self.method, || {
+            current::execute(self.connection.id, callback, || self.execute())
+        });
+        let outcome = outcome.unwrap_or_else(|| {
+            Err(Error::failed(format!(
+                "{} panicked",
+                self.method.full_name()
+            )))
+        });
+        self.wait_destroyed();
+        self.method.pace.note(begun.elapsed());
+        let Self { call, method, .. } = *self;
+        match outcome {
+            Ok(results) => {
+                log::server_sends(number, &method, &results);
+                call.answer(results);
             }
-        }))
-    }
-}
-
-/// Runs a request's job on its thread and writes the results.
-async fn execute(
-    connection: &Rc<Connection>,
-    request: u64,
-    method: &Held<Method>,
-    context: Option<Context>,
-    job: OffLoop<Job>,
-    results: &mut Results<any_pointer::Owned>,
-) -> Result<()> {
-    let Executor {
-        waiter,
-        thread: _thread,
-        callback: lane,
-    } = executor(connection, context).await?;
-    let callback = lane.as_ref().map(|lane| lane.id);
-    let (sender, receiver) = oneshot::channel();
-    let id = connection.shared.id;
-    let event_loop = connection.shared.event_loop.clone();
-    let job = job.into_inner();
-    let named = method.clone();
-    let run = move || {
-        let method = named;
-        tracing::debug!(target: "ipc", "IPC server executing request #{request}");
-        let what = || format!("{}.{}", method.interface, method.name);
-        let result = run_guarded(&what(), || current::execute(id, callback, job))
-            .unwrap_or_else(|| Err(Error::failed(format!("{} panicked", what()))));
-        // Behind what the method itself had the loop do, such as destroying what it let go of: a
-        // peer's thread that waits for this answer is there for that only until it has it.
-        let result = OffLoop::new(&event_loop, result);
-        event_loop.post(move |_| drop(sender.send(result)));
-    };
-    let posted = waiter.post(ThreadJob {
-        connection: id,
-        run: Box::new(run),
-    });
-    if let Err((refused, job)) = posted {
-        let event_loop = &connection.shared.event_loop;
-        if method.role == Role::Destroy {
-            // The thread has gone on; the object goes all the same, in order with others.
-            event_loop.clean_up(job.run);
-            let _ = receiver.await;
-            return Ok(());
+            Err(error) => {
+                log::server_fails(number, &method, &error);
+                call.fail(error);
+            }
         }
-        event_loop.clean_up(move || drop(job));
-        return Err(match refused {
+    }
+
+    fn refuse(self: Box<Self>, refused: Refused) {
+        if self.method.role == Role::Destroy {
+            // The thread has gone on; the object goes all the same, in order with others.
+            let event_loop = self.connection.event_loop.clone();
+            return event_loop.clean_up(move || self.run());
+        }
+        let error = match refused {
             Refused::NotWaiting => {
                 Error::failed("the thread is not waiting for a call on this connection")
             }
             Refused::TooDeep => Error::overloaded("calls back and forth are nested too deeply"),
-        });
+        };
+        log::server_fails(self.number, &self.method, &error);
+        self.call.fail(error);
     }
-    let result = receiver
-        .await
-        .map_err(|_| Error::failed("the thread ended before the request was executed"))?;
-    // Destructors are part of the method: once the caller has its answer, its thread is no longer
-    // there for them.
-    if let Some(lane) = &lane {
-        lane.destroyed().await;
+}
+
+impl Request {
+    /// Runs the method.
+    fn execute(&self) -> Result<Results> {
+        if self.method.role == Role::Destroy {
+            let object = lock(&self.object.object).take();
+            // The object dies on the thread that asked for it, before the answer.
+            drop(object.ok_or_else(|| self.destroyed())?);
+            return self.call.results(|_, _| Ok(()));
+        }
+        let object = self.object.erased().ok_or_else(|| self.destroyed())?;
+        let read = Read {
+            connection: &self.connection,
+            caps: self.call.caps(),
+        };
+        let mut answer = Answer::new(&self.connection, &self.call);
+        let dispatched = self
+            .call
+            .params(|params| object.dispatch(self.index, &read, params, &mut answer));
+        dispatched.map_err(from_capnp)??;
+        let results = answer.finish()?;
+        check_size(&self.connection.limits, results.size(), &self.method)?;
+        Ok(results)
     }
-    let fill = result.into_inner()?;
-    let mut build = Build {
-        connection,
-        threads: None,
-    };
-    fill(&mut build, results.get())?;
-    check_size(
-        &connection.shared.limits,
-        results.get().into_reader(),
-        || format!("{}.{}", method.interface, method.name),
-    )
+
+    fn destroyed(&self) -> Error {
+        Error::failed(format!(
+            "{} was called after its destroy",
+            self.object.info.name
+        ))
+    }
+
+    /// Destructors are part of the method: once the caller has its answer, its thread is no longer
+    /// there for them.
+    fn wait_destroyed(&self) {
+        let Some(lane) = &self.executor.callback else {
+            return;
+        };
+        let Some(then) = lane.destroyed(|| ()) else {
+            let deadline = Instant::now().checked_add(DESTROY_TIME);
+            let _ = self.connection.wait_for(
+                deadline,
+                || false,
+                |tell| {
+                    if let Some(then) = lane.destroyed(move || tell.tell(())) {
+                        then();
+                    }
+                },
+            );
+            return;
+        };
+        then();
+    }
 }
 
 /// Swaps thread maps with the peer.
-fn construct(
-    connection: &Rc<Connection>,
-    params: any_pointer::Reader<'_>,
-    results: &mut Results<any_pointer::Owned>,
-) -> Result<()> {
+fn construct(connection: &Arc<Connection>, method: &Method, number: u64, call: Incoming) {
     use super::generated::wire::init_capnp::init::{construct_params, construct_results};
-    let params = params
-        .get_as::<construct_params::Reader<'_>>()
-        .map_err(from_capnp)?;
-    if params.has_thread_map() {
-        let map = params.get_thread_map().map_err(from_capnp)?;
-        connection.thread_map.replace(Some(map));
+    let map = call.params(|params| {
+        let params = params.get_as::<construct_params::Reader<'_>>()?;
+        match params.has_thread_map() {
+            true => {
+                let map = params.get_thread_map()?;
+                Ok(find(call.caps(), map.as_client_hook()).cloned())
+            }
+            false => Ok(None),
+        }
+    });
+    match map.and_then(|map| map) {
+        Ok(Some(map)) => {
+            let before = lock(&connection.thread_map).replace(map);
+            drop(before);
+        }
+        Ok(None) => {}
+        Err(error) => return call.fail(from_capnp(error)),
     }
-    results
-        .get()
-        .init_as::<construct_results::Builder<'_>>()
-        .set_thread_map(ThreadMapServer::client(connection));
-    Ok(())
+    let results = call.results(|caps, results| {
+        let map = caps.add(ThreadMapServer::of(connection));
+        let mut results = results.init_as::<construct_results::Builder<'_>>();
+        results.set_thread_map(FromClientHook::new(map));
+        Ok::<_, Infallible>(())
+    });
+    match results {
+        Ok(results) => {
+            log::server_sends(number, method, &results);
+            call.answer(results);
+        }
+        Err(never) => match never {},
+    }
 }
 
 /// The threads that a request names.
 struct Context {
-    thread: Option<thread::Client>,
-    callback: Option<thread::Client>,
+    thread: Option<Cap>,
+    callback: Option<Cap>,
 }
 
 impl Context {
     /// Reads the context of any method: it is the first parameter of each that has one, so each
     /// one's parameters read as `Echo.destroy`'s.
-    fn read(params: any_pointer::Reader<'_>) -> Result<Self> {
+    fn read(call: &Incoming) -> Result<Self> {
         use super::generated::wire::echo_capnp::echo::destroy_params;
-        let context = params
-            .get_as::<destroy_params::Reader<'_>>()
-            .and_then(|params| params.get_context())
-            .map_err(from_capnp)?;
-        Ok(Self {
-            thread: match context.has_thread() {
-                true => Some(context.get_thread().map_err(from_capnp)?),
-                false => None,
-            },
-            callback: match context.has_callback_thread() {
-                true => Some(context.get_callback_thread().map_err(from_capnp)?),
-                false => None,
-            },
-        })
+        let read = call.params(|params| {
+            let params = params.get_as::<destroy_params::Reader<'_>>()?;
+            let context = params.get_context()?;
+            let cap = |has: bool, client: capnp::Result<_>| -> capnp::Result<Option<Cap>> {
+                let client: super::generated::wire::proxy_capnp::thread::Client = match has {
+                    true => client?,
+                    false => return Ok(None),
+                };
+                Ok(find(call.caps(), client.as_client_hook()).cloned())
+            };
+            Ok(Self {
+                thread: cap(context.has_thread(), context.get_thread())?,
+                callback: cap(context.has_callback_thread(), context.get_callback_thread())?,
+            })
+        });
+        read.and_then(|read| read).map_err(from_capnp)
     }
 }
 
@@ -399,46 +374,43 @@ impl Context {
 struct Executor {
     waiter: SharedWaiter,
     /// Keeps the thread for the request, also when the peer lets go of its handle meanwhile.
-    thread: Option<Rc<ThreadServer>>,
-    callback: Option<RequestLane>,
+    _thread: Option<Arc<ThreadServer>>,
+    callback: Option<Arc<Lane>>,
 }
 
-async fn executor(connection: &Rc<Connection>, context: Option<Context>) -> Result<Executor> {
-    let Some(context) = context else {
-        return Ok(Executor {
-            waiter: connection.unthreaded.waiter(connection)?,
-            thread: None,
-            callback: None,
-        });
-    };
-    let (server, client) = match context.thread {
-        Some(client) => {
-            let client = get_resolved_cap(client).await;
-            let server = connection
-                .threads
-                .borrow()
-                .get_local_server_of_resolved(&client)
-                .ok_or_else(|| Error::failed("invalid thread handle"))?;
-            if let Some(callback) = &context.callback {
-                server.keep_callback(callback);
+impl Executor {
+    fn of(connection: &Arc<Connection>, context: Option<Context>) -> Result<Self> {
+        let Some(context) = context else {
+            return Ok(Self {
+                waiter: connection.unthreaded.waiter(connection)?,
+                _thread: None,
+                callback: None,
+            });
+        };
+        let server = match context.thread {
+            Some(thread) => {
+                let server = thread.own::<ThreadServer>();
+                let server = server.ok_or_else(|| Error::failed("invalid thread handle"))?;
+                if let Some(callback) = &context.callback {
+                    server.keep_callback(callback);
+                }
+                server
             }
-            (server, client)
-        }
-        None => {
-            let pool = connection.pool.borrow();
-            let (server, client) = pool
-                .iter()
-                .min_by_key(|(server, _)| server.waiter.busy())
-                .ok_or_else(|| Error::failed("no thread specified and no pool configured"))?;
-            (server.clone(), client.clone())
-        }
-    };
-    server.ensure_running()?;
-    Ok(Executor {
-        waiter: server.waiter.clone(),
-        thread: Some(server),
-        callback: context
-            .callback
-            .map(|callback| connection.lanes.of_request(callback, client)),
-    })
+            None => {
+                let pool = lock(&connection.pool);
+                let least = pool.iter().min_by_key(|server| server.waiter.busy());
+                let none = || Error::failed("no thread specified and no pool configured");
+                least.cloned().ok_or_else(none)?
+            }
+        };
+        server.ensure_running()?;
+        let executes = Cap::Own(server.clone());
+        Ok(Self {
+            waiter: server.waiter.clone(),
+            callback: context
+                .callback
+                .map(|callback| Lane::new(callback, executes)),
+            _thread: Some(server),
+        })
+    }
 }

@@ -5,42 +5,40 @@
 //! across processes; `lanes` is the other direction. The facts are from libmultiprocess's
 //! `type-context.h` and `proxy.cpp`.
 
-use std::cell::{Cell, RefCell};
-use std::rc::{Rc, Weak};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
+use capnp::any_pointer;
 use capnp::capability::FromClientHook;
-use futures::channel::oneshot;
+use capnp::traits::HasTypeId;
 
 use super::connection::Connection;
-use super::convert::to_capnp;
+use super::convert::from_capnp;
 use super::current;
-use super::event_loop::{EventLoop, spawn_thread};
+use super::event_loop::spawn_thread;
+use super::event_loop::waiter::{SharedWaiter, Waiter};
 use super::generated::wire::proxy_capnp::{thread, thread_map};
-use super::waiter::{SharedWaiter, Waiter};
+use super::rpc::{Cap, Caps, Host, INTERRUPTED, Incoming};
+use super::sync::lock;
 use crate::error::{Error, Result};
 
 /// Peers' names for their threads are cut at this many bytes.
 pub const NAME_LENGTH: usize = 256;
 
+/// The methods' numbers (`mp/proxy.capnp`).
+const GET_NAME: u16 = 0;
+const MAKE_THREAD: u16 = 0;
+const MAKE_POOL: u16 = 1;
+
 /// A thread of this process that the peer may run calls on.
 pub struct ThreadServer {
     /// Takes the jobs.
     pub waiter: SharedWaiter,
-    name: RefCell<String>,
+    name: Mutex<String>,
     kind: Kind,
-    event_loop: Arc<EventLoop>,
-    /// The peer's thread that the last request came from, and how many came from it.
-    callback: RefCell<Option<(thread::Client, u32)>>,
+    /// The peer's thread that the last request came from.
+    callback: Mutex<Option<Cap>>,
 }
-
-/// How many requests of one thread of the peer's are taken before it is told that they are done
-/// with: capnp-rpc counts them in 32 bits.
-const KEPT: u32 = 1000;
-
-/// What capnp-rpc gives as the brand of objects of this process, and of calls that wait for one.
-const OURS: usize = 0;
 
 enum Kind {
     /// An application's thread, which is there anyway.
@@ -48,28 +46,27 @@ enum Kind {
     /// Made for the peer; ends when the peer lets go of it.
     Worker,
     /// Made for the callbacks of async calls, when the first one comes.
-    Lazy(Cell<bool>, Weak<Connection>),
+    Lazy(AtomicBool, Weak<Connection>),
 }
 
 impl ThreadServer {
     /// A thread of the application's that makes calls, for their callbacks.
-    pub fn application(connection: &Connection, waiter: SharedWaiter, name: &str) -> Rc<Self> {
-        Self::new(connection, waiter, name, Kind::Application)
+    pub fn application(waiter: SharedWaiter, name: &str) -> Arc<Self> {
+        Self::new(waiter, name, Kind::Application)
     }
 
     /// A thread for the callbacks of async calls, which begins with the first one.
-    pub fn lazy(connection: &Rc<Connection>, waiter: SharedWaiter, name: &str) -> Rc<Self> {
-        let kind = Kind::Lazy(Cell::new(false), Rc::downgrade(connection));
-        Self::new(connection, waiter, name, kind)
+    pub fn lazy(connection: &Arc<Connection>, name: &str) -> Arc<Self> {
+        let kind = Kind::Lazy(AtomicBool::new(false), Arc::downgrade(connection));
+        Self::new(worker_waiter(connection), name, kind)
     }
 
-    fn new(connection: &Connection, waiter: SharedWaiter, name: &str, kind: Kind) -> Rc<Self> {
-        Rc::new(Self {
+    fn new(waiter: SharedWaiter, name: &str, kind: Kind) -> Arc<Self> {
+        Arc::new(Self {
             waiter,
-            name: RefCell::new(name.to_owned()),
+            name: Mutex::new(name.to_owned()),
             kind,
-            event_loop: connection.shared.event_loop.clone(),
-            callback: RefCell::default(),
+            callback: Mutex::default(),
         })
     }
 
@@ -77,27 +74,18 @@ impl ThreadServer {
     /// requests are the same one again, and no Release has to be sent for each. Only a worker does,
     /// of a request that names it: it ends with the peer's handle to it, while an application's
     /// thread and its worker in the peer would keep each other for ever.
-    pub fn keep_callback(&self, callback: &thread::Client) {
-        let hook = callback.as_client_hook();
+    pub fn keep_callback(&self, callback: &Cap) {
         // Nothing but an object of the peer's: a thread of ours that the peer names here would keep
-        // itself, or may be what a promise becomes.
-        let is_peers = hook.get_brand() != OURS && hook.when_more_resolved().is_none();
-        if !matches!(self.kind, Kind::Worker) || !is_peers {
+        // itself.
+        if !matches!((&self.kind, callback), (Kind::Worker, Cap::Import(_))) {
             return;
         }
-        let mut kept = self.callback.borrow_mut();
-        let same = |kept: &thread::Client| {
-            kept.as_client_hook().get_ptr() == callback.as_client_hook().get_ptr()
-        };
-        let before = match &mut *kept {
-            Some((client, count)) if *count < KEPT && same(client) => {
-                *count += 1;
-                return;
-            }
-            // Let go of, so that it is released with this request.
-            Some((_, count)) if *count >= KEPT => kept.take(),
-            kept => kept.replace((callback.clone(), 1)),
-        };
+        let mut kept = lock(&self.callback);
+        if kept.as_ref().is_some_and(|kept| kept.is(callback)) {
+            return;
+        }
+        let before = kept.replace(callback.clone());
+        drop(kept);
         drop(before);
     }
 
@@ -107,11 +95,11 @@ impl ThreadServer {
     /// [`Error::Io`] when the operating system gives no thread.
     pub fn ensure_running(&self) -> Result<()> {
         if let Kind::Lazy(running, connection) = &self.kind
-            && !running.get()
+            && !running.swap(true, Ordering::SeqCst)
         {
             let connection = connection.upgrade().ok_or_else(gone)?;
-            drop(start_worker(&connection, self.waiter.clone(), None)?);
-            running.set(true);
+            let started = start_worker(&connection, self.waiter.clone(), None, |_| ());
+            return started.inspect_err(|_| running.store(false, Ordering::SeqCst));
         }
         Ok(())
     }
@@ -120,29 +108,45 @@ impl ThreadServer {
 impl Drop for ThreadServer {
     fn drop(&mut self) {
         if !matches!(self.kind, Kind::Application) {
-            close(&self.event_loop, &self.waiter);
+            // What it was still to run fails with this.
+            drop(self.waiter.close());
         }
     }
 }
 
-/// Ends a worker; what it was still to run is dropped off the loop, like every application's
-/// object.
-fn close(event_loop: &EventLoop, waiter: &Waiter) {
-    let dropped = waiter.close();
-    if !dropped.is_empty() {
-        event_loop.clean_up(move || drop(dropped));
+impl Host for ThreadServer {
+    fn call(self: Arc<Self>, call: Incoming) {
+        if (call.interface(), call.method()) != (thread::Client::TYPE_ID, GET_NAME) {
+            return call.fail(unimplemented());
+        }
+        let name = lock(&self.name).clone();
+        reply(call, |_, results| {
+            let mut results = results.init_as::<thread::get_name_results::Builder<'_>>();
+            results.set_result(name.as_str());
+        });
     }
 }
 
-impl thread::Server for ThreadServer {
-    async fn get_name(
-        self: Rc<Self>,
-        _: thread::GetNameParams,
-        mut results: thread::GetNameResults,
-    ) -> capnp::Result<()> {
-        results.get().set_result(self.name.borrow().as_str());
-        Ok(())
+/// Core's words, which tell a client which generation it talks to.
+pub fn unimplemented() -> Error {
+    Error::Unimplemented("Method not implemented.".into())
+}
+
+/// Answers a call with what `fill` writes.
+pub fn reply(call: Incoming, fill: impl FnOnce(&mut Caps<Cap>, any_pointer::Builder<'_>)) {
+    let results = call.results(|caps, content| {
+        fill(caps, content);
+        Ok::<_, std::convert::Infallible>(())
+    });
+    match results {
+        Ok(results) => call.answer(results),
+        Err(never) => match never {},
     }
+}
+
+/// A waiter for a server thread.
+fn worker_waiter(connection: &Connection) -> SharedWaiter {
+    Arc::new(Waiter::new(true, connection.limits.callback_depth))
 }
 
 /// Counts the worker threads of a connection, until they have really ended.
@@ -150,8 +154,8 @@ struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
     fn new(connection: &Connection) -> Result<Self> {
-        let count = connection.lanes.workers.clone();
-        let limit = connection.shared.limits.threads_per_connection;
+        let count = connection.workers.clone();
+        let limit = connection.limits.threads_per_connection;
         if count.fetch_add(1, Ordering::SeqCst) >= limit {
             count.fetch_sub(1, Ordering::SeqCst);
             return Err(Error::overloaded(format!(
@@ -169,18 +173,19 @@ impl Drop for Counted {
 }
 
 /// Starts a worker thread, for the peer's thread `from` or for this process's own needs, of which
-/// there are few; its name comes back once it runs.
+/// there are few. `started` is told its name, on it, once it runs.
 fn start_worker(
     connection: &Connection,
     waiter: SharedWaiter,
     from: Option<String>,
-) -> Result<oneshot::Receiver<String>> {
+    started: impl FnOnce(String) + Send + 'static,
+) -> Result<()> {
     let counted = match from {
         Some(_) => Some(Counted::new(connection)?),
         None => None,
     };
-    let (sender, receiver) = oneshot::channel();
-    let exe_name = connection.shared.event_loop.exe_name().to_owned();
+    let exe_name = connection.event_loop.exe_name().to_owned();
+    let on = connection.event_loop.as_loop();
     spawn_thread("ipc-worker", move || {
         let _counted = counted;
         let mut name = current::thread_name(&exe_name);
@@ -188,38 +193,30 @@ fn start_worker(
             name = format!("{name} (from {from})");
         }
         current::adopt(waiter.clone(), name.clone());
-        let _ = sender.send(name);
-        waiter.serve();
-    })?;
-    Ok(receiver)
+        started(name);
+        waiter.serve(&on);
+    })
 }
 
 /// The connection ended meanwhile.
 pub fn gone() -> Error {
-    Error::Disconnected(super::connection::INTERRUPTED.into())
+    Error::Disconnected(INTERRUPTED.into())
 }
 
-/// Makes a thread for the peer.
-async fn make_worker(
-    connection: &Rc<Connection>,
+/// Makes a thread for the peer, and gives it to `started`, on it, once it runs.
+fn make_worker(
+    connection: &Arc<Connection>,
     from: String,
-) -> Result<(Rc<ThreadServer>, thread::Client)> {
-    let waiter = Arc::new(Waiter::new(true, connection.shared.limits.callback_depth));
+    started: impl FnOnce(Arc<ThreadServer>) + Send + 'static,
+) -> Result<()> {
+    let waiter = worker_waiter(connection);
     // From here on the server's drop closes the waiter, also when the connection ends before the
     // thread runs: "worker thread destroyed before it is initialized".
-    let server = ThreadServer::new(connection, waiter.clone(), "", Kind::Worker);
-    let name = start_worker(connection, waiter, Some(from))?
-        .await
-        .map_err(|_| gone())?;
-    server.name.replace(name);
-    Ok((server.clone(), register(connection, server)))
-}
-
-/// Makes a thread one that the peer can name.
-pub fn register(connection: &Rc<Connection>, server: Rc<ThreadServer>) -> thread::Client {
-    let mut threads = connection.threads.borrow_mut();
-    threads.gc();
-    threads.new_client_from_rc(server)
+    let server = ThreadServer::new(waiter.clone(), "", Kind::Worker);
+    start_worker(connection, waiter, Some(from), move |name| {
+        *lock(&server.name) = name;
+        started(server);
+    })
 }
 
 /// What the peer makes its threads of this process with.
@@ -227,60 +224,130 @@ pub struct ThreadMapServer(Weak<Connection>);
 
 impl ThreadMapServer {
     /// The thread map for the peer of `connection`.
-    pub fn client(connection: &Rc<Connection>) -> thread_map::Client {
-        capnp_rpc::new_client(Self(Rc::downgrade(connection)))
+    pub fn of(connection: &Arc<Connection>) -> Cap {
+        Cap::Own(Arc::new(Self(Arc::downgrade(connection))))
     }
 }
 
-impl thread_map::Server for ThreadMapServer {
-    async fn make_thread(
-        self: Rc<Self>,
-        params: thread_map::MakeThreadParams,
-        mut results: thread_map::MakeThreadResults,
-    ) -> capnp::Result<()> {
-        let connection = self.0.upgrade().ok_or_else(|| to_capnp(&gone()))?;
-        let from = String::from_utf8_lossy(params.get()?.get_name()?.as_bytes()).into_owned();
-        let from = cut(&from, NAME_LENGTH).to_owned();
-        let (_, client) = make_worker(&connection, from)
-            .await
-            .map_err(|e| to_capnp(&e))?;
-        results.get().set_result(client);
-        Ok(())
+impl Host for ThreadMapServer {
+    fn call(self: Arc<Self>, call: Incoming) {
+        let Some(connection) = self.0.upgrade() else {
+            return call.fail(gone());
+        };
+        match (call.interface(), call.method()) {
+            (thread_map::Client::TYPE_ID, MAKE_THREAD) => make_thread(&connection, call),
+            (thread_map::Client::TYPE_ID, MAKE_POOL) => make_pool(&connection, call),
+            _ => call.fail(unimplemented()),
+        }
+    }
+}
+
+fn make_thread(connection: &Arc<Connection>, call: Incoming) {
+    let from = call.params(|params| {
+        let params = params.get_as::<thread_map::make_thread_params::Reader<'_>>()?;
+        let from = String::from_utf8_lossy(params.get_name()?.as_bytes()).into_owned();
+        Ok(cut(&from, NAME_LENGTH).to_owned())
+    });
+    let from = match from.and_then(|from| from) {
+        Ok(from) => from,
+        Err(error) => return call.fail(from_capnp(error)),
+    };
+    let call = Pending::new(call);
+    let pending = call.clone();
+    let made = make_worker(connection, from, move |server| {
+        if let Some(call) = pending.take() {
+            reply(call, |caps, results| {
+                use thread_map::make_thread_results::Builder;
+                let thread = caps.add(Cap::Own(server));
+                let mut results = results.init_as::<Builder<'_>>();
+                results.set_result(FromClientHook::new(thread));
+            });
+        }
+    });
+    if let Err(error) = made {
+        call.fail(error);
+    }
+}
+
+/// A call that one of several may answer.
+#[derive(Clone)]
+struct Pending(Arc<Mutex<Option<Incoming>>>);
+
+impl Pending {
+    fn new(call: Incoming) -> Self {
+        Self(Arc::new(Mutex::new(Some(call))))
     }
 
-    async fn make_pool(
-        self: Rc<Self>,
-        params: thread_map::MakePoolParams,
-        _: thread_map::MakePoolResults,
-    ) -> capnp::Result<()> {
-        let connection = self.0.upgrade().ok_or_else(|| to_capnp(&gone()))?;
-        if !connection.pool.borrow().is_empty() {
-            return Err(capnp::Error::failed(
-                "makePool called on connection with existing pool".into(),
-            ));
+    fn take(&self) -> Option<Incoming> {
+        lock(&self.0).take()
+    }
+
+    fn fail(&self, error: Error) {
+        if let Some(call) = self.take() {
+            call.fail(error);
         }
-        let count = params.get()?.get_count() as usize;
-        let limit = connection.shared.limits.threads_per_connection;
-        if count > limit {
-            return Err(capnp::Error::overloaded(format!(
-                "a pool of {count} threads is beyond this connection's limit of {limit}"
-            )));
+    }
+}
+
+fn make_pool(connection: &Arc<Connection>, call: Incoming) {
+    let count = call.params(|params| {
+        let params = params.get_as::<thread_map::make_pool_params::Reader<'_>>()?;
+        Ok(params.get_count() as usize)
+    });
+    let count = match count.and_then(|count| count) {
+        Ok(count) => count,
+        Err(error) => return call.fail(from_capnp(error)),
+    };
+    let existing = || Error::failed("makePool called on connection with existing pool");
+    if !lock(&connection.pool).is_empty() {
+        return call.fail(existing());
+    }
+    let limit = connection.limits.threads_per_connection;
+    if count > limit {
+        return call.fail(Error::overloaded(format!(
+            "a pool of {count} threads is beyond this connection's limit of {limit}"
+        )));
+    }
+    let call = Pending::new(call);
+    let made: Arc<Mutex<Vec<Arc<ThreadServer>>>> = Arc::default();
+    let finish = {
+        let (connection, made, call) = (Arc::downgrade(connection), made.clone(), call.clone());
+        move || {
+            let (Some(connection), Some(call)) = (connection.upgrade(), call.take()) else {
+                return;
+            };
+            let mut pool = lock(&connection.pool);
+            // Another makePool may have been answered while this one waited for its threads.
+            if !pool.is_empty() {
+                drop(pool);
+                return call.fail(existing());
+            }
+            if connection.closed().is_none() {
+                *pool = std::mem::take(&mut *lock(&made));
+            }
+            drop(pool);
+            reply(call, |_, results| {
+                results.init_as::<thread_map::make_pool_results::Builder<'_>>();
+            });
         }
-        let mut pool = Vec::with_capacity(count);
-        for index in 0..count {
-            let worker = make_worker(&connection, format!("pool/{index}"))
-                .await
-                .map_err(|e| to_capnp(&e))?;
-            pool.push(worker);
+    };
+    if count == 0 {
+        return finish();
+    }
+    for index in 0..count {
+        let (made, finish) = (made.clone(), finish.clone());
+        let started = make_worker(connection, format!("pool/{index}"), move |server| {
+            let mut servers = lock(&made);
+            servers.push(server);
+            let complete = servers.len() == count;
+            drop(servers);
+            if complete {
+                finish();
+            }
+        });
+        if let Err(error) = started {
+            return call.fail(error);
         }
-        // Another makePool may have been answered while this one waited for its threads.
-        if !connection.pool.borrow().is_empty() {
-            return Err(capnp::Error::failed(
-                "makePool called on connection with existing pool".into(),
-            ));
-        }
-        connection.pool.replace(pool);
-        Ok(())
     }
 }
 
@@ -293,7 +360,7 @@ pub fn cut(text: &str, length: usize) -> &str {
 /// call runs on the event loop; here no user code does, so each connection has one thread that
 /// keeps their order, made when the first one comes.
 #[derive(Default)]
-pub struct Unthreaded(RefCell<Option<SharedWaiter>>);
+pub struct Unthreaded(Mutex<Option<SharedWaiter>>);
 
 impl Unthreaded {
     /// The thread's waiter.
@@ -301,19 +368,21 @@ impl Unthreaded {
     /// # Errors
     /// [`Error::Io`] when the operating system gives no thread.
     pub fn waiter(&self, connection: &Connection) -> Result<SharedWaiter> {
-        if let Some(waiter) = &*self.0.borrow() {
+        let mut kept = lock(&self.0);
+        if let Some(waiter) = &*kept {
             return Ok(waiter.clone());
         }
-        let waiter = Arc::new(Waiter::new(true, connection.shared.limits.callback_depth));
-        drop(start_worker(connection, waiter.clone(), None)?);
-        self.0.replace(Some(waiter.clone()));
+        let waiter = worker_waiter(connection);
+        start_worker(connection, waiter.clone(), None, |_| ())?;
+        *kept = Some(waiter.clone());
         Ok(waiter)
     }
 
     /// Ends the thread.
-    pub fn close(&self, event_loop: &EventLoop) {
-        if let Some(waiter) = self.0.take() {
-            close(event_loop, &waiter);
+    pub fn close(&self) {
+        let waiter = lock(&self.0).take();
+        if let Some(waiter) = waiter {
+            drop(waiter.close());
         }
     }
 }

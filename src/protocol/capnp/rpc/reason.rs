@@ -5,7 +5,7 @@ use std::fmt;
 /// Why a connection ended. The first reason counts: what follows from it does not replace it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub(crate) enum CloseReason {
+pub enum CloseReason {
     /// The peer closed the stream between two messages, or said that it would.
     PeerClosed,
     /// The peer gave up on us, and said why.
@@ -34,14 +34,14 @@ impl fmt::Display for CloseReason {
 
 impl CloseReason {
     /// Whether nothing went wrong.
-    pub(crate) fn is_clean(&self) -> bool {
+    pub fn is_clean(&self) -> bool {
         matches!(self, Self::PeerClosed | Self::Local(_))
     }
+}
 
-    /// The error that capnp-rpc shall fail pending calls with.
-    pub(crate) fn to_capnp(&self) -> capnp::Error {
-        capnp::Error::disconnected(self.to_string())
-    }
+/// What the peer broke.
+pub(super) fn violation<T>(text: impl Into<String>) -> Result<T, CloseReason> {
+    Err(CloseReason::Violation(text.into()))
 }
 
 /// What capnp found wrong with a message that a peer sent.

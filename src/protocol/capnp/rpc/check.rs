@@ -4,9 +4,7 @@
 //! nesting limit and at a cost in proportion to the frame's size: pointers that lead to the same
 //! place again and again, and elements that take no space, are what makes a small frame expensive.
 
-use capnp::Word;
-
-use super::message::Frame;
+use super::frame::{Frame, WORD};
 
 /// What a message may cost beyond its own size, in words. Elements without a size cost a word.
 const SLACK: u64 = 1024;
@@ -41,10 +39,10 @@ struct Walk<'a> {
 /// Checks that everything in the frame lies within it, is nested at most `nesting` deep, and
 /// costs no more to read than its size allows. The error names what is wrong.
 pub(super) fn check(frame: &Frame, nesting: u32) -> Result<(), String> {
-    if frame.segment(0).is_none_or(<[Word]>::is_empty) {
+    if frame.segment(0).is_none_or(<[u8]>::is_empty) {
         return Err("a message without a root".into());
     }
-    let size = u64::try_from(frame.word_count()).unwrap_or(u64::MAX);
+    let size = u64::try_from(frame.size() / WORD).unwrap_or(u64::MAX);
     let mut walk = Walk {
         frame,
         nesting,
@@ -229,22 +227,22 @@ impl Walk<'_> {
     }
 
     fn word(&self, segment: usize, at: usize) -> Result<u64, String> {
-        let words = self.segment(segment)?;
-        let word = words
-            .get(at..)
-            .and_then(|rest| Word::words_to_bytes(rest.get(..1)?).first_chunk::<8>())
+        let bytes = self.segment(segment)?;
+        let word = at
+            .checked_mul(WORD)
+            .and_then(|at| bytes.get(at..)?.first_chunk::<WORD>())
             .ok_or("a pointer beyond its segment")?;
         Ok(u64::from_le_bytes(*word))
     }
 
     fn within(&self, segment: usize, at: usize, words: usize, what: &str) -> Result<(), String> {
         match at.checked_add(words) {
-            Some(end) if end <= self.segment(segment)?.len() => Ok(()),
+            Some(end) if end <= self.segment(segment)?.len() / WORD => Ok(()),
             _ => Err(format!("{what} beyond its segment")),
         }
     }
 
-    fn segment(&self, segment: usize) -> Result<&[Word], String> {
+    fn segment(&self, segment: usize) -> Result<&[u8], String> {
         self.frame
             .segment(segment)
             .ok_or_else(|| format!("a pointer into segment {segment}, which does not exist"))

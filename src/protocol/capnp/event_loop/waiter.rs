@@ -1,31 +1,42 @@
 //! A thread that waits, and meanwhile runs what its peer sends it.
 //!
-//! Knows queues and one condition variable; nothing of messages, connections beyond their number,
-//! or what the jobs do. Model-checked with loom in `tests/loom`.
+//! Knows queues, one condition variable, and who leads the event loop; nothing of messages,
+//! connections beyond their number, or what the jobs do. Model-checked with loom in `tests/loom`.
 //!
 //! The threading model, once: every application thread that makes calls, and every server thread
-//! made for a peer, has one [`Waiter`]. A blocking call sends its request and then waits here. If
-//! the peer's method calls back, the event loop posts a [`Job`] to this same waiter, so the
-//! callback runs on the thread that waits for the outer call, exactly where it would run if both
-//! sides were one process; inside it more calls may be made, to any depth. A server thread is
-//! nothing but a waiter that waits for jobs until it is closed.
+//! made for a peer, has one [`Waiter`]. A blocking call sends its request and then waits here, and
+//! drives the event loop meanwhile if no other thread does. If the peer's method calls back, who
+//! drives the loop posts a [`Job`] to this same waiter, so the callback runs on the thread that waits
+//! for the outer call, exactly where it would run if both sides were one process; inside it more
+//! calls may be made, to any depth. A server thread is nothing but a waiter that waits for jobs until
+//! it is closed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::sync::{Condvar, Mutex, MutexGuard, lock};
+use super::super::sync::{Condvar, Mutex, MutexGuard, lock, wait, wait_timeout};
+use super::leader::Loop;
 
 /// Identifies a connection within its process.
 pub type ConnectionId = u64;
 
-/// Something to run on a thread that waits. Dropped unrun when the thread is no longer there for
-/// it; whoever posted it notices by what it holds.
+/// Something to run on a thread that waits.
 pub struct Job {
     /// The connection it came over.
     pub connection: ConnectionId,
+    /// Whether it is known to take its time. The event loop is not left alone while it runs.
+    pub slow: bool,
     /// What to run.
-    pub run: Box<dyn FnOnce() + Send>,
+    pub work: Box<dyn Work>,
+}
+
+/// What a thread runs for its peer. Dropped when the thread ends before it is run.
+pub trait Work: Send {
+    /// Does it.
+    fn run(self: Box<Self>);
+    /// It was not taken, and this is why.
+    fn refuse(self: Box<Self>, why: Refused);
 }
 
 /// Why a job was not taken.
@@ -79,6 +90,19 @@ struct State {
     closed: bool,
     /// Jobs begun and not finished: the depth of calls back and forth.
     depth: usize,
+    /// Something has come that this thread has not looked at.
+    woken: bool,
+    rest: Rest,
+}
+
+/// What a thread does that has nothing to do.
+enum Rest {
+    /// It has something to do.
+    Awake,
+    /// It sleeps, because another thread leads this loop. It waits for an answer if so marked.
+    Follows(Arc<dyn Loop>, bool),
+    /// It leads this loop, and waits for what comes.
+    Leads(Arc<dyn Loop>),
 }
 
 /// See the module's documentation.
@@ -99,6 +123,8 @@ impl Waiter {
                 serves,
                 closed: false,
                 depth: 0,
+                woken: false,
+                rest: Rest::Awake,
             }),
             wakeup: Condvar::new(),
             max_depth,
@@ -120,8 +146,7 @@ impl Waiter {
             return Err((Refused::TooDeep, job));
         }
         state.jobs.push_back(job);
-        drop(state);
-        self.wakeup.notify_all();
+        self.wake_up(state);
         Ok(())
     }
 
@@ -131,45 +156,63 @@ impl Waiter {
         state.depth + state.jobs.len()
     }
 
-    /// Makes whoever waits look again.
+    /// Makes the thread look again.
     pub fn wake(&self) {
-        // Taken, so that nobody is between looking and waiting; let go of before, so that who
-        // wakes does not wait for it at once.
-        drop(lock(&self.state));
-        self.wakeup.notify_all();
+        self.wake_up(lock(&self.state));
+    }
+
+    fn wake_up(&self, mut state: MutexGuard<'_, State>) {
+        state.woken = true;
+        // Without the lock, which who is woken would wait for at once.
+        match std::mem::replace(&mut state.rest, Rest::Awake) {
+            Rest::Awake => {}
+            Rest::Leads(on) => {
+                drop(state);
+                on.interrupt();
+            }
+            Rest::Follows(on, waits) => {
+                drop(state);
+                on.leadership().stop_following(waits, true);
+                self.wakeup.notify_one();
+            }
+        }
     }
 
     /// Ends a server thread once the job it runs is done. The queued jobs that it does not wait
     /// for itself come back, for the caller to drop where their contents may be dropped.
     #[must_use = "dropping a job may run an application's destructor"]
     pub fn close(&self) -> VecDeque<Job> {
-        let mut state = lock(&self.state);
-        state.closed = true;
-        self.wakeup.notify_all();
-        let state = &mut *state;
+        let mut guard = lock(&self.state);
+        guard.closed = true;
+        let state = &mut *guard;
         let (kept, dropped) = std::mem::take(&mut state.jobs)
             .into_iter()
             .partition(|job| state.calls.contains(&job.connection));
         state.jobs = kept;
+        self.wake_up(guard);
         dropped
     }
 
-    /// Runs jobs until [`Waiter::close`]: the body of a server thread.
-    pub fn serve(&self) {
+    /// Runs jobs until [`Waiter::close`]: the body of a server thread. The loop is that of its
+    /// connection.
+    pub fn serve(&self, on: &Arc<dyn Loop>) {
         let mut state = lock(&self.state);
         loop {
+            state.woken = false;
             state = self.run_jobs(state);
             if state.closed {
                 return;
             }
-            state = wait(&self.wakeup, state);
+            state = self.rest(on, state, None, false);
         }
     }
 
     /// Waits for `slot`, running jobs meanwhile. A job that is queued runs before a value that is
-    /// there is taken: a callback's effects come before the return of the call that made it.
+    /// there is taken: a callback's effects come before the return of the call that made it. The
+    /// loop is that of the connection.
     pub fn wait<R>(
         &self,
+        on: &Arc<dyn Loop>,
         connection: ConnectionId,
         slot: &Slot<R>,
         deadline: Option<Instant>,
@@ -177,6 +220,7 @@ impl Waiter {
     ) -> Waited<R> {
         let mut state = lock(&self.state);
         let outcome = loop {
+            state.woken = false;
             state = self.run_jobs(state);
             if let Some(value) = slot.take() {
                 break Waited::Done(value);
@@ -184,21 +228,66 @@ impl Waiter {
             if stopped() {
                 break Waited::Stopped;
             }
-            state = match deadline {
-                None => wait(&self.wakeup, state),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        break Waited::TimedOut;
-                    }
-                    wait_timeout(&self.wakeup, state, left)
-                }
-            };
+            if has_passed(deadline) {
+                break Waited::TimedOut;
+            }
+            state = self.rest(on, state, deadline, true);
         };
         let dropped = Self::leave(&mut state, connection);
         drop(state);
         drop(dropped);
         outcome
+    }
+
+    /// Leads the loop, or follows who does, until this thread is woken or the deadline has passed.
+    fn rest<'a>(
+        &'a self,
+        on: &Arc<dyn Loop>,
+        state: MutexGuard<'a, State>,
+        deadline: Option<Instant>,
+        waits: bool,
+    ) -> MutexGuard<'a, State> {
+        if state.woken {
+            return state;
+        }
+        drop(state);
+        match on.leadership().lead_or_follow(waits) {
+            Some(mut lead) => {
+                let mut state = lock(&self.state);
+                while !(state.woken || has_passed(deadline)) {
+                    state.rest = Rest::Leads(on.clone());
+                    drop(state);
+                    on.wait(deadline);
+                    lock(&self.state).rest = Rest::Awake;
+                    on.process();
+                    state = lock(&self.state);
+                }
+                if state.jobs.front().is_some_and(|job| job.slow) {
+                    lead.summon();
+                }
+                drop(state);
+                drop(lead);
+                lock(&self.state)
+            }
+            None => {
+                let mut state = lock(&self.state);
+                state.rest = Rest::Follows(on.clone(), waits);
+                while !(state.woken || has_passed(deadline)) {
+                    state = match deadline {
+                        None => wait(&self.wakeup, state),
+                        Some(deadline) => {
+                            let left = deadline.saturating_duration_since(Instant::now());
+                            wait_timeout(&self.wakeup, state, left).0
+                        }
+                    };
+                }
+                // Unless who woke it has done so.
+                if let Rest::Follows(..) = std::mem::replace(&mut state.rest, Rest::Awake) {
+                    on.leadership().stop_following(waits, false);
+                }
+                state
+            }
+        }
     }
 
     /// Says that this thread is about to send a call over `connection` and wait for it, so that a
@@ -229,7 +318,7 @@ impl Waiter {
         {
             state.depth += 1;
             drop(state);
-            (job.run)();
+            job.work.run();
             state = lock(&self.state);
             state.depth -= 1;
         }
@@ -237,21 +326,8 @@ impl Waiter {
     }
 }
 
-fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    condvar
-        .wait(guard)
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn wait_timeout<'a, T>(
-    condvar: &Condvar,
-    guard: MutexGuard<'a, T>,
-    time: Duration,
-) -> MutexGuard<'a, T> {
-    condvar
-        .wait_timeout(guard, time)
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .0
+fn has_passed(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
 }
 
 /// A shared waiter.

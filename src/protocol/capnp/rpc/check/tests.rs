@@ -26,11 +26,8 @@ fn frame(segments: &[&[u64]]) -> Frame {
     let mut words = Vec::new();
     let mut ends = Vec::new();
     for segment in segments {
-        for word in *segment {
-            let b = word.to_le_bytes();
-            words.push(capnp::word(b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]));
-        }
-        ends.push(words.len());
+        words.extend(segment.iter().flat_map(|word| word.to_le_bytes()));
+        ends.push(words.len() / WORD);
     }
     ends.pop();
     Frame::new(words, ends)
@@ -187,8 +184,7 @@ fn sample() -> Vec<u8> {
 fn parse(bytes: &[u8]) -> Frame {
     let count = u32::from_le_bytes(bytes[..4].try_into().unwrap()) as usize + 1;
     let table = (count / 2 + 1) * 8;
-    let mut words = Word::allocate_zeroed_vec((bytes.len() - table) / 8);
-    Word::words_to_bytes_mut(&mut words).copy_from_slice(&bytes[table..]);
+    let words = bytes[table..].to_vec();
     let mut ends = Vec::new();
     let mut end = 0;
     for index in 1..count {
@@ -209,7 +205,7 @@ fn passes_means_readable(frame: Frame) -> bool {
         traversal_limit_in_words: None,
         nesting_limit: 64,
     };
-    let size = frame.word_count();
+    let size = frame.size() / WORD;
     let reader = capnp::message::Reader::new(frame, options);
     let root = reader.get_root::<message::Reader<'_>>();
     if let Ok(root) = root
@@ -239,7 +235,7 @@ fn mutated_messages_never_panic_and_always_end() {
     let mut passed = 0;
     for _ in 0..20_000 {
         let mut frame = parse(&sample);
-        let bytes = Word::words_to_bytes_mut(frame.words_mut());
+        let bytes = frame.bytes_mut();
         for _ in 0..=next() % 4 {
             let at = next() as usize % bytes.len();
             bytes[at] = match next() % 3 {

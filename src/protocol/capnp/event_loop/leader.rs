@@ -1,0 +1,232 @@
+//! Which thread drives the event loop: the pattern Leader/Followers, with a thread that stands by.
+//!
+//! Knows threads that come and go; nothing of what driving consists of. Model-checked with loom in
+//! `tests/loom`.
+//!
+//! A thread that waits for the answer to its call drives the loop itself meanwhile, when no other
+//! thread does: it *leads*. So the answer is read by the thread that wants it, and nobody has to be
+//! woken to read it, and then to wake another: on most machines a hand-over from thread to thread
+//! takes as long as all the rest of a call. A server thread that waits for its next request does the
+//! same. Who wants to wait while another leads *follows*: it sleeps, and the leader wakes it.
+//!
+//! A leader leaves as soon as it has what it wanted. If someone still follows, or something is still
+//! *due* for which no thread waits, the *standby* thread is summoned to lead. Otherwise the loop is
+//! left alone, in the hope that the next call comes soon; the standby thread looks after a *tick*
+//! whether someone has led meanwhile, and if not it leads. So nothing that comes waits longer than
+//! a tick, however long the threads are busy with other things.
+//!
+//! While it leads, the standby thread stays for as long as there are followers. Many threads that
+//! call at once are best served by one that only reads and wakes.
+
+use std::time::{Duration, Instant};
+
+use super::super::sync::{Condvar, Mutex, MutexGuard, lock, wait, wait_timeout};
+
+/// How long the loop is left alone at first.
+const TICK: Duration = Duration::from_micros(100);
+/// The longest that it is left alone, while calls come and go steadily: to look every tick would cost
+/// more than it brings.
+const LONGEST_TICK: Duration = Duration::from_millis(1);
+
+/// What is driven.
+pub trait Loop: Send + Sync {
+    /// Who drives it.
+    fn leadership(&self) -> &Leadership;
+    /// Waits until there is something to do, until it is interrupted, or until this time. For the
+    /// leader only, and so is `process`.
+    fn wait(&self, until: Option<Instant>);
+    /// Does what there is to do. It does not block.
+    fn process(&self);
+    /// Ends the leader's wait, now or its next one.
+    fn interrupt(&self);
+}
+
+/// Who leads, and who wants something of it.
+#[derive(Default)]
+pub struct Leadership {
+    state: Mutex<State>,
+    standby: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether a thread leads.
+    led: bool,
+    /// How many have led so far.
+    leaders: u64,
+    /// Threads that wait for an answer while another leads.
+    followers: usize,
+    /// What is to come for which no thread waits.
+    due: usize,
+    /// How often a follower was woken.
+    woken: u64,
+    /// The standby thread is to lead.
+    summoned: bool,
+    /// The standby thread sleeps, instead of looking after a tick.
+    asleep: bool,
+    /// The standby thread is to end.
+    ended: bool,
+}
+
+impl State {
+    fn lead(&mut self) {
+        self.led = true;
+        self.leaders += 1;
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.followers > 0 || self.due > 0
+    }
+}
+
+/// Held by the thread that leads.
+#[must_use = "dropping it ends the lead"]
+pub struct Lead<'a> {
+    leadership: &'a Leadership,
+    /// Whether the next leader is wanted at once, whatever else there is.
+    summons: bool,
+}
+
+impl Lead<'_> {
+    /// Has the standby thread lead next, because nobody else will for a while.
+    pub fn summon(&mut self) {
+        self.summons = true;
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        self.leadership.leave(self.summons);
+    }
+}
+
+impl Leadership {
+    /// Leads, when nobody does. Otherwise this thread follows: it is counted, if it `waits` for an
+    /// answer, until [`Leadership::stop_following`] is called for it.
+    pub fn lead_or_follow(&self, waits: bool) -> Option<Lead<'_>> {
+        let mut state = lock(&self.state);
+        if state.led {
+            state.followers += usize::from(waits);
+            return None;
+        }
+        state.lead();
+        Some(Lead {
+            leadership: self,
+            summons: false,
+        })
+    }
+
+    /// A follower no longer waits. `woken` says that it was a leader that saw to that.
+    pub fn stop_following(&self, waits: bool, woken: bool) {
+        let mut state = lock(&self.state);
+        state.followers -= usize::from(waits);
+        state.woken += u64::from(woken);
+    }
+
+    /// Something will come for which no thread waits: the loop must not be left alone.
+    pub fn expect(&self) {
+        let mut state = lock(&self.state);
+        state.due += 1;
+        if !state.led {
+            self.summon(state);
+        }
+    }
+
+    /// What was expected has come.
+    pub fn settle(&self) {
+        let mut state = lock(&self.state);
+        state.due = state.due.saturating_sub(1);
+    }
+
+    /// Whether a thread leads.
+    pub fn is_led(&self) -> bool {
+        lock(&self.state).led
+    }
+
+    /// Whether the loop must not be left alone.
+    #[cfg(test)]
+    #[allow(dead_code, reason = "the models ask")]
+    pub fn is_wanted(&self) -> bool {
+        lock(&self.state).is_wanted()
+    }
+
+    /// Ends the standby thread, once it does not lead.
+    pub fn end(&self) {
+        lock(&self.state).ended = true;
+        self.standby.notify_all();
+    }
+
+    fn summon(&self, mut state: MutexGuard<'_, State>) {
+        state.summoned = true;
+        drop(state);
+        self.standby.notify_all();
+    }
+
+    fn leave(&self, summons: bool) {
+        let mut state = lock(&self.state);
+        state.led = false;
+        if summons || state.is_wanted() {
+            self.summon(state);
+        } else if state.asleep {
+            drop(state);
+            self.standby.notify_all();
+        }
+    }
+
+    /// The body of the standby thread, until [`Leadership::end`]. `drive` drives the loop for as
+    /// long as it is told to go on.
+    pub fn stand_by(&self, mut drive: impl FnMut(&Standby<'_>)) {
+        let mut state = lock(&self.state);
+        let mut seen = state.leaders;
+        let mut tick = TICK;
+        while !state.ended {
+            if !state.led && state.summoned {
+                state.summoned = false;
+                state.lead();
+                let standby = Standby(self);
+                drop(state);
+                drive(&standby);
+                state = lock(&self.state);
+                state.led = false;
+                // Those who came to follow since it was last told whether to go on.
+                state.summoned |= state.is_wanted();
+                seen = state.leaders;
+                tick = TICK;
+                continue;
+            }
+            if state.led && state.leaders == seen {
+                // It leads for longer than a tick. When it leaves it says so.
+                state.asleep = true;
+                state = wait(&self.standby, state);
+                state.asleep = false;
+                tick = TICK;
+                continue;
+            }
+            let others = state.leaders != seen;
+            seen = state.leaders;
+            let late;
+            (state, late) = wait_timeout(&self.standby, state, tick);
+            if late && !state.led && state.leaders == seen {
+                state.summoned = true;
+            } else if late && others {
+                tick = LONGEST_TICK.min(tick * 2);
+            }
+        }
+    }
+}
+
+/// How the standby thread learns whether it is still needed while it leads.
+pub struct Standby<'a>(&'a Leadership);
+
+impl Standby<'_> {
+    /// Whether it has been told to end.
+    pub fn has_ended(&self) -> bool {
+        lock(&self.0.state).ended
+    }
+
+    /// How often followers were woken so far; `None` while the loop must not be left alone.
+    pub fn woken(&self) -> Option<u64> {
+        let state = lock(&self.0.state);
+        (!state.is_wanted()).then_some(state.woken)
+    }
+}

@@ -1,0 +1,471 @@
+//! What all connections of a process's IPC have in common: who reads their streams, the times they
+//! wait for, and the thread on which objects are destroyed.
+//!
+//! Knows descriptors, timers and threads; nothing of messages. What a stream's news mean is for its
+//! [`Source`] to know. The loop has a thread of its own, but that only stands by: most of the time a
+//! thread that waits for something drives it, see [`leader`]. [`waiter`] is where threads wait.
+//!
+//! No code of the application's runs while a thread drives the loop, but for the wakers of futures: it
+//! would hold up every connection. What it must not do then, [`EventLoop::check_not_on_loop`] finds
+//! out; what must not be dropped then is an [`OffLoop`].
+
+pub mod leader;
+mod poller;
+mod timers;
+pub mod waiter;
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fmt;
+use std::os::fd::AsRawFd;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use self::leader::{Leadership, Loop, Standby};
+use self::poller::{Poller, Watch};
+pub use self::poller::{Ready, Token};
+pub use self::timers::Timer;
+use self::timers::Timers;
+use super::sync::lock;
+use crate::error::{Error, Result};
+
+/// How often in a row the standby thread may find nobody following before it leaves the loop alone:
+/// where several threads call, one of them is often just not waiting.
+const CALM: u32 = 4;
+/// How long a loop rests that the system gives no news, so that it does not spin.
+const REST: Duration = Duration::from_millis(10);
+
+/// The memory that small messages are read into, in bytes; one for all connections.
+const SCRATCH: usize = 64 * 1024;
+
+/// What the loop reads for: a connection, or a listener.
+pub trait Source: Send + Sync {
+    /// Its stream has news. Says whether there is more to do than should be done in one go. Does not
+    /// block. `scratch` is memory to read into.
+    fn ready(self: Arc<Self>, ready: Ready, scratch: &mut [u8]) -> bool;
+    /// Writes what waits to be written.
+    fn flush(&self);
+    /// It panicked.
+    fn failed(&self);
+}
+
+/// The event loop. It ends when the last of these is gone, which its sources keep.
+pub struct EventLoop(Arc<Core>);
+
+/// The event loop, as those who drive it have it.
+struct Core {
+    leadership: Leadership,
+    /// Only ever locked by the leader, and so is what it reads into.
+    poller: Mutex<Poller>,
+    scratch: Mutex<Box<[u8]>>,
+    watch: Watch,
+    sources: Mutex<HashMap<Token, Arc<dyn Source>>>,
+    next: AtomicUsize,
+    timers: Arc<Timers>,
+    /// Sources with more to do.
+    busy: Mutex<Vec<Token>>,
+    unwritten: Mutex<Unwritten>,
+    cleanup: mpsc::Sender<Job>,
+    exe_name: String,
+    requests: AtomicU64,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Sources that were given something to write while the loop was driven.
+#[derive(Default)]
+struct Unwritten {
+    /// Someone waits for it.
+    soon: Vec<Token>,
+    /// It can be written together with what comes next, if that is soon.
+    later: Vec<Token>,
+}
+
+thread_local! {
+    /// The address of the loop that this thread drives, and does not merely wait for.
+    static DRIVES: Cell<usize> = const { Cell::new(0) };
+}
+
+fn driven() -> usize {
+    DRIVES.try_with(Cell::get).unwrap_or_default()
+}
+
+/// The name of the thread that stands by, and in logs of whichever thread drives the loop: it is what
+/// Core calls its own.
+pub const THREAD: &str = "b-capnp-loop";
+
+/// Whether this thread drives a loop at the moment.
+pub fn is_on_loop() -> bool {
+    driven() != 0
+}
+
+/// Says that this thread drives a loop, until it is dropped.
+struct Driving;
+
+impl Driving {
+    fn begin(core: &Core) -> Self {
+        DRIVES.set(std::ptr::from_ref(core).addr());
+        Self
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        DRIVES.set(0);
+    }
+}
+
+impl EventLoop {
+    /// Starts the loop's thread and the thread that destroys objects. `exe_name` is what peers
+    /// see in thread names.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the operating system gives no thread or no descriptors.
+    pub fn start(exe_name: &str) -> Result<Arc<Self>> {
+        let (cleanup, jobs) = mpsc::channel::<Job>();
+        let failed = |error| Error::io("start the event loop", error);
+        let (poller, watch) = poller::poller().map_err(failed)?;
+        let core = Arc::new(Core {
+            leadership: Leadership::default(),
+            poller: Mutex::new(poller),
+            scratch: Mutex::new(vec![0; SCRATCH].into_boxed_slice()),
+            watch,
+            sources: Mutex::default(),
+            next: AtomicUsize::new(Token::FIRST),
+            timers: Arc::default(),
+            busy: Mutex::default(),
+            unwritten: Mutex::default(),
+            cleanup,
+            exe_name: exe_name.to_owned(),
+            requests: AtomicU64::new(0),
+        });
+        let this = Arc::new(Self(core.clone()));
+        // Objects are destroyed in the order in which they were let go of: one thread, one queue.
+        spawn_thread("b-ipc-cleanup", move || {
+            for job in jobs {
+                run_guarded("an object's destructor", job);
+            }
+        })?;
+        spawn_thread(THREAD, move || {
+            core.leadership.stand_by(|standby| core.drive(standby));
+        })?;
+        Ok(this)
+    }
+
+    /// What waiters drive.
+    pub fn as_loop(&self) -> Arc<dyn Loop> {
+        self.0.clone()
+    }
+
+    /// The name that peers see in thread names.
+    pub fn exe_name(&self) -> &str {
+        &self.0.exe_name
+    }
+
+    /// The next request's number, as Core counts them in its log.
+    pub fn next_request(&self) -> u64 {
+        self.0.requests.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Fails on a thread that drives a loop: a blocking call there would wait for itself.
+    ///
+    /// # Errors
+    /// [`Error::Usage`], then.
+    pub fn check_not_on_loop(&self) -> Result<()> {
+        match is_on_loop() {
+            false => Ok(()),
+            true => Err(Error::Usage(
+                "a blocking call was made on the event loop, which it would wait for".into(),
+            )),
+        }
+    }
+
+    // ----- sources -----
+
+    /// A number for a source.
+    pub fn token(&self) -> Token {
+        Token(self.0.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Reads for `source` from `descriptor` from now on, and keeps it.
+    ///
+    /// # Errors
+    /// What the operating system says when it cannot watch it.
+    pub fn add(
+        &self,
+        token: Token,
+        descriptor: &impl AsRawFd,
+        source: Arc<dyn Source>,
+    ) -> std::io::Result<()> {
+        lock(&self.0.sources).insert(token, source);
+        self.0.watch.add(descriptor, token).inspect_err(|_| {
+            let source = lock(&self.0.sources).remove(&token);
+            drop(source);
+        })
+    }
+
+    /// Watches for room to write as well, or no longer.
+    ///
+    /// # Errors
+    /// What the operating system says when it cannot watch it.
+    pub fn watch_writable(
+        &self,
+        token: Token,
+        descriptor: &impl AsRawFd,
+        writable: bool,
+    ) -> std::io::Result<()> {
+        self.0.watch.writable(descriptor, token, writable)
+    }
+
+    /// Reads no more for a source, and lets go of it.
+    pub fn remove(&self, token: Token, descriptor: &impl AsRawFd) {
+        self.0.watch.remove(descriptor);
+        let source = lock(&self.0.sources).remove(&token);
+        drop(source);
+    }
+
+    /// Tells a source, as if the system had, that there is something to read.
+    pub fn nudge(&self, token: Token) {
+        lock(&self.0.busy).push(token);
+        self.interrupt();
+    }
+
+    /// Something will come for which no thread waits; each of these is followed by one `settle`.
+    pub fn expect(&self) {
+        self.0.leadership.expect();
+    }
+
+    /// What was expected has come.
+    pub fn settle(&self) {
+        self.0.leadership.settle();
+    }
+
+    /// Has a source write what it was given while this thread drives the loop: as soon as it has
+    /// dealt with the news that there are, or else `soon` is false, together with what comes next.
+    pub fn write(&self, token: Token, soon: bool) {
+        let mut unwritten = lock(&self.0.unwritten);
+        match soon {
+            true => unwritten.soon.push(token),
+            false => unwritten.later.push(token),
+        }
+    }
+
+    /// Has a source write what it was given, by whoever drives the loop next.
+    pub fn write_soon(&self, token: Token) {
+        self.write(token, true);
+        self.interrupt();
+    }
+
+    // ----- times -----
+
+    /// Runs `action` on the loop at a time. It must not block.
+    pub fn at(&self, time: Instant, action: impl FnOnce() + Send + 'static) -> Timer {
+        let timer = self.0.timers.add(time, action);
+        self.interrupt();
+        timer
+    }
+
+    /// Runs `action` on the loop after a time; never, if that is longer than a clock can tell.
+    pub fn after(&self, time: Duration, action: impl FnOnce() + Send + 'static) -> Option<Timer> {
+        let time = Instant::now().checked_add(time)?;
+        Some(self.at(time, action))
+    }
+
+    /// Whether this thread drives this loop at the moment.
+    pub fn is_driven_here(&self) -> bool {
+        driven() == Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Has who waits for news look again.
+    fn interrupt(&self) {
+        if !self.is_driven_here() && self.0.leadership.is_led() {
+            self.0.watch.alarm();
+        }
+    }
+
+    // ----- objects -----
+
+    /// Runs `job` on the thread that destroys objects, after all that was given to it before.
+    pub fn clean_up(&self, job: impl FnOnce() + Send + 'static) {
+        let _ = self.0.cleanup.send(Box::new(job));
+    }
+
+    /// Waits until all that was given to [`EventLoop::clean_up`] so far has run.
+    pub fn wait_cleaned_up(&self) {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.clean_up(move || {
+            let _ = sender.send(());
+        });
+        let _ = receiver.recv();
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        self.0.leadership.end();
+        self.0.watch.alarm();
+    }
+}
+
+impl Core {
+    /// The standby thread leads, for as long as it is needed.
+    fn drive(&self, standby: &Standby<'_>) {
+        let mut calm = 0;
+        let mut woken = standby.woken();
+        while !standby.has_ended() {
+            self.wait(None);
+            self.process();
+            match standby.woken() {
+                None => calm = 0,
+                Some(now) if woken == Some(now) => {}
+                now => {
+                    calm += 1;
+                    woken = now;
+                }
+            }
+            // Whoever was woken will lead before long.
+            if calm >= CALM {
+                return;
+            }
+        }
+    }
+
+    fn write(&self, tokens: Vec<Token>) {
+        for token in tokens {
+            if let Some(source) = self.source(token) {
+                source.flush();
+            }
+        }
+    }
+
+    fn source(&self, token: Token) -> Option<Arc<dyn Source>> {
+        lock(&self.sources).get(&token).cloned()
+    }
+
+    fn tell(&self, ready: Ready, scratch: &mut [u8]) {
+        let Some(source) = self.source(ready.token) else {
+            return;
+        };
+        let told = source.clone();
+        match run_guarded("the event loop", move || told.ready(ready, scratch)) {
+            Some(false) => {}
+            Some(true) => lock(&self.busy).push(ready.token),
+            None => source.failed(),
+        }
+    }
+
+    fn take_unwritten(&self, later: bool) -> Vec<Token> {
+        let mut unwritten = lock(&self.unwritten);
+        let mut tokens = std::mem::take(&mut unwritten.soon);
+        if later {
+            tokens.append(&mut unwritten.later);
+        }
+        tokens
+    }
+}
+
+impl Loop for Core {
+    fn leadership(&self) -> &Leadership {
+        &self.leadership
+    }
+
+    fn wait(&self, until: Option<Instant>) {
+        let _driving = Driving::begin(self);
+        self.write(self.take_unwritten(true));
+        let until = match (until, self.timers.next()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let timeout = match lock(&self.busy).is_empty() {
+            true => until.map(|until| until.saturating_duration_since(Instant::now())),
+            false => Some(Duration::ZERO),
+        };
+        if let Err(error) = lock(&self.poller).wait(timeout) {
+            tracing::error!("the event loop gets no news: {error}");
+            thread::sleep(REST);
+        }
+    }
+
+    fn process(&self) {
+        let _driving = Driving::begin(self);
+        let busy = std::mem::take(&mut *lock(&self.busy));
+        let mut scratch = lock(&self.scratch);
+        let mut poller = lock(&self.poller);
+        for ready in poller.news() {
+            self.tell(ready, &mut scratch);
+        }
+        poller.forget();
+        for token in busy {
+            self.tell(Ready::again(token), &mut scratch);
+        }
+        self.timers.run();
+        self.write(self.take_unwritten(false));
+    }
+
+    fn interrupt(&self) {
+        self.watch.alarm();
+    }
+}
+
+/// Something of the application's that passes through the event loop. If it ends there, on
+/// whatever path, its destructor still does not run there.
+pub struct OffLoop<T: Send + 'static> {
+    /// There until this is dropped.
+    value: Option<T>,
+    event_loop: Arc<EventLoop>,
+}
+
+impl<T: Send + 'static> OffLoop<T> {
+    /// `value` on its way through `event_loop`.
+    pub fn new(event_loop: &Arc<EventLoop>, value: T) -> Self {
+        Self {
+            value: Some(value),
+            event_loop: event_loop.clone(),
+        }
+    }
+
+    /// The value.
+    pub fn get(&self) -> &T {
+        match &self.value {
+            Some(value) => value,
+            None => unreachable!("only the drop takes the value"),
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for OffLoop<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take()
+            && is_on_loop()
+        {
+            self.event_loop.clean_up(move || drop(value));
+        }
+    }
+}
+
+/// Starts a named thread.
+///
+/// # Errors
+/// [`Error::Io`] when the operating system gives no thread.
+pub fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map(drop)
+        .map_err(|error| Error::io(format!("start the thread {name}"), error))
+}
+
+/// Runs what an application wrote; its panic is logged and ends nothing else.
+pub fn run_guarded<R>(what: impl fmt::Display, f: impl FnOnce() -> R) -> Option<R> {
+    match std::panic::catch_unwind(AssertUnwindSafe(f)) {
+        Ok(value) => Some(value),
+        Err(_) => {
+            tracing::error!("{what} panicked");
+            None
+        }
+    }
+}

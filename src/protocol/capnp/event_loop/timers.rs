@@ -1,0 +1,127 @@
+//! What is to happen at a time.
+//!
+//! Knows clocks and closures; nothing of who looks at the clock.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use super::super::sync::lock;
+
+type Action = Box<dyn FnOnce() + Send>;
+
+/// The timers of an event loop.
+#[derive(Default)]
+pub struct Timers(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// By their times, and those of the same time in their order.
+    due: BTreeMap<(Instant, u64), Action>,
+    next: u64,
+}
+
+/// A timer that goes off unless it is dropped before.
+#[must_use = "dropping it stops it"]
+pub struct Timer {
+    timers: Arc<Timers>,
+    key: (Instant, u64),
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let action = lock(&self.timers.0).due.remove(&self.key);
+        // Without the lock, since it may hold anything.
+        drop(action);
+    }
+}
+
+impl Timers {
+    /// Has `action` run at `time`. It runs on the event loop and must not block.
+    pub fn add(self: &Arc<Self>, time: Instant, action: impl FnOnce() + Send + 'static) -> Timer {
+        let mut state = lock(&self.0);
+        let key = (time, state.next);
+        state.next += 1;
+        state.due.insert(key, Box::new(action));
+        Timer {
+            timers: self.clone(),
+            key,
+        }
+    }
+
+    /// When the next one goes off.
+    pub fn next(&self) -> Option<Instant> {
+        lock(&self.0).due.keys().next().map(|(time, _)| *time)
+    }
+
+    /// Runs those whose time has come.
+    pub fn run(&self) {
+        let mut now = None;
+        loop {
+            let mut state = lock(&self.0);
+            let Some(entry) = state.due.first_entry() else {
+                return;
+            };
+            // The clock is not looked at where there is no timer.
+            if entry.key().0 > *now.get_or_insert_with(Instant::now) {
+                return;
+            }
+            let action = entry.remove();
+            drop(state);
+            action();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn they_go_off_in_their_order_and_once() {
+        let timers = Arc::new(Timers::default());
+        let ran = Arc::new(Mutex::new(Vec::new()));
+        let now = Instant::now();
+        let note = |number| {
+            let ran = ran.clone();
+            move || lock(&ran).push(number)
+        };
+        let _third = timers.add(now, note(3));
+        let _first = timers.add(now - Duration::from_secs(1), note(1));
+        let _later = timers.add(now + Duration::from_secs(60), note(9));
+        let _fourth = timers.add(now, note(4));
+        let stopped = timers.add(now - Duration::from_millis(1), note(2));
+        assert_eq!(timers.next(), Some(now - Duration::from_secs(1)));
+        drop(stopped);
+        timers.run();
+        timers.run();
+        assert_eq!(*lock(&ran), [1, 3, 4]);
+        assert_eq!(timers.next(), Some(now + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn one_may_stop_another_and_make_one() {
+        let timers = Arc::new(Timers::default());
+        let ran = Arc::new(AtomicUsize::new(0));
+        let now = Instant::now();
+        let counter = ran.clone();
+        let other = timers.add(now, move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+        let (making, counter) = (timers.clone(), ran.clone());
+        let made = Arc::new(Mutex::new(None));
+        let keep = made.clone();
+        let _first = timers.add(now - Duration::from_secs(1), move || {
+            drop(other);
+            let timer = making.add(now, move || {
+                counter.fetch_add(10, Ordering::SeqCst);
+            });
+            *lock(&keep) = Some(timer);
+        });
+        timers.run();
+        assert_eq!(ran.load(Ordering::SeqCst), 10);
+    }
+}

@@ -1,0 +1,440 @@
+//! One connection: its stream, what is read and written, and how it ends.
+//!
+//! Knows bytes, frames and times, and leaves what messages do to `tables`. A link is open, then
+//! ending (nothing is read any more, and what is queued has a little time to be written), then over.
+//! It never waits for the peer beyond that. Everything here may be called by any thread; what is read
+//! is read by the one that drives the event loop.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::super::event_loop::{EventLoop, Ready, Source, Timer, Token};
+use super::super::sync::lock;
+use super::cap::Host;
+use super::check::check;
+use super::frame::{Frame, Received};
+use super::message;
+use super::read::FrameReader;
+use super::reason::CloseReason;
+use super::tables::Tables;
+use super::write::{WriteQueue, Wrote};
+use crate::limits::Limits;
+
+/// How many reads in a row one connection gets before others get their turn.
+const TURN: usize = 16;
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    Ending,
+    Over,
+}
+
+/// When what was queued while the loop is driven is to be written: with what comes next.
+pub(super) const LATER: u8 = 1;
+/// The same: someone waits for it.
+pub(super) const SOON: u8 = 2;
+
+/// What is called once when the connection is over, with the reason, before anyone hears of that.
+/// What it gives is called when everybody has.
+type OnOver = Box<dyn FnOnce(&CloseReason) -> Box<dyn FnOnce() + Send> + Send>;
+
+/// A connection. The event loop keeps it until it is over.
+pub struct Link {
+    /// The loop that reads its stream.
+    pub(in super::super) event_loop: Arc<EventLoop>,
+    /// Its bounds.
+    pub(in super::super) limits: Limits,
+    token: Token,
+    stream: UnixStream,
+    /// Only ever locked by the thread that drives the loop.
+    reader: Mutex<Reading>,
+    /// Only ever locked by the thread that has set `Tables::writing`.
+    output: Mutex<WriteQueue>,
+    pub(super) tables: Mutex<Tables>,
+    /// Objects of the peer that were let go of, and how often they had been given. A lock of its own,
+    /// since they may be dropped anywhere.
+    let_go: Mutex<Vec<(u32, u64)>>,
+    /// Whether the event loop has been told that there is something to write, and when.
+    listed: AtomicU8,
+    /// The bytes of received messages that someone holds.
+    pub(super) received: Arc<AtomicUsize>,
+    over: Mutex<Option<OnOver>>,
+}
+
+struct Reading {
+    frames: FrameReader,
+    /// Goes off when the message that has begun takes too long.
+    frame_timer: Option<Timer>,
+    /// Goes off when a connection that came in does not send a message.
+    handshake_timer: Option<Timer>,
+}
+
+impl Link {
+    /// A connection over a stream that does not block. The peer gets `bootstrap` when it asks for
+    /// this side's object. `over` runs once, when the connection is, on any thread, and what it gives
+    /// once everybody has heard of that; they must not block.
+    pub fn new(
+        event_loop: &Arc<EventLoop>,
+        limits: Limits,
+        stream: UnixStream,
+        bootstrap: Option<Arc<dyn Host>>,
+        over: impl FnOnce(&CloseReason) -> Box<dyn FnOnce() + Send> + Send + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            event_loop: event_loop.clone(),
+            token: event_loop.token(),
+            stream,
+            reader: Mutex::new(Reading {
+                frames: FrameReader::new(&limits),
+                frame_timer: None,
+                handshake_timer: None,
+            }),
+            output: Mutex::default(),
+            tables: Mutex::new(Tables::new(bootstrap)),
+            let_go: Mutex::default(),
+            listed: AtomicU8::new(0),
+            received: Arc::default(),
+            over: Mutex::new(Some(Box::new(over))),
+            limits,
+        })
+    }
+
+    /// Begins to read. A connection that is `incoming` has to send something soon.
+    ///
+    /// # Errors
+    /// What the operating system says when it cannot watch the stream.
+    pub fn start(self: &Arc<Self>, incoming: bool) -> io::Result<()> {
+        if incoming {
+            let time = self.limits.handshake_time;
+            let weak = Arc::downgrade(self);
+            lock(&self.reader).handshake_timer = self.event_loop.after(time, move || {
+                if let Some(this) = weak.upgrade() {
+                    this.end(CloseReason::Timeout(format!(
+                        "no complete message within {time:?} of connecting"
+                    )));
+                }
+            });
+        }
+        self.event_loop.add(self.token, &self.stream, self.clone())
+    }
+
+    /// Why it ended or is about to, if so.
+    #[cfg(test)]
+    pub(super) fn reason(&self) -> Option<CloseReason> {
+        lock(&self.tables).reason.clone()
+    }
+
+    // ----- ending -----
+
+    /// Reads no more, and writes what is queued for a short time only.
+    pub fn end(self: &Arc<Self>, reason: CloseReason) {
+        let mut tables = lock(&self.tables);
+        if tables.phase != Phase::Open {
+            return;
+        }
+        tables.phase = Phase::Ending;
+        // So that the peer can tell a fault of its own from a farewell.
+        match &reason {
+            CloseReason::Violation(text) | CloseReason::Timeout(text) => {
+                tables.push(message::abort(text, true));
+            }
+            CloseReason::Local(text) => tables.push(message::abort(text, false)),
+            // It has gone.
+            CloseReason::PeerClosed | CloseReason::Aborted(_) | CloseReason::Io(_) => {}
+        }
+        tables.reason.get_or_insert(reason);
+        let weak = Arc::downgrade(self);
+        tables.flush_timer = self.event_loop.after(self.limits.flush_time, move || {
+            if let Some(this) = weak.upgrade() {
+                this.kill(CloseReason::PeerClosed);
+            }
+        });
+        drop(tables);
+        self.flush();
+    }
+
+    /// Ends the connection now, whatever is queued.
+    pub fn kill(&self, reason: CloseReason) {
+        let mut tables = lock(&self.tables);
+        let reason = tables.reason.get_or_insert(reason).clone();
+        if tables.phase == Phase::Over {
+            return;
+        }
+        tables.phase = Phase::Over;
+        let blocked = std::mem::take(&mut tables.blocked);
+        let gone = tables.clear();
+        drop(tables);
+        // An error means that the peer was faster.
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+        self.event_loop.remove(self.token, &self.stream);
+        if blocked {
+            self.event_loop.settle();
+        }
+        // Who writes at the moment, does so itself.
+        if let Ok(mut output) = self.output.try_lock() {
+            output.clear();
+        }
+        let over = lock(&self.over).take();
+        // First, so that who hears of it from a call finds the connection over.
+        let then = over.map(|over| over(&reason));
+        gone.tell();
+        if let Some(then) = then {
+            then();
+        }
+    }
+
+    // ----- reading -----
+
+    fn read(self: &Arc<Self>, scratch: &mut [u8], closed: bool) -> Result<bool, CloseReason> {
+        let mut reading = lock(&self.reader);
+        let mut more = true;
+        for _ in 0..TURN {
+            if lock(&self.tables).phase != Phase::Open {
+                return Ok(false);
+            }
+            let direct = reading.frames.missing() >= scratch.len();
+            let read = match direct {
+                true => reading.frames.read_body(&self.stream).map(|read| {
+                    let drained = read.count < read.room;
+                    (read.count, drained, read.rest)
+                }),
+                false => rustix::io::read(&self.stream, &mut *scratch)
+                    .map(|count| (count, count < scratch.len(), Vec::new()))
+                    .map_err(Into::into),
+            };
+            let (count, drained, rest) = match read {
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    more = false;
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                // It has gone without reading all that it was sent.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                    return Err(reading.frames.at_end());
+                }
+                Err(error) => return Err(CloseReason::Io(format!("reading failed: {error}"))),
+            };
+            if count == 0 {
+                return Err(reading.frames.at_end());
+            }
+            let mut input = match direct {
+                true => rest.as_slice(),
+                false => scratch.get(..count).unwrap_or_default(),
+            };
+            while let Some(frame) = reading.frames.next(&mut input)? {
+                reading.frame_timer = None;
+                reading.handshake_timer = None;
+                self.accept(frame)?;
+            }
+            // Of a read that does not fill its memory one learns that no more is there, which saves
+            // the next read. The end of the stream is told of only once, and so is looked for.
+            if drained && !closed {
+                more = false;
+                break;
+            }
+        }
+        self.begin_frame(&mut reading);
+        drop(reading);
+        // Only now, because what the peer sent before it closed is still worth having.
+        match lock(&self.tables).write_error.clone().filter(|_| !more) {
+            Some(failed) => Err(CloseReason::Io(failed)),
+            None => Ok(more),
+        }
+    }
+
+    /// Sets a deadline for the message of which a part has come.
+    fn begin_frame(self: &Arc<Self>, reading: &mut Reading) {
+        if !reading.frames.is_inside() || reading.frame_timer.is_some() {
+            return;
+        }
+        let time = self.limits.frame_time;
+        let weak = Arc::downgrade(self);
+        reading.frame_timer = self.event_loop.after(time, move || {
+            if let Some(this) = weak.upgrade() {
+                this.end(CloseReason::Timeout(format!(
+                    "a message was not complete {time:?} after its first byte"
+                )));
+            }
+        });
+    }
+
+    fn accept(self: &Arc<Self>, frame: Frame) -> Result<(), CloseReason> {
+        check(&frame, self.limits.nesting).map_err(CloseReason::Violation)?;
+        let received = Received::new(frame, self.limits.nesting, &self.received);
+        self.incoming(received)
+    }
+
+    // ----- writing -----
+
+    /// Lets go of an object of the peer's that it had given so often.
+    pub(super) fn let_go(&self, id: u32, given: u64) {
+        lock(&self.let_go).push((id, given));
+        // It may be dropped anywhere, and so also where this thread has the tables.
+        let is_free = self.event_loop.is_driven_here() || self.tables.try_lock().is_ok();
+        match is_free {
+            true => self.written(LATER),
+            false => self.event_loop.write_soon(self.token),
+        }
+    }
+
+    /// Sees to it that what was queued is written: now, or while this thread drives the loop, at the
+    /// end of that; or if it is for [`LATER`], with what comes next.
+    pub(super) fn written(&self, when: u8) {
+        match self.event_loop.is_driven_here() {
+            true if self.listed.fetch_max(when, Ordering::Relaxed) < when => {
+                self.event_loop.write(self.token, when == SOON);
+            }
+            true => {}
+            false => self.flush(),
+        }
+    }
+
+    /// Writes what is queued, as far as the stream takes it. Where another thread is at that, it
+    /// writes this, too.
+    fn flush(&self) {
+        self.listed.store(0, Ordering::Relaxed);
+        loop {
+            let mut tables = lock(&self.tables);
+            let let_go = std::mem::take(&mut *lock(&self.let_go));
+            if tables.phase == Phase::Over {
+                return;
+            }
+            for (id, given) in let_go {
+                tables.release(id, given);
+            }
+            if tables.writing || tables.blocked {
+                let queued = tables.queued;
+                drop(tables);
+                return self.check_queued(queued);
+            }
+            if tables.write_error.is_some() || (tables.queue.is_empty() && !tables.unwritten) {
+                let ending = tables.phase == Phase::Ending;
+                drop(tables);
+                if ending {
+                    self.kill(CloseReason::PeerClosed);
+                }
+                return;
+            }
+            tables.writing = true;
+            let mut output = lock(&self.output);
+            output.append(&mut tables.queue);
+            drop(tables);
+            let mut done = 0;
+            let wrote = output.write(&mut Quiet(&self.stream), &mut done);
+            drop(output);
+            let mut tables = lock(&self.tables);
+            tables.writing = false;
+            tables.queued = tables.queued.saturating_sub(done);
+            if tables.phase == Phase::Over {
+                drop(tables);
+                lock(&self.output).clear();
+                return;
+            }
+            match wrote {
+                Ok(Wrote::All) => tables.unwritten = false,
+                Ok(Wrote::Blocked) => {
+                    tables.unwritten = true;
+                    tables.blocked = true;
+                    self.event_loop.expect();
+                    let queued = tables.queued;
+                    drop(tables);
+                    self.watch_writable(true);
+                    return self.check_queued(queued);
+                }
+                Err(error) => {
+                    // Nothing more is written, but there may still be something to read.
+                    tables.write_error = Some(format!("writing failed: {error}"));
+                    drop(tables);
+                    self.event_loop.nudge(self.token);
+                }
+            }
+        }
+    }
+
+    /// Ends the connection of a peer that reads too slowly.
+    fn check_queued(&self, queued: usize) {
+        if queued > self.limits.queued_bytes {
+            self.kill(CloseReason::Violation(format!(
+                "peer does not read: {queued} bytes queued"
+            )));
+        }
+    }
+
+    fn watch_writable(&self, writable: bool) {
+        let (token, stream) = (self.token, &self.stream);
+        if let Err(error) = self.event_loop.watch_writable(token, stream, writable) {
+            self.kill(CloseReason::Io(format!("watching the stream: {error}")));
+        }
+    }
+
+    /// There is room to write again.
+    fn unblock(&self) {
+        let mut tables = lock(&self.tables);
+        if !tables.blocked {
+            return;
+        }
+        tables.blocked = false;
+        self.event_loop.settle();
+        drop(tables);
+        self.watch_writable(false);
+        self.flush();
+    }
+
+    /// The memory, in bytes, of messages that wait to be written.
+    #[cfg(test)]
+    pub(super) fn queued_bytes(&self) -> usize {
+        lock(&self.tables).queued
+    }
+}
+
+/// A stream that answers a write that nobody reads with an error, and never with a signal.
+struct Quiet<'a>(&'a UnixStream);
+
+impl io::Write for Quiet<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn write_vectored(&mut self, bytes: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+        let mut nothing = SendAncillaryBuffer::default();
+        Ok(sendmsg(self.0, bytes, &mut nothing, SendFlags::NOSIGNAL)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Source for Link {
+    fn ready(self: Arc<Self>, ready: Ready, scratch: &mut [u8]) -> bool {
+        if ready.writable {
+            self.unblock();
+        }
+        if !ready.readable {
+            return false;
+        }
+        match self.read(scratch, ready.closed) {
+            Ok(more) => more,
+            Err(reason) => {
+                self.end(reason);
+                false
+            }
+        }
+    }
+
+    fn flush(&self) {
+        Self::flush(self);
+    }
+
+    fn failed(&self) {
+        let text = "the peer sent what this process cannot handle";
+        self.kill(CloseReason::Violation(text.to_owned()));
+    }
+}

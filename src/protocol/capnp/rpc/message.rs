@@ -1,0 +1,121 @@
+//! The messages of RPC that hold no application's values.
+//!
+//! Knows `rpc.capnp`; nothing of when a message is sent.
+
+use capnp::message::{Builder, HeapAllocator};
+use capnp_rpc::rpc_capnp::{exception, message};
+
+use crate::error::{Error, RemoteKind};
+
+/// A message under construction.
+pub(super) type Building = Builder<HeapAllocator>;
+
+/// How much of a peer's words is kept, in bytes.
+const MAX_TEXT: usize = 1024;
+
+/// Room for a message of so many words. More is added when it is needed.
+pub(super) fn room(words: u32) -> Building {
+    Builder::new(HeapAllocator::new().first_segment_words(words))
+}
+
+/// The message that ends a connection, by the peer's fault or not.
+pub(super) fn abort(text: &str, fault: bool) -> Building {
+    let mut message = room(64);
+    let mut abort = message.init_root::<message::Builder<'_>>().init_abort();
+    abort.set_type(match fault {
+        true => exception::Type::Failed,
+        false => exception::Type::Disconnected,
+    });
+    abort.set_reason(text);
+    message
+}
+
+/// What lets go of an object of the peer's that it has given so often.
+pub(super) fn release(id: u32, count: u32) -> Building {
+    let mut message = room(8);
+    let mut release = message.init_root::<message::Builder<'_>>().init_release();
+    release.set_id(id);
+    release.set_reference_count(count);
+    message
+}
+
+/// What ends a question of ours. The objects in the answer stay ours until they are let go of.
+pub(super) fn finish(question: u32) -> Building {
+    let mut message = room(8);
+    let mut finish = message.init_root::<message::Builder<'_>>().init_finish();
+    finish.set_question_id(question);
+    finish.set_release_result_caps(false);
+    message
+}
+
+/// The answer that a question of the peer's failed.
+pub(super) fn failure(question: u32, error: &Error) -> Building {
+    let (kind, text) = exception_of(error);
+    let mut message = room(32);
+    let mut answer = message.init_root::<message::Builder<'_>>().init_return();
+    answer.set_answer_id(question);
+    answer.set_release_param_caps(false);
+    let mut exception = answer.init_exception();
+    exception.set_type(kind);
+    exception.set_reason(text.as_str());
+    message
+}
+
+/// The answer to what an embargo asks: everything before it has passed.
+pub(super) fn disembargo(import: u32, embargo: u32) -> Building {
+    let mut message = room(16);
+    let root = message.init_root::<message::Builder<'_>>();
+    let mut disembargo = root.init_disembargo();
+    let mut target = disembargo.reborrow().init_target();
+    target.set_imported_cap(import);
+    disembargo.init_context().set_receiver_loopback(embargo);
+    message
+}
+
+/// The answer to a message that is not known here.
+///
+/// # Errors
+/// When the message cannot be read.
+pub(super) fn unimplemented(of: message::Reader<'_>) -> capnp::Result<Building> {
+    let mut message = room(32);
+    let mut root = message.init_root::<message::Builder<'_>>();
+    root.set_unimplemented(of)?;
+    Ok(message)
+}
+
+/// An error of an implementation as the exception its caller gets.
+fn exception_of(error: &Error) -> (exception::Type, String) {
+    let kind = match error {
+        Error::Disconnected(_) => exception::Type::Disconnected,
+        Error::Unimplemented(_) => exception::Type::Unimplemented,
+        Error::Remote {
+            kind: RemoteKind::Overloaded,
+            ..
+        } => exception::Type::Overloaded,
+        _ => exception::Type::Failed,
+    };
+    (kind, error.to_string())
+}
+
+/// A peer's exception as an error, in its own words.
+pub(super) fn error_of(exception: exception::Reader<'_>) -> Error {
+    let text = exception.get_reason().map_or_else(
+        |error| format!("an exception that cannot be read: {error}"),
+        |reason| String::from_utf8_lossy(reason.as_bytes()).into_owned(),
+    );
+    match exception.get_type() {
+        Ok(exception::Type::Disconnected) => Error::Disconnected(text),
+        Ok(exception::Type::Unimplemented) => Error::Unimplemented(text),
+        Ok(exception::Type::Overloaded) => Error::overloaded(text),
+        _ => Error::failed(text),
+    }
+}
+
+/// Some words of a peer's, which may be many.
+pub(super) fn some_of(text: capnp::Result<capnp::text::Reader<'_>>) -> String {
+    let words = text.map(|text| {
+        let bytes = text.as_bytes();
+        String::from_utf8_lossy(bytes.get(..MAX_TEXT).unwrap_or(bytes)).into_owned()
+    });
+    words.unwrap_or_default()
+}

@@ -1,0 +1,246 @@
+//! The peer's calls.
+
+use super::*;
+
+#[test]
+fn a_question_in_use_cannot_be_asked_again() {
+    let mut test = Test::new(Limits::default());
+    test.peer.call(0, ECHO);
+    test.violation("question 0 is already in use");
+}
+
+/// The peer may not want the answer any more, but the method goes on all the same.
+#[test]
+fn a_finish_in_the_middle_of_a_call_does_not_end_it() {
+    let mut test = Test::new(Limits::default());
+    for _ in 0..3 {
+        test.peer.call(1, WAIT);
+        test.peer.finish(1);
+        test.peer.finish(1);
+        test.peer.call(2, 99);
+        assert!(test.peer.read().starts_with("return 2 Unimplemented"));
+        test.peer.finish(2);
+        test.until(|test| test.calls_in_flight() == 2);
+        test.service.answer();
+        assert_eq!(test.peer.read(), "return 1 results [hosted 1]");
+        // The question can be asked anew, and the object was released with it.
+        test.peer.call(1, MAKE);
+        assert_eq!(test.peer.read(), "return 1 results [hosted 1]");
+        test.peer.finish(1);
+    }
+    test.peer.call(1, ECHO);
+    assert_eq!(test.peer.read(), "return 1 results []");
+    // It has no objects, and so needs no Finish.
+    assert_eq!(test.calls_in_flight(), 1);
+    assert_eq!(test.objects(), 1);
+    test.peer.finish(1);
+    test.peer.call(1, ECHO);
+    assert_eq!(test.peer.read(), "return 1 results []");
+    drop(test.peer);
+    assert_eq!(test.over.recv_timeout(LONG), Ok(CloseReason::PeerClosed));
+}
+
+#[test]
+fn a_call_that_is_dropped_is_answered() {
+    let mut test = Test::new(Limits::default());
+    test.peer.call(1, WAIT);
+    test.until(|test| test.service.waiting() == 1);
+    lock(&test.service.waiting).clear();
+    assert_eq!(
+        test.peer.read(),
+        "return 1 Failed: the thread ended before the request was executed"
+    );
+}
+
+#[test]
+fn calls_wait_for_what_they_are_made_on() {
+    let mut test = Test::new(Limits::default());
+    test.peer.call(1, WAIT);
+    test.peer.pipelined(2, 1, MAKE);
+    test.peer.pipelined(3, 2, MAKE);
+    test.peer.hears_nothing();
+    test.service.answer();
+    assert_eq!(test.peer.read(), "return 1 results [hosted 1]");
+    assert_eq!(test.peer.read(), "return 2 results [hosted 2]");
+    assert_eq!(test.peer.read(), "return 3 results [hosted 3]");
+    // And on what is answered already, until that is finished.
+    test.peer.pipelined(4, 2, MAKE);
+    assert_eq!(test.peer.read(), "return 4 results [hosted 4]");
+    test.peer.finish(2);
+    test.peer.pipelined(5, 2, MAKE);
+    assert!(test.peer.read().starts_with("return 5 Failed: called on"));
+}
+
+#[test]
+fn calls_on_what_fails_fail_with_it() {
+    let mut test = Test::new(Limits::default());
+    test.peer.call(1, WAIT);
+    test.peer.pipelined(2, 1, MAKE);
+    test.peer.pipelined(3, 2, MAKE);
+    test.until(|test| test.calls_in_flight() == 4);
+    lock(&test.service.waiting).clear();
+    for question in 1..4 {
+        assert_eq!(
+            test.peer.read(),
+            format!("return {question} Failed: the thread ended before the request was executed")
+        );
+    }
+    test.peer.pipelined(4, 1, MAKE);
+    assert!(test.peer.read().starts_with("return 4 Failed: the thread"));
+}
+
+/// The way to the object, in a struct in a struct.
+#[test]
+fn a_pipelined_path_is_followed() {
+    let mut test = Test::new(Limits::default());
+    // A struct of two pointers, the second of them to a struct with the object.
+    test.peer.call_with(1, ECHO, |call| {
+        let mut params = call.init_params();
+        let table = params.reborrow().init_cap_table(1);
+        table.get(0).set_sender_hosted(40);
+        let mut content = params.get_content();
+        // `Message.call` is at pointer 0, and `Call.target` at pointer 0 of that.
+        let inner = content.reborrow().init_as::<message::Builder<'_>>();
+        let mut accept = inner.init_provide();
+        accept.reborrow().init_recipient().set_as_capability(only());
+    });
+    assert_eq!(test.peer.read(), "return 1 results [yours 40]");
+    test.peer.call_with(2, MAKE, |call| {
+        let mut answer = call.init_target().init_promised_answer();
+        answer.set_question_id(1);
+        let mut way = answer.init_transform(3);
+        way.reborrow().get(0).set_noop(());
+        way.reborrow().get(1).set_get_pointer_field(0);
+        way.get(2).set_get_pointer_field(1);
+    });
+    // It is the peer's own, and so is handed on to it.
+    assert_eq!(test.peer.read(), "call 0 method 2");
+    test.peer.answer_object(0, 41);
+    assert_eq!(test.peer.read(), "finish 0");
+    assert_eq!(test.peer.read(), "return 2 results [yours 41]");
+}
+
+#[test]
+fn parameters_that_are_not_answered_yet_are_waited_for() {
+    let mut test = Test::new(Limits::default());
+    test.peer.call(1, WAIT);
+    test.peer.call_with(2, ECHO, |call| {
+        let mut params = call.init_params();
+        let table = params.reborrow().init_cap_table(1);
+        table.get(0).init_receiver_answer().set_question_id(1);
+        params.get_content().set_as_capability(only());
+    });
+    test.peer.hears_nothing();
+    test.service.answer();
+    assert_eq!(test.peer.read(), "return 1 results [hosted 1]");
+    assert_eq!(test.peer.read(), "return 2 results [hosted 1]");
+    assert_eq!(test.objects(), 2);
+    test.peer.finish(1);
+    test.peer.finish(2);
+    test.until(|test| test.objects() == 1);
+}
+
+#[test]
+fn a_call_on_itself_fails() {
+    let mut test = Test::new(Limits::default());
+    test.peer.pipelined(1, 1, ECHO);
+    assert_eq!(
+        test.peer.read(),
+        "return 1 Failed: question 1 waits for itself"
+    );
+}
+
+/// What the peer pipelines on what turns out to be its own comes back to it, in order, and then the
+/// word that no more will.
+#[test]
+fn what_was_sent_the_long_way_round_comes_before_the_end_of_the_embargo() {
+    let mut test = Test::new(Limits::default());
+    test.peer.call_with(1, ECHO, |call| {
+        let mut params = call.init_params();
+        let table = params.reborrow().init_cap_table(1);
+        table.get(0).set_sender_hosted(50);
+        params.get_content().set_as_capability(only());
+    });
+    assert_eq!(test.peer.read(), "return 1 results [yours 50]");
+    test.peer.pipelined(2, 1, WAIT);
+    test.peer.pipelined(3, 1, MAKE);
+    test.peer.send(|root| {
+        let mut disembargo = root.init_disembargo();
+        let mut target = disembargo.reborrow().init_target().init_promised_answer();
+        target.set_question_id(1);
+        disembargo.init_context().set_sender_loopback(9);
+    });
+    assert_eq!(test.peer.read(), "call 0 method 1");
+    assert_eq!(test.peer.read(), "call 1 method 2");
+    assert_eq!(test.peer.read(), "disembargo");
+    test.peer.answer_nothing(0);
+    assert_eq!(test.peer.read(), "finish 0");
+    assert_eq!(test.peer.read(), "return 2 results []");
+    // The answer to a call that was handed on is handed back, its objects and its errors, too.
+    test.peer
+        .answer(1, |answer| answer.init_exception().set_reason("no"));
+    assert_eq!(test.peer.read(), "finish 1");
+    assert_eq!(test.peer.read(), "return 3 Failed: no");
+}
+
+#[test]
+fn an_embargo_of_nothing_of_the_peers_closes() {
+    let disembargo = |test: &mut Test, sender: bool| {
+        test.peer.send(|root| {
+            let mut disembargo = root.init_disembargo();
+            disembargo.reborrow().init_target().set_imported_cap(0);
+            let mut context = disembargo.init_context();
+            match sender {
+                true => context.set_sender_loopback(9),
+                false => context.set_receiver_loopback(9),
+            }
+        });
+    };
+    let mut test = Test::new(Limits::default());
+    disembargo(&mut test, true);
+    test.violation("a disembargo of what is no object of the peer's");
+    let mut test = Test::new(Limits::default());
+    disembargo(&mut test, false);
+    test.violation("a disembargo that nobody asked for");
+}
+
+#[test]
+fn what_cannot_be_answered_closes() {
+    let mut test = Test::new(Limits::default());
+    test.peer.call_with(1, ECHO, |call| {
+        call.init_send_results_to().set_yourself(());
+    });
+    test.violation("results shall go elsewhere");
+
+    let mut test = Test::new(Limits::default());
+    test.peer.call_with(1, ECHO, |call| {
+        call.init_target().set_imported_cap(77);
+    });
+    assert!(test.peer.read().starts_with("abort Failed: Message target"));
+    test.violation("Message target");
+
+    let mut test = Test::new(Limits::default());
+    test.peer.call_with(1, ECHO, |call| {
+        let table = call.init_params().init_cap_table(1);
+        table.get(0).set_receiver_hosted(77);
+    });
+    test.violation("no object of ours: 77");
+
+    let mut test = Test::new(Limits::default());
+    test.peer.call_with(1, ECHO, |call| {
+        let table = call.init_params().init_cap_table(1);
+        table.get(0).init_third_party_hosted();
+    });
+    test.violation("hosted by a third party");
+}
+
+#[test]
+fn an_unknown_message_is_echoed() {
+    let mut test = Test::new(Limits::default());
+    test.peer.send(|root| {
+        root.init_join();
+    });
+    assert_eq!(test.peer.read(), "unimplemented");
+    test.peer.call(1, ECHO);
+    assert_eq!(test.peer.read(), "return 1 results []");
+}
