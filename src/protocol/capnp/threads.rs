@@ -360,29 +360,70 @@ pub fn cut(text: &str, length: usize) -> &str {
 /// call runs on the event loop; here no user code does, so each connection has one thread that
 /// keeps their order, made when the first one comes.
 #[derive(Default)]
-pub struct Unthreaded(Mutex<Option<SharedWaiter>>);
+pub struct Unthreaded(Mutex<Only>);
+
+/// A connection's only thread of its kind.
+#[derive(Default)]
+enum Only {
+    #[default]
+    NotMade,
+    Made(SharedWaiter),
+    /// The connection has ended. A request that came before may still be on its way to here, and a
+    /// thread that was made for it now would be there for ever.
+    Over,
+}
 
 impl Unthreaded {
     /// The thread's waiter.
     ///
     /// # Errors
-    /// [`Error::Io`] when the operating system gives no thread.
+    /// [`Error::Io`] when the operating system gives no thread, [`Error::Disconnected`] after
+    /// [`Unthreaded::close`].
     pub fn waiter(&self, connection: &Connection) -> Result<SharedWaiter> {
-        let mut kept = lock(&self.0);
-        if let Some(waiter) = &*kept {
-            return Ok(waiter.clone());
+        let mut only = lock(&self.0);
+        match &*only {
+            Only::Made(waiter) => Ok(waiter.clone()),
+            Only::Over => Err(gone()),
+            Only::NotMade => {
+                let waiter = worker_waiter(connection);
+                start_worker(connection, waiter.clone(), None, |_| ())?;
+                *only = Only::Made(waiter.clone());
+                Ok(waiter)
+            }
         }
-        let waiter = worker_waiter(connection);
-        start_worker(connection, waiter.clone(), None, |_| ())?;
-        *kept = Some(waiter.clone());
-        Ok(waiter)
     }
 
-    /// Ends the thread.
+    /// Ends the thread, and has none made from now on.
     pub fn close(&self) {
-        let waiter = lock(&self.0).take();
-        if let Some(waiter) = waiter {
+        let before = std::mem::replace(&mut *lock(&self.0), Only::Over);
+        if let Only::Made(waiter) = before {
             drop(waiter.close());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::super::connection::Side;
+    use super::super::event_loop::EventLoop;
+    use super::*;
+    use crate::limits::Limits;
+
+    #[test]
+    fn no_thread_is_made_for_a_request_that_comes_after_the_end() {
+        let event_loop = EventLoop::start("test").unwrap();
+        let (stream, _peer) = UnixStream::pair().unwrap();
+        let limits = Limits::default();
+        let connection =
+            Connection::open(&event_loop, limits, stream, Side::Server, |_| None, |_| ());
+        let connection = connection.unwrap();
+        let made = connection.unthreaded.waiter(&connection).unwrap();
+        let again = connection.unthreaded.waiter(&connection).unwrap();
+        assert!(Arc::ptr_eq(&made, &again));
+        connection.disconnect();
+        let late = connection.unthreaded.waiter(&connection);
+        assert!(matches!(late, Err(Error::Disconnected(_))));
     }
 }
