@@ -285,7 +285,8 @@ impl Connection {
         };
         begin(tell);
         let on = self.event_loop.as_loop();
-        Ok(waiter.wait(&on, self.id, &slot, deadline, stopped))
+        let wait = || waiter.wait(&on, self.id, &slot, deadline, stopped);
+        Ok(current::waiting(wait))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::event_loop::waiter::{ConnectionId, SharedWaiter, Waiter};
@@ -25,6 +26,12 @@ enum Frame {
     Job(ConnectionId, Option<Arc<Lane>>),
 }
 
+impl Frame {
+    fn is_job(&self) -> bool {
+        matches!(self, Self::Job(..))
+    }
+}
+
 struct Current {
     waiter: SharedWaiter,
     /// The name the peer gave it, when it is a server thread.
@@ -32,6 +39,8 @@ struct Current {
     /// Its name for peers of a program of the first name, kept since it costs system calls.
     own_name: Option<(String, Arc<str>)>,
     frames: Vec<Frame>,
+    /// How long it has waited for answers while it executed requests.
+    waited: Duration,
     /// The threads of peers that stand for this one. They are let go of when it ends, and by their
     /// connections when those do.
     lanes: Vec<(Weak<Connection>, Weak<Lane>)>,
@@ -44,6 +53,7 @@ impl Current {
             name,
             own_name: None,
             frames: Vec::new(),
+            waited: Duration::ZERO,
             lanes: Vec::new(),
         }
     }
@@ -117,11 +127,9 @@ impl Calling {
         match &mut self.stranger {
             Some(Stranger(stranger)) => stranger.lanes.push(noted),
             None => {
-                let _ = CURRENT.try_with(|current| {
-                    if let Some(current) = &mut *current.borrow_mut() {
-                        current.lanes.retain(|(_, lane)| lane.strong_count() > 0);
-                        current.lanes.push(noted);
-                    }
+                with_kept(|current| {
+                    current.lanes.retain(|(_, lane)| lane.strong_count() > 0);
+                    current.lanes.push(noted);
                 });
             }
         }
@@ -186,12 +194,9 @@ pub fn name(connection: &Connection) -> Arc<str> {
 /// Lets go of the thread of the peer that stands for this one, because it is busy with a call that
 /// was given up: the next call gets another.
 pub fn forget_lane(connection: &Connection, lane: &Arc<Lane>) {
-    let _ = CURRENT.try_with(|current| {
-        if let Some(current) = &mut *current.borrow_mut() {
-            current
-                .lanes
-                .retain(|(_, noted)| noted.as_ptr() != Arc::as_ptr(lane));
-        }
+    with_kept(|current| {
+        let is_other = |noted: &Weak<Lane>| noted.as_ptr() != Arc::as_ptr(lane);
+        current.lanes.retain(|(_, noted)| is_other(noted));
     });
     connection.lanes.forget(lane);
 }
@@ -210,20 +215,36 @@ pub fn execute<R>(
             pop();
         }
     }
-    let _ = CURRENT.try_with(|current| {
-        if let Some(current) = &mut *current.borrow_mut() {
-            current.frames.push(Frame::Job(connection, callback));
-        }
-    });
+    with_kept(|current| current.frames.push(Frame::Job(connection, callback)));
     let _pop = Pop;
     f()
 }
 
+/// Waits by `wait`, and notes how long if this thread executes a request meanwhile.
+pub fn waiting<R>(wait: impl FnOnce() -> R) -> R {
+    let executes = with_kept(|current| current.frames.iter().any(Frame::is_job));
+    if executes != Some(true) {
+        return wait();
+    }
+    let begun = Instant::now();
+    let waited = wait();
+    with_kept(|current| current.waited += begun.elapsed());
+    waited
+}
+
+/// How long this thread has waited for answers while it executed requests.
+pub fn waited() -> Duration {
+    with_kept(|current| current.waited).unwrap_or_default()
+}
+
+/// Gives what `f` does, if this thread is known to its peers.
+fn with_kept<R>(f: impl FnOnce(&mut Current) -> R) -> Option<R> {
+    let done = CURRENT.try_with(|current| current.borrow_mut().as_mut().map(f));
+    done.ok().flatten()
+}
+
 fn pop() {
-    let popped = CURRENT.try_with(|current| {
-        let mut current = current.borrow_mut();
-        current.as_mut().and_then(|current| current.frames.pop())
-    });
+    let popped = with_kept(|current| current.frames.pop());
     // What it held is dropped here, where this thread may be asked for again.
     drop(popped);
 }

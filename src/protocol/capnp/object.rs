@@ -210,7 +210,8 @@ impl Object {
         batch.send(connection, lane.as_ref(), answer);
         let event_loop = connection.event_loop.as_loop();
         let stopped = || limits.is_cancelled();
-        match waiter.wait(&event_loop, connection.id, &slot, limits.deadline, stopped) {
+        let wait = || waiter.wait(&event_loop, connection.id, &slot, limits.deadline, stopped);
+        match current::waiting(wait) {
             Waited::Done(answers) => answers.read(connection, read),
             ended => {
                 // The peer's thread is still busy with the call; this thread's next call gets

@@ -207,7 +207,7 @@ impl Work for Request {
     fn run(self: Box<Self>) {
         let number = self.number;
         tracing::debug!(target: "ipc", "IPC server executing request #{number}");
-        let begun = Instant::now();
+        let (begun, waited) = (Instant::now(), current::waited());
         let callback = self.executor.callback.clone();
         let outcome = run_guarded(&*self.method, || {
             current::execute(self.connection.id, callback, || self.execute())
@@ -219,7 +219,11 @@ impl Work for Request {
             )))
         });
         self.wait_destroyed();
-        self.method.pace.note(begun.elapsed());
+        // While it waits it reads what comes, as every thread that waits does.
+        let waited = current::waited().saturating_sub(waited);
+        self.method
+            .pace
+            .note(begun.elapsed().saturating_sub(waited));
         let Self { call, method, .. } = *self;
         match outcome {
             Ok(results) => {
