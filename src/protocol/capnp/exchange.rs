@@ -20,21 +20,20 @@ pub struct Batch {
     first: Request,
     /// Each with the pointer, in the results of the call before, that it is made on.
     then: Vec<(u16, Request)>,
-    methods: Arc<[Held<Method>]>,
     names_thread: bool,
 }
 
 /// How the answers of a batch are read.
 pub struct Reading<R> {
+    method: Held<Method>,
     first: ReadResults<R>,
-    then: Vec<ReadResults<()>>,
+    then: Vec<(Held<Method>, ReadResults<()>)>,
 }
 
 /// What a batch was answered.
 pub struct Answers {
     first: Result<Response>,
     then: Vec<Result<Response>>,
-    methods: Arc<[Held<Method>]>,
 }
 
 impl Batch {
@@ -56,7 +55,6 @@ impl Batch {
             ..
         } = outgoing;
         let first = write(connection, &method, fill, names_thread)?;
-        let mut methods = vec![method];
         let mut then = Vec::new();
         let mut reads = Vec::new();
         for next in pipelined {
@@ -67,17 +65,16 @@ impl Batch {
                 read,
             } = next;
             then.push((pointer, write(connection, &method, fill, names_thread)?));
-            reads.push(read);
-            methods.push(method);
+            reads.push((method, read));
         }
         let batch = Self {
             import: import.clone(),
             first,
             then,
-            methods: methods.into(),
             names_thread,
         };
         let reading = Reading {
+            method,
             first: read,
             then: reads,
         };
@@ -100,7 +97,6 @@ impl Batch {
             import,
             mut first,
             then,
-            methods,
             ..
         } = self;
         let supply = |request: &mut Request| {
@@ -117,7 +113,6 @@ impl Batch {
                     done(Answers {
                         first,
                         then: Vec::new(),
-                        methods,
                     });
                 }),
             }]);
@@ -125,7 +120,7 @@ impl Batch {
         }
         let gathering = Gathering {
             answers: Mutex::new((0..=then.len()).map(|_| None).collect()),
-            done: Mutex::new(Some((Box::new(done), methods))),
+            done: Mutex::new(Some(Box::new(done))),
         };
         let gathering = Arc::new(gathering);
         let mut asks = vec![gathering.ask(0, Target::Import(import), first)];
@@ -141,7 +136,7 @@ impl Batch {
 struct Gathering {
     answers: Mutex<Vec<Option<Result<Response>>>>,
     #[allow(clippy::type_complexity, reason = "named by its field")]
-    done: Mutex<Option<(Box<dyn FnOnce(Answers) + Send>, Arc<[Held<Method>]>)>>,
+    done: Mutex<Option<Box<dyn FnOnce(Answers) + Send>>>,
 }
 
 impl Gathering {
@@ -165,11 +160,10 @@ impl Gathering {
         let mut all = std::mem::take(&mut *answers).into_iter().flatten();
         drop(answers);
         let done = lock(&self.done).take();
-        if let (Some(first), Some((done, methods))) = (all.next(), done) {
+        if let (Some(first), Some(done)) = (all.next(), done) {
             done(Answers {
                 first,
                 then: all.collect(),
-                methods,
             });
         }
     }
@@ -181,12 +175,9 @@ impl Answers {
     /// # Errors
     /// What the peer answered, and [`crate::Error::Conversion`] for what cannot be read.
     pub fn read<R>(self, connection: &Arc<Connection>, reading: Reading<R>) -> Result<R> {
-        let mut methods = self.methods.iter();
-        let first = methods.next();
-        let mut result = receive(connection, first, self.first, reading.first);
-        let reads = reading.then.into_iter();
-        for ((answer, read), method) in self.then.into_iter().zip(reads).zip(methods) {
-            let answer = receive(connection, Some(method), answer, read);
+        let mut result = receive(connection, &reading.method, self.first, reading.first);
+        for (answer, (method, read)) in self.then.into_iter().zip(reading.then) {
+            let answer = receive(connection, &method, answer, read);
             if let Err(error) = answer
                 && result.is_ok()
             {
@@ -224,7 +215,7 @@ fn write(
 /// Reads an answer.
 fn receive<R>(
     connection: &Arc<Connection>,
-    method: Option<&Held<Method>>,
+    method: &Method,
     answer: Result<Response>,
     read: ReadResults<R>,
 ) -> Result<R> {

@@ -8,7 +8,7 @@ use std::fmt;
 use capnp::any_pointer;
 
 use super::rpc::{Incoming, Request, Response, Results};
-use super::rt::{Held, Method, Show};
+use super::rt::{Method, Show};
 use crate::error::Error;
 
 /// Where a message's values are cut in the log, in characters.
@@ -45,22 +45,16 @@ pub fn client_sends(method: &Method, request: &Request) {
 }
 
 /// A call's result.
-pub fn client_receives(method: Option<&Held<Method>>, response: &Response) {
-    if let Some(method) = method
-        && listening()
-    {
+pub fn client_receives(method: &Method, response: &Response) {
+    if listening() {
         let values = shown(response.read(|results| values(&*method.show_results, results)));
-        let method = &**method;
         tracing::debug!(target: "ipc", "IPC client recv {method} {values}");
     }
 }
 
 /// A call that failed.
-pub fn client_fails(method: Option<&Held<Method>>, error: &Error) {
-    if let Some(method) = method {
-        let method = &**method;
-        tracing::debug!(target: "ipc", "IPC client exception {method} {error}");
-    }
+pub fn client_fails(method: &Method, error: &Error) {
+    tracing::debug!(target: "ipc", "IPC client exception {method} {error}");
 }
 
 fn listening() -> bool {
