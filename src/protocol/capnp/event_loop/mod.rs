@@ -15,11 +15,11 @@ mod timers;
 pub mod waiter;
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::os::fd::AsRawFd;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -63,12 +63,14 @@ struct Core {
     poller: Mutex<Poller>,
     scratch: Mutex<Box<[u8]>>,
     watch: Watch,
-    sources: Mutex<HashMap<Token, Arc<dyn Source>>>,
+    sources: Mutex<BTreeMap<Token, Arc<dyn Source>>>,
     next: AtomicUsize,
     timers: Arc<Timers>,
     /// Sources with more to do.
     busy: Mutex<Vec<Token>>,
     unwritten: Mutex<Unwritten>,
+    /// The leader is at work, and will write what there is when it is done.
+    at_work: AtomicBool,
     cleanup: mpsc::Sender<Job>,
     exe_name: String,
     requests: AtomicU64,
@@ -139,6 +141,7 @@ impl EventLoop {
             timers: Arc::default(),
             busy: Mutex::default(),
             unwritten: Mutex::default(),
+            at_work: AtomicBool::new(false),
             cleanup,
             exe_name: exe_name.to_owned(),
             requests: AtomicU64::new(0),
@@ -242,6 +245,11 @@ impl EventLoop {
     /// What was expected has come.
     pub fn settle(&self) {
         self.0.leadership.settle();
+    }
+
+    /// Whether some thread drives the loop that has not looked yet for what is to be written.
+    pub fn is_busy(&self) -> bool {
+        self.0.at_work.load(Ordering::SeqCst)
     }
 
     /// Has a source write what it was given while this thread drives the loop: as soon as it has
@@ -392,6 +400,7 @@ impl Loop for Core {
 
     fn process(&self) {
         let _driving = Driving::begin(self);
+        self.at_work.store(true, Ordering::SeqCst);
         let busy = std::mem::take(&mut *lock(&self.busy));
         let mut scratch = lock(&self.scratch);
         let mut poller = lock(&self.poller);
@@ -403,6 +412,8 @@ impl Loop for Core {
             self.tell(Ready::again(token), &mut scratch);
         }
         self.timers.run();
+        // First, so that what was listed by those who found this at work is written.
+        self.at_work.store(false, Ordering::SeqCst);
         self.write(self.take_unwritten(false));
     }
 

@@ -18,7 +18,7 @@ const ALARM: mio::Token = mio::Token(0);
 
 /// Identifies what is watched. Never reused within an event loop, so that late news of a descriptor
 /// that is gone is nobody's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Token(pub usize);
 
 impl Token {

@@ -123,7 +123,8 @@ impl Incoming {
         let Some(received) = self.received.take() else {
             return;
         };
-        drop((received, std::mem::take(&mut self.caps)));
+        let caps = std::mem::take(&mut self.caps);
+        self.link.held(|| drop((received, caps)));
         self.link.give(self.question, outcome);
     }
 }

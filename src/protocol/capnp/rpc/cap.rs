@@ -114,11 +114,44 @@ impl Import {
 }
 
 /// A capability in a message: its index.
-struct Hook(usize);
+trait Index: 'static {
+    fn index(&self) -> usize;
+}
 
-impl ClientHook for Hook {
+/// One of the first few, of which nothing has to be allocated to say which it is.
+struct Small<const INDEX: usize>;
+
+/// Any other.
+struct Large(usize);
+
+impl<const INDEX: usize> Index for Small<INDEX> {
+    fn index(&self) -> usize {
+        INDEX
+    }
+}
+
+impl Index for Large {
+    fn index(&self) -> usize {
+        self.0
+    }
+}
+
+struct Hook<I>(I);
+
+/// What stands for the capability with this index.
+fn hook(index: usize) -> Box<dyn ClientHook> {
+    match index {
+        0 => Box::new(Hook(Small::<0>)),
+        1 => Box::new(Hook(Small::<1>)),
+        2 => Box::new(Hook(Small::<2>)),
+        3 => Box::new(Hook(Small::<3>)),
+        _ => Box::new(Hook(Large(index))),
+    }
+}
+
+impl<I: Index> ClientHook for Hook<I> {
     fn add_ref(&self) -> Box<dyn ClientHook> {
-        hook(self.0)
+        hook(self.0.index())
     }
 
     fn new_call(
@@ -146,7 +179,7 @@ impl ClientHook for Hook {
     }
 
     fn get_ptr(&self) -> usize {
-        self.0
+        self.0.index()
     }
 
     fn get_resolved(&self) -> Option<Box<dyn ClientHook>> {
@@ -164,11 +197,6 @@ impl ClientHook for Hook {
 
 fn not_called() -> capnp::Error {
     capnp::Error::unimplemented("a capability in a message is called through its object".into())
-}
-
-/// What stands for the capability with this index.
-fn hook(index: usize) -> Box<dyn ClientHook> {
-    Box::new(Hook(index))
 }
 
 /// capnp's table of a message's capabilities.

@@ -29,31 +29,32 @@ enum Work {
     },
 }
 
+/// The memory of a walk, kept for the next one.
+#[derive(Default)]
+pub(super) struct Trail(Vec<Work>);
+
 struct Walk<'a> {
     frame: &'a Frame,
     nesting: u32,
     budget: u64,
-    work: Vec<Work>,
+    work: &'a mut Vec<Work>,
 }
 
 /// Checks that everything in the frame lies within it, is nested at most `nesting` deep, and
 /// costs no more to read than its size allows. The error names what is wrong.
-pub(super) fn check(frame: &Frame, nesting: u32) -> Result<(), String> {
+pub(super) fn check(frame: &Frame, nesting: u32, trail: &mut Trail) -> Result<(), String> {
     if frame.segment(0).is_none_or(<[u8]>::is_empty) {
         return Err("a message without a root".into());
     }
     let size = u64::try_from(frame.size() / WORD).unwrap_or(u64::MAX);
+    trail.0.clear();
     let mut walk = Walk {
         frame,
         nesting,
         budget: size.saturating_add(SLACK),
-        work: vec![Work::Pointers {
-            segment: 0,
-            at: 0,
-            count: 1,
-            depth: 0,
-        }],
+        work: &mut trail.0,
     };
+    walk.follow(0, 0, 0)?;
     while let Some(work) = walk.work.pop() {
         walk.step(work)?;
     }

@@ -5,15 +5,18 @@
 //! It never waits for the peer beyond that. Everything here may be called by any thread; what is read
 //! is read by the one that drives the event loop.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustix::net::{RecvFlags, recv};
+
 use super::super::event_loop::{EventLoop, Ready, Source, Timer, Token};
 use super::super::sync::lock;
 use super::cap::Host;
-use super::check::check;
+use super::check::{Trail, check};
 use super::frame::{Frame, Received};
 use super::message;
 use super::read::FrameReader;
@@ -22,6 +25,9 @@ use super::tables::Tables;
 use super::write::{WriteQueue, Wrote};
 use crate::limits::Limits;
 
+/// The memory for what is sent and not yet read, in bytes. The fewer of the pieces of a large message
+/// wait for room the better.
+const SEND_BUFFER: usize = 256 * 1024;
 /// How many reads in a row one connection gets before others get their turn.
 const TURN: usize = 16;
 
@@ -31,6 +37,11 @@ pub(super) enum Phase {
     Open,
     Ending,
     Over,
+}
+
+thread_local! {
+    /// The address of the link whose messages this thread holds back.
+    static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
 /// When what was queued while the loop is driven is to be written: with what comes next.
@@ -67,6 +78,7 @@ pub struct Link {
 
 struct Reading {
     frames: FrameReader,
+    trail: Trail,
     /// Goes off when the message that has begun takes too long.
     frame_timer: Option<Timer>,
     /// Goes off when a connection that came in does not send a message.
@@ -90,6 +102,7 @@ impl Link {
             stream,
             reader: Mutex::new(Reading {
                 frames: FrameReader::new(&limits),
+                trail: Trail::default(),
                 frame_timer: None,
                 handshake_timer: None,
             }),
@@ -108,6 +121,8 @@ impl Link {
     /// # Errors
     /// What the operating system says when it cannot watch the stream.
     pub fn start(self: &Arc<Self>, incoming: bool) -> io::Result<()> {
+        // As much as the system gives: it is a matter of speed alone.
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.stream, SEND_BUFFER);
         if incoming {
             let time = self.limits.handshake_time;
             let weak = Arc::downgrade(self);
@@ -202,8 +217,8 @@ impl Link {
                     let drained = read.count < read.room;
                     (read.count, drained, read.rest)
                 }),
-                false => rustix::io::read(&self.stream, &mut *scratch)
-                    .map(|count| (count, count < scratch.len(), Vec::new()))
+                false => recv(&self.stream, &mut *scratch, RecvFlags::empty())
+                    .map(|(count, _)| (count, count < scratch.len(), Vec::new()))
                     .map_err(Into::into),
             };
             let (count, drained, rest) = match read {
@@ -229,7 +244,7 @@ impl Link {
             while let Some(frame) = reading.frames.next(&mut input)? {
                 reading.frame_timer = None;
                 reading.handshake_timer = None;
-                self.accept(frame)?;
+                self.accept(frame, &mut reading.trail)?;
             }
             // Of a read that does not fill its memory one learns that no more is there, which saves
             // the next read. The end of the stream is told of only once, and so is looked for.
@@ -263,8 +278,8 @@ impl Link {
         });
     }
 
-    fn accept(self: &Arc<Self>, frame: Frame) -> Result<(), CloseReason> {
-        check(&frame, self.limits.nesting).map_err(CloseReason::Violation)?;
+    fn accept(self: &Arc<Self>, frame: Frame, trail: &mut Trail) -> Result<(), CloseReason> {
+        check(&frame, self.limits.nesting, trail).map_err(CloseReason::Violation)?;
         let received = Received::new(frame, self.limits.nesting, &self.received);
         self.incoming(received)
     }
@@ -285,19 +300,53 @@ impl Link {
     /// Sees to it that what was queued is written: now, or while this thread drives the loop, at the
     /// end of that; or if it is for [`LATER`], with what comes next.
     pub(super) fn written(&self, when: u8) {
-        match self.event_loop.is_driven_here() {
-            true if self.listed.fetch_max(when, Ordering::Relaxed) < when => {
-                self.event_loop.write(self.token, when == SOON);
-            }
-            true => {}
-            false => self.flush(),
+        if self.event_loop.is_driven_here() {
+            return self.list(when);
         }
+        if HELD.get() == self.address() {
+            return;
+        }
+        // Who is reading at the moment writes before it sleeps. So what several threads send at once
+        // goes out together.
+        if self.event_loop.is_busy() {
+            self.list(SOON);
+            // Looked at again, since it may have looked for what is to be written before this was.
+            if self.event_loop.is_busy() {
+                return;
+            }
+        }
+        self.flush();
+    }
+
+    /// Has who drives the loop write.
+    fn list(&self, when: u8) {
+        if self.listed.fetch_max(when, Ordering::SeqCst) < when {
+            self.event_loop.write(self.token, when == SOON);
+        }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Writes nothing that `f` has this thread queue, but with what is queued after it.
+    pub(super) fn held<R>(&self, f: impl FnOnce() -> R) -> R {
+        /// Ends it, also after a panic.
+        struct Ends(usize);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                HELD.set(self.0);
+            }
+        }
+        let _ends = Ends(HELD.replace(self.address()));
+        f()
     }
 
     /// Writes what is queued, as far as the stream takes it. Where another thread is at that, it
     /// writes this, too.
     fn flush(&self) {
-        self.listed.store(0, Ordering::Relaxed);
+        // First, so that who finds itself listed after this has its message written by this.
+        self.listed.store(0, Ordering::SeqCst);
         loop {
             let mut tables = lock(&self.tables);
             let let_go = std::mem::take(&mut *lock(&self.let_go));
@@ -314,7 +363,11 @@ impl Link {
             }
             if tables.write_error.is_some() || (tables.queue.is_empty() && !tables.unwritten) {
                 let ending = tables.phase == Phase::Ending;
+                let watched = std::mem::take(&mut tables.watched);
                 drop(tables);
+                if watched {
+                    self.watch_writable(false);
+                }
                 if ending {
                     self.kill(CloseReason::PeerClosed);
                 }
@@ -342,8 +395,11 @@ impl Link {
                     tables.blocked = true;
                     self.event_loop.expect();
                     let queued = tables.queued;
+                    let watched = std::mem::replace(&mut tables.watched, true);
                     drop(tables);
-                    self.watch_writable(true);
+                    if !watched {
+                        self.watch_writable(true);
+                    }
                     return self.check_queued(queued);
                 }
                 Err(error) => {
@@ -381,7 +437,6 @@ impl Link {
         tables.blocked = false;
         self.event_loop.settle();
         drop(tables);
-        self.watch_writable(false);
         self.flush();
     }
 

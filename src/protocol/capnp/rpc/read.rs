@@ -1,6 +1,6 @@
 //! Frames from bytes: the segment table, then as many words as it announces.
 //!
-//! Knows sizes, nothing of what is in a frame, nor of time. Memory grows as bytes arrive, never by
+//! Knows sizes, nothing of what is in a frame, nor of time. Memory grows as bytes arrive, and not by
 //! what is announced. Nothing is kept between two frames. Many small frames come out of one piece of
 //! input; a large one is read into its own memory.
 
@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, recv};
 
 use super::frame::{Frame, WORD};
 use super::reason::CloseReason;
@@ -15,6 +16,8 @@ use crate::limits::Limits;
 
 /// The memory that a frame starts with, in bytes.
 const FIRST: usize = 64 * 1024;
+/// How many times what has arrived may be set aside for what is announced.
+const GROWTH: usize = 8;
 /// The most segments that a frame may have, as on the C++ sides.
 const MAX_SEGMENTS: usize = 512;
 
@@ -157,7 +160,7 @@ impl FrameReader {
         };
         body.grow();
         let room = body.bytes.capacity() - body.bytes.len();
-        let count = rustix::io::read(stream, spare_capacity(&mut body.bytes))?;
+        let (_, count) = recv(stream, spare_capacity(&mut body.bytes), RecvFlags::empty())?;
         // An allocator may give more memory than is asked for, and so more may be read.
         let beyond = body.total.min(body.bytes.len());
         Ok(BodyRead {
@@ -185,12 +188,13 @@ impl FrameReader {
 }
 
 impl Body {
-    /// Adds memory when what there is has been filled: as much again, up to the announced size.
+    /// Sets memory aside when what there is has been filled: some times as much, up to the announced
+    /// size. The system gives it when something is written to it.
     fn grow(&mut self) {
         let filled = self.bytes.len();
         if filled == self.bytes.capacity() {
-            let more = (self.total - filled).min(filled.max(FIRST));
-            self.bytes.reserve_exact(more);
+            let most = filled.saturating_mul(GROWTH).max(FIRST);
+            self.bytes.reserve_exact(self.total.min(most) - filled);
         }
     }
 }

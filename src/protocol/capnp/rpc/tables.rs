@@ -4,7 +4,7 @@
 //! Knows the numbers that messages name things by. Everything here is under one lock, and nothing is
 //! dropped under it that could want it: what goes is handed out.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use capnp_rpc::rpc_capnp::cap_descriptor;
@@ -43,13 +43,13 @@ pub(super) struct Tables {
     /// Our calls that are not answered.
     pub(super) questions: Slab<Question>,
     /// The peer's calls that are not finished.
-    pub(super) answers: HashMap<u32, Answer>,
+    pub(super) answers: BTreeMap<u32, Answer>,
     /// The peer's calls that were refused, until it has finished them.
-    pub(super) refused: HashSet<u32>,
+    pub(super) refused: BTreeSet<u32>,
     exports: Slab<Export>,
     /// The numbers of exports, by the addresses of what they stand for.
-    numbers: HashMap<usize, usize>,
-    imports: HashMap<u32, Held>,
+    numbers: BTreeMap<usize, usize>,
+    imports: BTreeMap<u32, Held>,
 
     /// Messages to be written, in order.
     pub(super) queue: VecDeque<Built>,
@@ -59,6 +59,8 @@ pub(super) struct Tables {
     pub(super) writing: bool,
     /// There is no room to write.
     pub(super) blocked: bool,
+    /// The stream is watched for room to write.
+    pub(super) watched: bool,
     /// A part of what was taken from the queue is not written.
     pub(super) unwritten: bool,
     /// Why writing ended, while there may still be something to read.
@@ -73,15 +75,16 @@ impl Tables {
             flush_timer: None,
             bootstrap,
             questions: Slab::new(),
-            answers: HashMap::new(),
-            refused: HashSet::new(),
+            answers: BTreeMap::new(),
+            refused: BTreeSet::new(),
             exports: Slab::new(),
-            numbers: HashMap::new(),
-            imports: HashMap::new(),
+            numbers: BTreeMap::new(),
+            imports: BTreeMap::new(),
             queue: VecDeque::new(),
             queued: 0,
             writing: false,
             blocked: false,
+            watched: false,
             unwritten: false,
             write_error: None,
         }
