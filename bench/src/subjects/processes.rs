@@ -15,6 +15,7 @@ use super::echo::{self, Server, TEXT};
 use super::{Plan, Shared};
 use crate::children::finish;
 use crate::measure::{Sample, one_by_one, timed};
+use crate::peers;
 
 /// What the system takes for a process.
 pub const TRUE: &str = "spawn and wait of /bin/true";
@@ -57,7 +58,16 @@ pub fn plans() -> Vec<Plan> {
 /// A child of any implementation.
 pub fn spawn(server: &Server) -> Plan {
     let own = server.clone();
-    let start = move |shared: &Shared| spawning(shared.ipc.clone(), move || own.program());
+    let start = move |shared: &Shared| {
+        let copy = match own {
+            Server::Ours => Some(shared.install(&env::current_exe()?)?),
+            Server::Program(_) => None,
+        };
+        spawning(shared.ipc.clone(), move || match &copy {
+            Some(copy) => Ok(Program::new(copy).arg0(peers::ECHO)),
+            None => own.program(),
+        })
+    };
     let plan = Plan::calls(server.name(SPAWN), start);
     match server {
         Server::Ours => plan.beside(TRUE),
@@ -134,13 +144,19 @@ fn whole(name: &'static str, words: impl FnOnce(&Shared) -> Result<Vec<String>> 
     .beside(TRUE)
 }
 
-/// Has cargo build `bitcoin-ipc` in the benchmark's own profile. Where the benchmark is run without
-/// cargo, takes what is there, if anything.
-pub fn build_executable() -> Result<Option<PathBuf>> {
+/// Where cargo puts executables.
+pub fn own_folder() -> Result<PathBuf> {
     // target/release/deps/ipc-0123456789abcdef
     let own = env::current_exe()?;
     let folder = own.parent().and_then(Path::parent);
     let folder = folder.ok_or_else(|| eyre!("{} has no folder", own.display()))?;
+    Ok(folder.to_owned())
+}
+
+/// Has cargo build `bitcoin-ipc` in the benchmark's own profile. Where the benchmark is run without
+/// cargo, takes what is there, if anything.
+pub fn build_executable() -> Result<Option<PathBuf>> {
+    let folder = own_folder()?;
     if let Some(cargo) = env::var_os("CARGO") {
         let profile = match folder.file_name().and_then(|name| name.to_str()) {
             Some("debug") => "dev",

@@ -2,6 +2,7 @@
 //! ended at the end.
 
 use std::cell::{OnceCell, RefCell};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use bitcoin_ipc::interfaces::echo::Echo;
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::roles::Role;
 use bitcoin_ipc::{Ipc, Spawned};
-use eyre::{Result, WrapErr};
+use eyre::{Result, WrapErr, eyre};
 
 use super::connections::{Crowd, Listening};
 use super::echo::{self, Server};
@@ -23,6 +24,8 @@ pub struct Shared {
     /// The benchmark's side of Core's interfaces.
     pub ipc: Rc<Ipc<dyn Init>>,
     folder: tempfile::TempDir,
+    /// Programs as an installation has them.
+    installed: tempfile::TempDir,
     echoes: RefCell<Vec<Rc<Echoing>>>,
     benching: Lazy<Benching>,
     listening: Lazy<Listening>,
@@ -63,6 +66,9 @@ impl Shared {
         Ok(Self {
             ipc: Rc::new(Ipc::new("bench", Role::Gui.init())?),
             folder: tempfile::tempdir().wrap_err("make a temporary folder")?,
+            // Where they were built, since the system's folder for such may be in memory.
+            installed: tempfile::tempdir_in(processes::own_folder()?)
+                .wrap_err("make a temporary folder")?,
             echoes: RefCell::default(),
             benching: Lazy::default(),
             listening: Lazy::default(),
@@ -121,9 +127,20 @@ impl Shared {
     pub fn executable(&self) -> Result<Option<&Path>> {
         if self.executable.get().is_none() {
             // Nobody else sets it.
-            let _ = self.executable.set(processes::build_executable()?);
+            let built = processes::build_executable()?;
+            let installed = built.map(|built| self.install(&built)).transpose()?;
+            let _ = self.executable.set(installed);
         }
         Ok(self.executable.get().and_then(|found| found.as_deref()))
+    }
+
+    /// A copy of a program, as `cargo install` makes one. What a linker has just written lies in the
+    /// system's memory in small pieces, which takes longer to map, until it is read from the disk.
+    pub fn install(&self, program: &Path) -> Result<PathBuf> {
+        let name = program.file_name().ok_or_else(|| eyre!("not a program"))?;
+        let copy = self.installed.path().join(name);
+        fs::copy(program, &copy).wrap_err_with(|| format!("copy {}", program.display()))?;
+        Ok(copy)
     }
 
     /// Ends every child. Subjects that use one must be gone.
