@@ -113,13 +113,13 @@ fn unusable(error: io::Error) -> Error {
 }
 
 impl Capnp {
-    /// Starts the event loop. `exe_name` is what peers see in the names of threads.
+    /// A process's IPC. `exe_name` is what peers see in the names of threads.
     ///
     /// # Errors
-    /// [`Error::Io`] when the operating system gives no thread.
+    /// [`Error::Io`] when the operating system gives no descriptors.
     pub fn new(exe_name: &str, limits: Limits) -> Result<Self> {
         Ok(Self {
-            event_loop: EventLoop::start(exe_name)?,
+            event_loop: EventLoop::new(exe_name)?,
             limits,
             incoming: Arc::default(),
         })
@@ -139,10 +139,27 @@ impl Capnp {
         let bootstrap = |connection: &Arc<Connection>| -> Arc<dyn Host> {
             ObjectServer::new(connection, object)
         };
+        // This thread has nothing else to do, and then the loop needs none of its own.
+        let stand_in = self.event_loop.stand_in();
+        let ended = Arc::new(AtomicBool::new(false));
+        let over = {
+            let (ended, event_loop) = (ended.clone(), Arc::downgrade(&self.event_loop));
+            move || {
+                ended.store(true, Ordering::SeqCst);
+                if let Some(event_loop) = event_loop.upgrade() {
+                    event_loop.relieve();
+                }
+            }
+        };
         let opened = self
             .incoming
-            .open(&self.event_loop, &self.limits, stream, bootstrap, || ());
-        opened.map_err(unusable)?.wait_closed(None);
+            .open(&self.event_loop, &self.limits, stream, bootstrap, over);
+        let connection = opened.map_err(unusable)?;
+        match stand_in {
+            Some(stand_in) => stand_in.until(|| ended.load(Ordering::SeqCst)),
+            None => self.event_loop.attend(),
+        }
+        connection.wait_closed(None);
         self.event_loop.wait_cleaned_up();
         Ok(())
     }
@@ -201,6 +218,7 @@ impl Capnp {
         self.event_loop
             .add(accepting.token, &accepting.listener, source)
             .map_err(failed)?;
+        self.event_loop.attend();
         Ok(Listening::new(move || accepting.stop()))
     }
 }
@@ -391,7 +409,7 @@ impl Accepting {
 }
 
 impl Source for Accepting {
-    fn ready(self: Arc<Self>, _: Ready, _: &mut [u8]) -> bool {
+    fn ready(self: Arc<Self>, _: Ready, _: &mut Vec<u8>) -> bool {
         while !self.stopped.load(Ordering::SeqCst) && self.begin() {
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,

@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn no_thread_is_made_for_a_request_that_comes_after_the_end() {
-        let event_loop = EventLoop::start("test").unwrap();
+        let event_loop = EventLoop::new("test").unwrap();
         let (stream, _peer) = UnixStream::pair().unwrap();
         let limits = Limits::default();
         let connection =

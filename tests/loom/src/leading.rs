@@ -7,9 +7,16 @@ use super::*;
 
 /// A thread that stands by until its model is over.
 fn stand_by(events: &Arc<Events>) -> thread::JoinHandle<()> {
+    stand_by_until(events, || false)
+}
+
+fn stand_by_until(
+    events: &Arc<Events>,
+    over: impl Fn() -> bool + Send + 'static,
+) -> thread::JoinHandle<()> {
     let events = events.clone();
     thread::spawn(move || {
-        events.leadership.stand_by(|standby| {
+        events.leadership.stand_by(&over, |standby| {
             while !standby.has_ended() {
                 events.wait(None);
                 events.process();
@@ -119,6 +126,37 @@ fn what_is_due_is_seen_to_by_the_thread_that_stands_by() {
         drop(state);
         end(&events);
         standby.join().unwrap();
+    });
+}
+
+/// A thread that stands by only for as long as it has nothing better to do is relieved, whether it
+/// sleeps or has just looked.
+#[test]
+fn a_thread_that_stands_by_is_relieved() {
+    relieved(|_| {});
+}
+
+/// The same, and it may lead at that moment; even if the loop must not be left alone.
+#[test]
+fn a_thread_that_leads_is_relieved() {
+    relieved(|events| events.leadership.attend());
+    relieved(|events| events.leadership.expect());
+}
+
+fn relieved(before: impl Fn(&Events) + Send + Sync + 'static) {
+    model(move || {
+        let events = Events::new();
+        let is_over = counter();
+        let over = is_over.clone();
+        let stand_in = stand_by_until(&events, move || over.load(Ordering::SeqCst) > 0);
+        before(&events);
+        is_over.store(1, Ordering::SeqCst);
+        events.leadership.look();
+        if events.leadership.is_led() {
+            events.interrupt();
+        }
+        stand_in.join().unwrap();
+        assert!(!events.leadership.is_led());
     });
 }
 

@@ -132,6 +132,14 @@ impl Leadership {
         }
     }
 
+    /// Has the standby thread lead, if nobody does.
+    pub fn attend(&self) {
+        let state = lock(&self.state);
+        if !state.led {
+            self.summon(state);
+        }
+    }
+
     /// What was expected has come.
     pub fn settle(&self) {
         let mut state = lock(&self.state);
@@ -173,17 +181,27 @@ impl Leadership {
         }
     }
 
-    /// The body of the standby thread, until [`Leadership::end`]. `drive` drives the loop for as
-    /// long as it is told to go on.
-    pub fn stand_by(&self, mut drive: impl FnMut(&Standby<'_>)) {
+    /// Has the standby thread look whether it still is to stand by.
+    pub fn look(&self) {
+        // Not between its look and its sleep.
+        drop(lock(&self.state));
+        self.standby.notify_all();
+    }
+
+    /// What the standby thread does, until `over` is true or [`Leadership::end`]. `drive` drives the
+    /// loop for as long as it is told to go on.
+    pub fn stand_by(&self, over: &dyn Fn() -> bool, mut drive: impl FnMut(&Standby<'_>)) {
         let mut state = lock(&self.state);
         let mut seen = state.leaders;
         let mut tick = TICK;
-        while !state.ended {
+        while !(state.ended || over()) {
             if !state.led && state.summoned {
                 state.summoned = false;
                 state.lead();
-                let standby = Standby(self);
+                let standby = Standby {
+                    leadership: self,
+                    over,
+                };
                 drop(state);
                 drive(&standby);
                 state = lock(&self.state);
@@ -216,17 +234,20 @@ impl Leadership {
 }
 
 /// How the standby thread learns whether it is still needed while it leads.
-pub struct Standby<'a>(&'a Leadership);
+pub struct Standby<'a> {
+    leadership: &'a Leadership,
+    over: &'a dyn Fn() -> bool,
+}
 
 impl Standby<'_> {
-    /// Whether it has been told to end.
+    /// Whether it is to end.
     pub fn has_ended(&self) -> bool {
-        lock(&self.0.state).ended
+        (self.over)() || lock(&self.leadership.state).ended
     }
 
     /// How often followers were woken so far; `None` while the loop must not be left alone.
     pub fn woken(&self) -> Option<u64> {
-        let state = lock(&self.0.state);
+        let state = lock(&self.leadership.state);
         (!state.is_wanted()).then_some(state.woken)
     }
 }

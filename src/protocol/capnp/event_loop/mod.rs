@@ -2,8 +2,9 @@
 //! wait for, and the thread on which objects are destroyed.
 //!
 //! Knows descriptors, timers and threads; nothing of messages. What a stream's news mean is for its
-//! [`Source`] to know. The loop has a thread of its own, but that only stands by: most of the time a
-//! thread that waits for something drives it, see [`leader`]. [`waiter`] is where threads wait.
+//! [`Source`] to know. The loop may have a thread of its own, see [`threads`], but that only stands by:
+//! most of the time a thread that waits for something drives it, see [`leader`]. [`waiter`] is where
+//! threads wait.
 //!
 //! No code of the application's runs while a thread drives the loop, but for the wakers of futures: it
 //! would hold up every connection. What it must not do then, [`EventLoop::check_not_on_loop`] finds
@@ -11,14 +12,13 @@
 
 pub mod leader;
 mod poller;
+mod threads;
 mod timers;
 pub mod waiter;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::os::fd::AsRawFd;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 use self::leader::{Leadership, Loop, Standby};
 use self::poller::{Poller, Watch};
 pub use self::poller::{Ready, Token};
+use self::threads::{Job, Threads};
+pub use self::threads::{OffLoop, run_guarded, spawn_thread};
 pub use self::timers::Timer;
 use self::timers::Timers;
 use super::sync::lock;
@@ -45,8 +47,8 @@ const SCRATCH: usize = 64 * 1024;
 /// What the loop reads for: a connection, or a listener.
 pub trait Source: Send + Sync {
     /// Its stream has news. Says whether there is more to do than should be done in one go. Does not
-    /// block. `scratch` is memory to read into.
-    fn ready(self: Arc<Self>, ready: Ready, scratch: &mut [u8]) -> bool;
+    /// block. `scratch` is memory to read into, as much as it has.
+    fn ready(self: Arc<Self>, ready: Ready, scratch: &mut Vec<u8>) -> bool;
     /// Writes what waits to be written.
     fn flush(&self);
     /// It panicked.
@@ -61,7 +63,7 @@ struct Core {
     leadership: Leadership,
     /// Only ever locked by the leader, and so is what it reads into.
     poller: Mutex<Poller>,
-    scratch: Mutex<Box<[u8]>>,
+    scratch: Mutex<Vec<u8>>,
     watch: Watch,
     sources: Mutex<BTreeMap<Token, Arc<dyn Source>>>,
     next: AtomicUsize,
@@ -72,11 +74,10 @@ struct Core {
     /// The leader is at work, and will write what there is when it is done.
     at_work: AtomicBool,
     cleanup: mpsc::Sender<Job>,
+    threads: Mutex<Threads>,
     exe_name: String,
     requests: AtomicU64,
 }
-
-type Job = Box<dyn FnOnce() + Send>;
 
 /// Sources that were given something to write while the loop was driven.
 #[derive(Default)]
@@ -122,19 +123,18 @@ impl Drop for Driving {
 }
 
 impl EventLoop {
-    /// Starts the loop's thread and the thread that destroys objects. `exe_name` is what peers
-    /// see in thread names.
+    /// A loop. `exe_name` is what peers see in thread names.
     ///
     /// # Errors
-    /// [`Error::Io`] when the operating system gives no thread or no descriptors.
-    pub fn start(exe_name: &str) -> Result<Arc<Self>> {
+    /// [`Error::Io`] when the operating system gives no descriptors.
+    pub fn new(exe_name: &str) -> Result<Arc<Self>> {
         let (cleanup, jobs) = mpsc::channel::<Job>();
         let failed = |error| Error::io("start the event loop", error);
         let (poller, watch) = poller::poller().map_err(failed)?;
-        let core = Arc::new(Core {
+        let core = Core {
             leadership: Leadership::default(),
             poller: Mutex::new(poller),
-            scratch: Mutex::new(vec![0; SCRATCH].into_boxed_slice()),
+            scratch: Mutex::new(Vec::with_capacity(SCRATCH)),
             watch,
             sources: Mutex::default(),
             next: AtomicUsize::new(Token::FIRST),
@@ -143,20 +143,11 @@ impl EventLoop {
             unwritten: Mutex::default(),
             at_work: AtomicBool::new(false),
             cleanup,
+            threads: Mutex::new(Threads::new(jobs)),
             exe_name: exe_name.to_owned(),
             requests: AtomicU64::new(0),
-        });
-        let this = Arc::new(Self(core.clone()));
-        // Objects are destroyed in the order in which they were let go of: one thread, one queue.
-        spawn_thread("b-ipc-cleanup", move || {
-            for job in jobs {
-                run_guarded("an object's destructor", job);
-            }
-        })?;
-        spawn_thread(THREAD, move || {
-            core.leadership.stand_by(|standby| core.drive(standby));
-        })?;
-        Ok(this)
+        };
+        Ok(Arc::new(Self(Arc::new(core))))
     }
 
     /// What waiters drive.
@@ -197,7 +188,7 @@ impl EventLoop {
     /// Reads for `source` from `descriptor` from now on, and keeps it.
     ///
     /// # Errors
-    /// What the operating system says when it cannot watch it.
+    /// What the operating system says when it cannot watch it, or gives no thread.
     pub fn add(
         &self,
         token: Token,
@@ -205,10 +196,15 @@ impl EventLoop {
         source: Arc<dyn Source>,
     ) -> std::io::Result<()> {
         lock(&self.0.sources).insert(token, source);
-        self.0.watch.add(descriptor, token).inspect_err(|_| {
-            let source = lock(&self.0.sources).remove(&token);
-            drop(source);
+        let added = self.0.watch.add(descriptor, token);
+        added.and_then(|()| self.ensure_standby()).inspect_err(|_| {
+            self.remove(token, descriptor);
         })
+    }
+
+    /// Has the thread that stands by lead, since nobody here is about to wait for an answer.
+    pub fn attend(&self) {
+        self.0.leadership.attend();
     }
 
     /// Watches for room to write as well, or no longer.
@@ -294,22 +290,6 @@ impl EventLoop {
             self.0.watch.alarm();
         }
     }
-
-    // ----- objects -----
-
-    /// Runs `job` on the thread that destroys objects, after all that was given to it before.
-    pub fn clean_up(&self, job: impl FnOnce() + Send + 'static) {
-        let _ = self.0.cleanup.send(Box::new(job));
-    }
-
-    /// Waits until all that was given to [`EventLoop::clean_up`] so far has run.
-    pub fn wait_cleaned_up(&self) {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        self.clean_up(move || {
-            let _ = sender.send(());
-        });
-        let _ = receiver.recv();
-    }
 }
 
 impl Drop for EventLoop {
@@ -354,7 +334,7 @@ impl Core {
         lock(&self.sources).get(&token).cloned()
     }
 
-    fn tell(&self, ready: Ready, scratch: &mut [u8]) {
+    fn tell(&self, ready: Ready, scratch: &mut Vec<u8>) {
         let Some(source) = self.source(ready.token) else {
             return;
         };
@@ -419,64 +399,5 @@ impl Loop for Core {
 
     fn interrupt(&self) {
         self.watch.alarm();
-    }
-}
-
-/// Something of the application's that passes through the event loop. If it ends there, on
-/// whatever path, its destructor still does not run there.
-pub struct OffLoop<T: Send + 'static> {
-    /// There until this is dropped.
-    value: Option<T>,
-    event_loop: Arc<EventLoop>,
-}
-
-impl<T: Send + 'static> OffLoop<T> {
-    /// `value` on its way through `event_loop`.
-    pub fn new(event_loop: &Arc<EventLoop>, value: T) -> Self {
-        Self {
-            value: Some(value),
-            event_loop: event_loop.clone(),
-        }
-    }
-
-    /// The value.
-    pub fn get(&self) -> &T {
-        match &self.value {
-            Some(value) => value,
-            None => unreachable!("only the drop takes the value"),
-        }
-    }
-}
-
-impl<T: Send + 'static> Drop for OffLoop<T> {
-    fn drop(&mut self) {
-        if let Some(value) = self.value.take()
-            && is_on_loop()
-        {
-            self.event_loop.clean_up(move || drop(value));
-        }
-    }
-}
-
-/// Starts a named thread.
-///
-/// # Errors
-/// [`Error::Io`] when the operating system gives no thread.
-pub fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map(drop)
-        .map_err(|error| Error::io(format!("start the thread {name}"), error))
-}
-
-/// Runs what an application wrote; its panic is logged and ends nothing else.
-pub fn run_guarded<R>(what: impl fmt::Display, f: impl FnOnce() -> R) -> Option<R> {
-    match std::panic::catch_unwind(AssertUnwindSafe(f)) {
-        Ok(value) => Some(value),
-        Err(_) => {
-            tracing::error!("{what} panicked");
-            None
-        }
     }
 }

@@ -11,6 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
 
 use super::super::event_loop::{EventLoop, Ready, Source, Timer, Token};
@@ -204,21 +205,22 @@ impl Link {
 
     // ----- reading -----
 
-    fn read(self: &Arc<Self>, scratch: &mut [u8], closed: bool) -> Result<bool, CloseReason> {
+    fn read(self: &Arc<Self>, scratch: &mut Vec<u8>, closed: bool) -> Result<bool, CloseReason> {
         let mut reading = lock(&self.reader);
         let mut more = true;
         for _ in 0..TURN {
             if lock(&self.tables).phase != Phase::Open {
                 return Ok(false);
             }
-            let direct = reading.frames.missing() >= scratch.len();
+            let direct = reading.frames.missing() >= scratch.capacity();
+            scratch.clear();
             let read = match direct {
                 true => reading.frames.read_body(&self.stream).map(|read| {
                     let drained = read.count < read.room;
                     (read.count, drained, read.rest)
                 }),
-                false => recv(&self.stream, &mut *scratch, RecvFlags::empty())
-                    .map(|(count, _)| (count, count < scratch.len(), Vec::new()))
+                false => recv(&self.stream, spare_capacity(scratch), RecvFlags::empty())
+                    .map(|(_, count)| (count, count < scratch.capacity(), Vec::new()))
                     .map_err(Into::into),
             };
             let (count, drained, rest) = match read {
@@ -239,7 +241,7 @@ impl Link {
             }
             let mut input = match direct {
                 true => rest.as_slice(),
-                false => scratch.get(..count).unwrap_or_default(),
+                false => scratch.as_slice(),
             };
             while let Some(frame) = reading.frames.next(&mut input)? {
                 reading.frame_timer = None;
@@ -468,7 +470,7 @@ impl io::Write for Quiet<'_> {
 }
 
 impl Source for Link {
-    fn ready(self: Arc<Self>, ready: Ready, scratch: &mut [u8]) -> bool {
+    fn ready(self: Arc<Self>, ready: Ready, scratch: &mut Vec<u8>) -> bool {
         if ready.writable {
             self.unblock();
         }

@@ -137,7 +137,7 @@ impl Test {
 
     /// The peer has not said anything.
     fn silent(limits: Limits) -> Self {
-        let event_loop = EventLoop::start("test").unwrap();
+        let event_loop = EventLoop::new("test").unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
         let service = Arc::<Service>::default();
         let (link, over) = link(&event_loop, limits, ours, service.clone());

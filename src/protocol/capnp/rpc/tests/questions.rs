@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn two_sides_call_each_other() {
     let (left, right) = UnixStream::pair().unwrap();
-    let event_loop = EventLoop::start("test").unwrap();
+    let event_loop = EventLoop::new("test").unwrap();
     let service = Arc::<Service>::default();
     let (left, left_over) = link(&event_loop, Limits::default(), left, service.clone());
     let (right, right_over) = link(&event_loop, Limits::default(), right, service.clone());
