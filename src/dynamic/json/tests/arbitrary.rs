@@ -11,11 +11,17 @@ pub fn count(default: u64) -> u64 {
     std::env::var("VALUES").map_or(default, |count| count.parse().expect("VALUES is no number"))
 }
 
+/// How deeply values are nested that do not have to end: below what is let pass, with room for what a
+/// struct has in it.
+const DEPTH: u32 = 40;
+
 /// A source of random values that is the same each time for the same seed.
 pub struct Random {
     state: u64,
     /// How many values may still be made; then everything is as small as can be.
     left: u32,
+    /// How many structs the one that is made is in.
+    depth: u32,
     /// Whether values may be what the `capnp` tool does not show: text that is no UTF-8, a
     /// union's member that is null. Nor does it read letters in `\u001d`: 0.9 takes it for
     /// `\u0013`.
@@ -28,6 +34,7 @@ impl Random {
         Self {
             state,
             left: 400,
+            depth: 0,
             odd: true,
         }
     }
@@ -152,11 +159,13 @@ impl Random {
             count => Some(members[self.below(count as u64) as usize]),
         };
         let mut object = Map::new();
+        self.depth += 1;
         for field in &layout.fields {
             if field.discriminant.is_none() || field.discriminant == member {
                 object.insert(field.name.clone(), self.field(field, brand));
             }
         }
+        self.depth -= 1;
         Json::Object(object)
     }
 
@@ -168,7 +177,8 @@ impl Random {
                 let may_be_null = matches!(ty, Type::Struct(..) | Type::AnyPointer);
                 // The tool makes null of no union's member.
                 let may_be_null = may_be_null && (self.odd || field.discriminant.is_none());
-                let is_null = self.left == 0 || self.below(4) == 0;
+                let must_end = self.left == 0 || self.depth >= DEPTH;
+                let is_null = must_end || self.below(4) == 0;
                 if may_be_null && *default == Value::Null && is_null {
                     return Json::Null;
                 }

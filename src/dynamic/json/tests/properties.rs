@@ -23,6 +23,13 @@ fn name() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&TYPES[..])
 }
 
+/// A value that was once nested more deeply than is let pass.
+#[test]
+fn values_end() {
+    let value = Random::new(13_553_267_748_837_694_946).value(&ty("Twice"));
+    assert!(write("Twice", &value).is_ok());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
