@@ -3,6 +3,7 @@
 //! Knows `proxy.capnp`, and which thread a call goes to; nothing of methods or values. `threads` is
 //! the other direction.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -11,6 +12,7 @@ use capnp::traits::HasTypeId;
 
 use super::connection::Connection;
 use super::convert::from_capnp;
+use super::event_loop::run_guarded;
 use super::generated::wire::proxy_capnp::{context, thread_map};
 use super::rpc::{Ask, Cap, Caps, Param, Request, Response, Target, find};
 use super::sync::lock;
@@ -84,11 +86,47 @@ impl Drop for Turn {
         turns_here.taken = next.is_some();
         drop(turns);
         if let Some(next) = next {
-            next(Turn {
+            let turn = Turn {
                 lane: self.lane.clone(),
                 depth: self.depth,
-            });
+            };
+            hand_on(next, turn);
         }
+    }
+}
+
+thread_local! {
+    /// The turns that this thread is about to hand on, while it hands one on.
+    static HANDED: RefCell<Option<VecDeque<(Then, Turn)>>> = const { RefCell::new(None) };
+}
+
+/// Hands a turn on. When a connection has ended each is over at once and handed on in its turn: one
+/// after the other, and not one within the other, of which there may be as many as there are objects.
+fn hand_on(next: Then, turn: Turn) {
+    if HANDED.try_with(|_| ()).is_err() {
+        // The thread is ending.
+        return next(turn);
+    }
+    let mut handed = HANDED.with(|handed| match &mut *handed.borrow_mut() {
+        Some(waiting) => {
+            waiting.push_back((next, turn));
+            None
+        }
+        idle => {
+            *idle = Some(VecDeque::new());
+            Some((next, turn))
+        }
+    });
+    while let Some((next, turn)) = handed {
+        run_guarded("a call whose turn has come", || next(turn));
+        handed = HANDED.with_borrow_mut(|handed| {
+            let waiting = handed.as_mut()?;
+            let next = waiting.pop_front();
+            if next.is_none() {
+                *handed = None;
+            }
+            next
+        });
     }
 }
 
@@ -305,4 +343,38 @@ fn thread_of(answer: &Response) -> Result<Cap> {
         .and_then(|found| found)
         .map_err(from_capnp)?
         .ok_or_else(|| Error::failed("the peer's ThreadMap.makeThread answered no thread"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::rpc::{Host, Incoming};
+    use super::*;
+
+    struct Nothing;
+
+    impl Host for Nothing {
+        fn call(self: Arc<Self>, _: Incoming) {}
+    }
+
+    /// As when a connection ends while one object's `destroy` is under way and those of many wait.
+    #[test]
+    fn as_many_turns_as_there_are_end_at_once() {
+        const TURNS: usize = 100_000;
+        let cap = || Cap::Own(Arc::new(Nothing));
+        let lane = Lane::new(cap(), cap());
+        let first = lane.try_turn(0).unwrap();
+        let ended = Arc::new(AtomicUsize::new(0));
+        for number in 0..TURNS {
+            let ended = ended.clone();
+            lane.turn(0, move |turn| {
+                assert_eq!(ended.fetch_add(1, Ordering::SeqCst), number);
+                drop(turn);
+            });
+        }
+        drop(first);
+        assert_eq!(ended.load(Ordering::SeqCst), TURNS);
+        assert!(lane.try_turn(0).is_some());
+    }
 }
