@@ -432,8 +432,11 @@ impl Source for Accepting {
             let opened =
                 self.incoming
                     .open(&self.event_loop, &self.limits, stream, bootstrap, over);
-            if let Err(error) = opened {
-                tracing::warn!(target: "ipc", "IPC server: a connection: {error}");
+            match opened {
+                // It came while this was being stopped.
+                Ok(connection) if self.stopped.load(Ordering::SeqCst) => connection.disconnect(),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(target: "ipc", "IPC server: a connection: {error}"),
             }
         }
         false

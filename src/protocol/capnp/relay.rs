@@ -24,7 +24,7 @@ pub struct Relay {
     peer: Arc<Connection>,
     /// Gets something once the peer has given its bootstrap capability.
     ready: Mutex<Receiver<()>>,
-    _listening: Listening,
+    listening: Option<Listening>,
 }
 
 impl Relay {
@@ -56,12 +56,13 @@ impl Relay {
             done(answer);
         };
         peer.link().bootstrap(Box::new(done), []);
-        let listening = capnp.accept_with(listener, move |_| bootstrap.clone())?;
+        let listening = capnp.accept_with(listener, move |_| bootstrap.clone());
+        let listening = listening.inspect_err(|_| peer.disconnect())?;
         Ok(Self {
             capnp,
             peer,
             ready: Mutex::new(ready),
-            _listening: listening,
+            listening: Some(listening),
         })
     }
 
@@ -89,6 +90,8 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
+        // First, so that nobody comes afterwards.
+        drop(self.listening.take());
         self.capnp.disconnect_incoming();
         self.peer.close();
     }

@@ -324,8 +324,10 @@ impl Core {
 
     fn write(&self, tokens: Vec<Token>) {
         for token in tokens {
-            if let Some(source) = self.source(token) {
-                source.flush();
+            if let Some(source) = self.source(token)
+                && run_guarded("the event loop", || source.flush()).is_none()
+            {
+                Self::failed(&*source);
             }
         }
     }
@@ -342,8 +344,12 @@ impl Core {
         match run_guarded("the event loop", move || told.ready(ready, scratch)) {
             Some(false) => {}
             Some(true) => lock(&self.busy).push(ready.token),
-            None => source.failed(),
+            None => Self::failed(&*source),
         }
+    }
+
+    fn failed(source: &dyn Source) {
+        run_guarded("the event loop", || source.failed());
     }
 
     fn take_unwritten(&self, later: bool) -> Vec<Token> {
@@ -363,7 +369,14 @@ impl Loop for Core {
 
     fn wait(&self, until: Option<Instant>) {
         let _driving = Driving::begin(self);
-        self.write(self.take_unwritten(true));
+        // What ends while it is written may have more written, of others.
+        loop {
+            let unwritten = self.take_unwritten(true);
+            if unwritten.is_empty() {
+                break;
+            }
+            self.write(unwritten);
+        }
         let until = match (until, self.timers.next()) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::super::sync::lock;
+use super::run_guarded;
 
 type Action = Box<dyn FnOnce() + Send>;
 
@@ -68,7 +69,7 @@ impl Timers {
             }
             let action = entry.remove();
             drop(state);
-            action();
+            run_guarded("a timer", action);
         }
     }
 }

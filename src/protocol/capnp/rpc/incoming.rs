@@ -13,9 +13,11 @@ use capnp_rpc::rpc_capnp::{
 
 use super::super::sync::lock;
 use super::cap::Cap;
+use super::flush::SOON;
 use super::frame::Received;
-use super::link::{Link, SOON};
+use super::link::Link;
 use super::message::{self as messages, some_of};
+use super::questions::tell;
 use super::reason::{CloseReason, violation};
 use super::tables::Tables;
 use crate::error::Error;
@@ -87,11 +89,16 @@ impl Link {
             _ => return Ok(()),
         };
         let key = usize::try_from(question).unwrap_or(usize::MAX);
-        let question = lock(&self.tables).questions.try_remove(key);
-        if let Some(question) = question {
-            let text = "the peer does not implement calls";
-            (question.done)(Err(Error::Unimplemented(text.into())));
-        }
+        let mut tables = lock(&self.tables);
+        let Some(question) = tables.questions.try_remove(key) else {
+            return Ok(());
+        };
+        let exports = question.exports.iter();
+        let taken_back: Vec<_> = exports.filter_map(|id| tables.take_back(*id, 1)).collect();
+        drop(tables);
+        drop(taken_back);
+        let text = "the peer does not implement calls";
+        tell(question.done, Err(Error::Unimplemented(text.into())));
         Ok(())
     }
 

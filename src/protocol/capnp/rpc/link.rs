@@ -5,10 +5,9 @@
 //! It never waits for the peer beyond that. Everything here may be called by any thread; what is read
 //! is read by the one that drives the event loop.
 
-use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use rustix::buffer::spare_capacity;
@@ -23,7 +22,7 @@ use super::message;
 use super::read::FrameReader;
 use super::reason::CloseReason;
 use super::tables::Tables;
-use super::write::{WriteQueue, Wrote};
+use super::write::WriteQueue;
 use crate::limits::Limits;
 
 /// The memory for what is sent and not yet read, in bytes. The fewer of the pieces of a large message
@@ -40,16 +39,6 @@ pub(super) enum Phase {
     Over,
 }
 
-thread_local! {
-    /// The address of the link whose messages this thread holds back.
-    static HELD: Cell<usize> = const { Cell::new(0) };
-}
-
-/// When what was queued while the loop is driven is to be written: with what comes next.
-pub(super) const LATER: u8 = 1;
-/// The same: someone waits for it.
-pub(super) const SOON: u8 = 2;
-
 /// What is called once when the connection is over, with the reason, before anyone hears of that.
 /// What it gives is called when everybody has.
 type OnOver = Box<dyn FnOnce(&CloseReason) -> Box<dyn FnOnce() + Send> + Send>;
@@ -60,18 +49,18 @@ pub struct Link {
     pub(in super::super) event_loop: Arc<EventLoop>,
     /// Its bounds.
     pub(in super::super) limits: Limits,
-    token: Token,
-    stream: UnixStream,
-    /// Only ever locked by the thread that drives the loop.
+    pub(super) token: Token,
+    pub(super) stream: UnixStream,
+    /// Only ever locked by the thread that drives the loop, or tried at the end.
     reader: Mutex<Reading>,
     /// Only ever locked by the thread that has set `Tables::writing`.
-    output: Mutex<WriteQueue>,
+    pub(super) output: Mutex<WriteQueue>,
     pub(super) tables: Mutex<Tables>,
     /// Objects of the peer that were let go of, and how often they had been given. A lock of its own,
     /// since they may be dropped anywhere.
-    let_go: Mutex<Vec<(u32, u64)>>,
+    pub(super) let_go: Mutex<Vec<(u32, u64)>>,
     /// Whether the event loop has been told that there is something to write, and when.
-    listed: AtomicU8,
+    pub(super) listed: AtomicU8,
     /// The bytes of received messages that someone holds.
     pub(super) received: Arc<AtomicUsize>,
     over: Mutex<Option<OnOver>>,
@@ -84,6 +73,17 @@ struct Reading {
     frame_timer: Option<Timer>,
     /// Goes off when a connection that came in does not send a message.
     handshake_timer: Option<Timer>,
+}
+
+impl Reading {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            frames: FrameReader::new(limits),
+            trail: Trail::default(),
+            frame_timer: None,
+            handshake_timer: None,
+        }
+    }
 }
 
 impl Link {
@@ -101,12 +101,7 @@ impl Link {
             event_loop: event_loop.clone(),
             token: event_loop.token(),
             stream,
-            reader: Mutex::new(Reading {
-                frames: FrameReader::new(&limits),
-                trail: Trail::default(),
-                frame_timer: None,
-                handshake_timer: None,
-            }),
+            reader: Mutex::new(Reading::new(&limits)),
             output: Mutex::default(),
             tables: Mutex::new(Tables::new(bootstrap)),
             let_go: Mutex::default(),
@@ -135,7 +130,13 @@ impl Link {
                 }
             });
         }
-        self.event_loop.add(self.token, &self.stream, self.clone())
+        self.event_loop
+            .add(self.token, &self.stream, self.clone())?;
+        // It may have ended before it was there to be removed.
+        if lock(&self.tables).phase == Phase::Over {
+            self.event_loop.remove(self.token, &self.stream);
+        }
+        Ok(())
     }
 
     /// Why it ended or is about to, if so.
@@ -194,6 +195,7 @@ impl Link {
         if let Ok(mut output) = self.output.try_lock() {
             output.clear();
         }
+        self.forget_input();
         let over = lock(&self.over).take();
         // First, so that who hears of it from a call finds the connection over.
         let then = over.map(|over| over(&reason));
@@ -204,6 +206,14 @@ impl Link {
     }
 
     // ----- reading -----
+
+    /// Lets go of a message that has begun, and of who waits for its end, once the connection is over.
+    fn forget_input(&self) {
+        // Who reads at the moment, does so itself.
+        if let Ok(mut reading) = self.reader.try_lock() {
+            *reading = Reading::new(&self.limits);
+        }
+    }
 
     fn read(self: &Arc<Self>, scratch: &mut Vec<u8>, closed: bool) -> Result<bool, CloseReason> {
         let mut reading = lock(&self.reader);
@@ -285,188 +295,6 @@ impl Link {
         let received = Received::new(frame, self.limits.nesting, &self.received);
         self.incoming(received)
     }
-
-    // ----- writing -----
-
-    /// Lets go of an object of the peer's that it had given so often.
-    pub(super) fn let_go(&self, id: u32, given: u64) {
-        lock(&self.let_go).push((id, given));
-        // It may be dropped anywhere, and so also where this thread has the tables.
-        let is_free = self.event_loop.is_driven_here() || self.tables.try_lock().is_ok();
-        match is_free {
-            true => self.written(LATER),
-            false => self.event_loop.write_soon(self.token),
-        }
-    }
-
-    /// Sees to it that what was queued is written: now, or while this thread drives the loop, at the
-    /// end of that; or if it is for [`LATER`], with what comes next.
-    pub(super) fn written(&self, when: u8) {
-        if self.event_loop.is_driven_here() {
-            return self.list(when);
-        }
-        if HELD.get() == self.address() {
-            return;
-        }
-        // Who is reading at the moment writes before it sleeps. So what several threads send at once
-        // goes out together.
-        if self.event_loop.is_busy() {
-            self.list(SOON);
-            // Looked at again, since it may have looked for what is to be written before this was.
-            if self.event_loop.is_busy() {
-                return;
-            }
-        }
-        self.flush();
-    }
-
-    /// Has who drives the loop write.
-    fn list(&self, when: u8) {
-        if self.listed.fetch_max(when, Ordering::SeqCst) < when {
-            self.event_loop.write(self.token, when == SOON);
-        }
-    }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
-    }
-
-    /// Writes nothing that `f` has this thread queue, but with what is queued after it.
-    pub(super) fn held<R>(&self, f: impl FnOnce() -> R) -> R {
-        /// Ends it, also after a panic.
-        struct Ends(usize);
-        impl Drop for Ends {
-            fn drop(&mut self) {
-                HELD.set(self.0);
-            }
-        }
-        let _ends = Ends(HELD.replace(self.address()));
-        f()
-    }
-
-    /// Writes what is queued, as far as the stream takes it. Where another thread is at that, it
-    /// writes this, too.
-    fn flush(&self) {
-        // First, so that who finds itself listed after this has its message written by this.
-        self.listed.store(0, Ordering::SeqCst);
-        loop {
-            let mut tables = lock(&self.tables);
-            let let_go = std::mem::take(&mut *lock(&self.let_go));
-            if tables.phase == Phase::Over {
-                return;
-            }
-            for (id, given) in let_go {
-                tables.release(id, given);
-            }
-            if tables.writing || tables.blocked {
-                let queued = tables.queued;
-                drop(tables);
-                return self.check_queued(queued);
-            }
-            if tables.write_error.is_some() || (tables.queue.is_empty() && !tables.unwritten) {
-                let ending = tables.phase == Phase::Ending;
-                let watched = std::mem::take(&mut tables.watched);
-                drop(tables);
-                if watched {
-                    self.watch_writable(false);
-                }
-                if ending {
-                    self.kill(CloseReason::PeerClosed);
-                }
-                return;
-            }
-            tables.writing = true;
-            let mut output = lock(&self.output);
-            output.append(&mut tables.queue);
-            drop(tables);
-            let mut done = 0;
-            let wrote = output.write(&mut Quiet(&self.stream), &mut done);
-            drop(output);
-            let mut tables = lock(&self.tables);
-            tables.writing = false;
-            tables.queued = tables.queued.saturating_sub(done);
-            if tables.phase == Phase::Over {
-                drop(tables);
-                lock(&self.output).clear();
-                return;
-            }
-            match wrote {
-                Ok(Wrote::All) => tables.unwritten = false,
-                Ok(Wrote::Blocked) => {
-                    tables.unwritten = true;
-                    tables.blocked = true;
-                    self.event_loop.expect();
-                    let queued = tables.queued;
-                    let watched = std::mem::replace(&mut tables.watched, true);
-                    drop(tables);
-                    if !watched {
-                        self.watch_writable(true);
-                    }
-                    return self.check_queued(queued);
-                }
-                Err(error) => {
-                    // Nothing more is written, but there may still be something to read.
-                    tables.write_error = Some(format!("writing failed: {error}"));
-                    drop(tables);
-                    self.event_loop.nudge(self.token);
-                }
-            }
-        }
-    }
-
-    /// Ends the connection of a peer that reads too slowly.
-    fn check_queued(&self, queued: usize) {
-        if queued > self.limits.queued_bytes {
-            self.kill(CloseReason::Violation(format!(
-                "peer does not read: {queued} bytes queued"
-            )));
-        }
-    }
-
-    fn watch_writable(&self, writable: bool) {
-        let (token, stream) = (self.token, &self.stream);
-        if let Err(error) = self.event_loop.watch_writable(token, stream, writable) {
-            self.kill(CloseReason::Io(format!("watching the stream: {error}")));
-        }
-    }
-
-    /// There is room to write again.
-    fn unblock(&self) {
-        let mut tables = lock(&self.tables);
-        if !tables.blocked {
-            return;
-        }
-        tables.blocked = false;
-        self.event_loop.settle();
-        drop(tables);
-        self.flush();
-    }
-
-    /// The memory, in bytes, of messages that wait to be written.
-    #[cfg(test)]
-    pub(super) fn queued_bytes(&self) -> usize {
-        lock(&self.tables).queued
-    }
-}
-
-/// A stream that answers a write that nobody reads with an error, and never with a signal.
-struct Quiet<'a>(&'a UnixStream);
-
-impl io::Write for Quiet<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
-    }
-
-    #[cfg(target_os = "linux")]
-    fn write_vectored(&mut self, bytes: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
-        let mut nothing = SendAncillaryBuffer::default();
-        Ok(sendmsg(self.0, bytes, &mut nothing, SendFlags::NOSIGNAL)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Source for Link {
@@ -477,13 +305,17 @@ impl Source for Link {
         if !ready.readable {
             return false;
         }
-        match self.read(scratch, ready.closed) {
+        let more = match self.read(scratch, ready.closed) {
             Ok(more) => more,
             Err(reason) => {
                 self.end(reason);
                 false
             }
+        };
+        if lock(&self.tables).phase != Phase::Open {
+            self.forget_input();
         }
+        more
     }
 
     fn flush(&self) {

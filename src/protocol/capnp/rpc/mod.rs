@@ -10,7 +10,7 @@
 //!    too much, [`pipeline`] has them wait for each other, [`forward`] hands on what is for others, and
 //!    [`call`] is what the object gets; [`questions`] knows our calls;
 //! 4. [`tables`] is what all of them have to remember;
-//! 5. [`mod@write`] is the way out, in few system calls.
+//! 5. [`flush`] is when messages go out, and [`mod@write`] how, in few system calls.
 //!
 //! [`cap`] is what a capability stands for, [`message`] writes what holds no values, [`link`] ties it
 //! all to one stream and its end, and [`reason`] are the words for that.
@@ -21,6 +21,7 @@ mod answers;
 mod call;
 mod cap;
 mod check;
+mod flush;
 mod forward;
 mod frame;
 mod incoming;

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use capnp::any_pointer;
 use capnp_rpc::rpc_capnp::{call, cap_descriptor, message, message_target, return_};
 
+use super::super::event_loop::run_guarded;
 use super::super::sync::lock;
 use super::call::content;
 use super::cap::{Cap, Caps, Import, read};
+use super::flush::{LATER, SOON};
 use super::frame::Received;
-use super::link::{LATER, Link, Phase, SOON};
+use super::link::{Link, Phase};
 use super::message::{self as messages, Building, error_of, room};
 use super::reason::{CloseReason, violation};
 use super::tables::Tables;
@@ -28,11 +30,16 @@ const FIRST_SEGMENT: u32 = 64;
 /// What an answer is handed to, once. Runs on whatever thread read it, and must not block.
 pub type Done = Box<dyn FnOnce(Result<Response>) + Send>;
 
+/// Hands it over. What that wakes is the application's, and a panic of it is nobody else's matter.
+pub(super) fn tell(done: Done, answer: Result<Response>) {
+    run_guarded("what waits for an answer", || done(answer));
+}
+
 /// A question of ours without a Return.
 pub(super) struct Question {
     pub(super) done: Done,
     /// The objects of ours that went with it.
-    exports: Vec<u32>,
+    pub(super) exports: Vec<u32>,
     /// What it is about: its target, and its parameters' objects.
     about: Vec<Cap>,
 }
@@ -275,10 +282,11 @@ impl Link {
         }
         drop(tables);
         drop((taken_back, question.about));
-        (question.done)(match failed {
+        let answer = match failed {
             Some(error) => Err(error),
             None => Ok(Response { received, caps }),
-        });
+        };
+        tell(question.done, answer);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use super::call::Incoming;
 use super::cap::{Cap, Held, Host, Import};
 use super::link::{Link, Phase};
 use super::message::{self, Building};
-use super::questions::{Done, Question};
+use super::questions::{Done, Question, tell};
 use super::reason::CloseReason;
 use super::write::{Built, cost};
 use crate::error::Error;
@@ -256,7 +256,7 @@ impl Gone {
             .map(|question| question.done)
             .collect();
         for done in calls {
-            done(Err(Error::Disconnected(INTERRUPTED.into())));
+            tell(done, Err(Error::Disconnected(INTERRUPTED.into())));
         }
         let waiting: Vec<Incoming> = answers.into_iter().flat_map(Answer::into_waiting).collect();
         drop((waiting, exports, bootstrap, queue, timer));

@@ -242,3 +242,38 @@ fn calls_on_what_is_not_answered_go_out_at_once() {
         answer.recv_timeout(LONG).unwrap().unwrap();
     }
 }
+
+/// What an answer is given to may wake what the application wrote.
+#[test]
+fn a_panic_of_who_gets_an_answer_is_nobody_elses_matter() {
+    let mut test = Test::new(Limits::default());
+    let remote = test.remote();
+    let ask = |done: Done| {
+        let target = Target::Import(remote.clone());
+        let request = request(ECHO, &[]);
+        test.link.ask([Ask {
+            target,
+            request,
+            done,
+        }]);
+    };
+    let panics = || Box::new(|_| panic!("as a test wants it"));
+    ask(panics());
+    ask(panics());
+    let (done, answered) = answer();
+    ask(done);
+    let (done, interrupted) = answer();
+    ask(done);
+    let read = |test: &mut Test| {
+        let text = test.peer.read();
+        text.split(' ').nth(1).unwrap().parse::<u32>().unwrap()
+    };
+    let questions = [(); 4].map(|()| read(&mut test));
+    test.peer.answer_nothing(questions[0]);
+    test.peer.answer_nothing(questions[2]);
+    assert!(answered.recv_timeout(LONG).unwrap().is_ok());
+    test.link.kill(CloseReason::PeerClosed);
+    let end = interrupted.recv_timeout(LONG).unwrap();
+    assert!(matches!(end, Err(Error::Disconnected(_))));
+    assert_eq!(test.closed(), CloseReason::PeerClosed);
+}
