@@ -4,7 +4,7 @@
 //! the peer's Finish, and a Finish in the middle of a call does not end it. Calls beyond the limits
 //! are answered here.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use capnp_rpc::rpc_capnp::{call, cap_descriptor, message, message_target};
 
@@ -36,13 +36,18 @@ pub(super) struct Open {
     pub(super) depth: u32,
     /// The calls that are pipelined on it.
     pub(super) waiting: Vec<Waiting>,
+    /// Where these find the answer, which may be finished before they get to it.
+    pub(super) outcome: Option<Arc<OnceLock<Outcome>>>,
     /// The peer has finished it, and this is what its `releaseResultCaps` says.
     finish: Option<bool>,
 }
 
+/// What was answered: a message, and the capabilities in it.
+pub(super) type Outcome = Result<(Built, Vec<Option<Cap>>)>;
+
 /// An answer.
 pub(super) struct Given {
-    pub(super) outcome: Result<(Built, Vec<Option<Cap>>)>,
+    pub(super) outcome: Outcome,
     /// The objects that it gave to the peer.
     exports: Vec<u32>,
 }
@@ -162,18 +167,18 @@ impl Link {
                 None => return violation(format!("Message target is no object of ours: {id}")),
             },
             message_target::PromisedAnswer(answer) => {
-                let promise = self.promise(answer?)?;
-                tables.depth(self, &promise, &mut depth, &mut refusal);
-                On::Promise(promise)
+                let place = self.place(answer?)?;
+                tables.depth(self, &place, &mut depth, &mut refusal);
+                On::Promise(tables.promise(place, question))
             }
         };
         let mut params = Vec::new();
         for descriptor in descriptors {
             params.push(match descriptor.which()? {
                 cap_descriptor::ReceiverAnswer(answer) => {
-                    let promise = self.promise(answer?)?;
-                    tables.depth(self, &promise, &mut depth, &mut refusal);
-                    Promised::Promise(promise)
+                    let place = self.place(answer?)?;
+                    tables.depth(self, &place, &mut depth, &mut refusal);
+                    Promised::Promise(tables.promise(place, question))
                 }
                 _ => Promised::Known(self.cap(&mut tables, descriptor)?),
             });
@@ -215,6 +220,10 @@ impl Link {
             Ok((message, _)) => tables.push_built(message.clone()),
             Err(error) => tables.push(messages::failure(question, error)),
         }
+        if let Some(shared) = &open.outcome {
+            // Nobody else sets it: the question was open.
+            let _ = shared.set(completed.clone());
+        }
         let given = Given {
             outcome: completed,
             exports,
@@ -231,8 +240,9 @@ impl Link {
         };
         drop(tables);
         drop((finished, unused));
-        self.written(SOON);
+        // Before the peer can know of the answer, and call what is in it directly.
         then.into_iter().for_each(Then::run);
+        self.written(SOON);
     }
 
     /// The peer has finished a question.

@@ -12,6 +12,9 @@ pub(super) type Building = Builder<HeapAllocator>;
 
 /// How much of a peer's words is kept, in bytes.
 const MAX_TEXT: usize = 1024;
+/// Where the text of an error is cut, in bytes: it is kept for as long as its call is, and once for each
+/// call that is pipelined on that.
+const MAX_REASON: usize = 64 * 1024;
 
 /// Room for a message of so many words. More is added when it is needed.
 pub(super) fn room(words: u32) -> Building {
@@ -57,7 +60,7 @@ pub(super) fn failure(question: u32, error: &Error) -> Building {
     answer.set_release_param_caps(false);
     let mut exception = answer.init_exception();
     exception.set_type(kind);
-    exception.set_reason(text.as_str());
+    exception.set_reason(&text[..text.floor_char_boundary(MAX_REASON)]);
     message
 }
 
@@ -101,7 +104,7 @@ fn exception_of(error: &Error) -> (exception::Type, String) {
 pub(super) fn error_of(exception: exception::Reader<'_>) -> Error {
     let text = exception.get_reason().map_or_else(
         |error| format!("an exception that cannot be read: {error}"),
-        |reason| String::from_utf8_lossy(reason.as_bytes()).into_owned(),
+        |reason| words_of(reason, MAX_REASON),
     );
     match exception.get_type() {
         Ok(exception::Type::Disconnected) => Error::Disconnected(text),
@@ -113,9 +116,10 @@ pub(super) fn error_of(exception: exception::Reader<'_>) -> Error {
 
 /// Some words of a peer's, which may be many.
 pub(super) fn some_of(text: capnp::Result<capnp::text::Reader<'_>>) -> String {
-    let words = text.map(|text| {
-        let bytes = text.as_bytes();
-        String::from_utf8_lossy(bytes.get(..MAX_TEXT).unwrap_or(bytes)).into_owned()
-    });
-    words.unwrap_or_default()
+    text.map_or_else(|_| String::new(), |text| words_of(text, MAX_TEXT))
+}
+
+fn words_of(text: capnp::text::Reader<'_>, most: usize) -> String {
+    let bytes = text.as_bytes();
+    String::from_utf8_lossy(bytes.get(..most).unwrap_or(bytes)).into_owned()
 }

@@ -2,10 +2,12 @@
 //!
 //! Knows promises, which are places in the answers to the peer's calls.
 
+use std::sync::{Arc, OnceLock};
+
 use capnp::private::capability::PipelineOp;
 use capnp_rpc::rpc_capnp::promised_answer;
 
-use super::answers::Answer;
+use super::answers::{Answer, Outcome};
 use super::call::{Incoming, content};
 use super::cap::{Cap, find, read};
 use super::forward::forward;
@@ -13,7 +15,7 @@ use super::link::Link;
 use super::reason::{CloseReason, violation};
 use super::tables::Tables;
 use super::write::Built;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// A call that waits for what others answer.
 pub(super) struct Waiting {
@@ -36,17 +38,47 @@ pub(super) enum Promised {
     Promise(Promise),
 }
 
-/// A capability in an answer that is not there yet, or was not when the peer named it.
-pub(super) struct Promise {
+/// A place in the answer to a question.
+pub(super) struct Place {
     question: u32,
     way: Vec<PipelineOp>,
 }
 
+/// A capability in an answer that the peer has named. It is what it was then, whatever becomes of the
+/// question's number: the peer may finish the question at once, and use the number for another.
+pub(super) struct Promise {
+    question: u32,
+    state: State,
+}
+
+enum State {
+    /// The answer was there.
+    Kept(Result<Option<Cap>>),
+    /// It was not, and this is where it will be.
+    Open(Arc<OnceLock<Outcome>>, Vec<PipelineOp>),
+}
+
 /// What became of a promise.
-pub(super) enum Kept {
+enum Kept {
     Cap(Option<Cap>),
-    Waits(u32),
+    Waits,
     Broken(Error),
+}
+
+impl Promise {
+    fn keep(&self) -> Kept {
+        let kept = match &self.state {
+            State::Kept(kept) => kept.clone(),
+            State::Open(outcome, way) => match outcome.get() {
+                None => return Kept::Waits,
+                Some(outcome) => at(outcome, way),
+            },
+        };
+        match kept {
+            Ok(cap) => Kept::Cap(cap),
+            Err(error) => Kept::Broken(error),
+        }
+    }
 }
 
 /// What is to be done once the tables are unlocked. What goes with a call that fails, too, must not be
@@ -69,27 +101,33 @@ impl Waiting {
 }
 
 impl Tables {
-    /// What a promise has become.
-    fn keep(&self, promise: &Promise) -> Kept {
-        let question = promise.question;
-        match self.answers.get(&question) {
-            Some(Answer::Open(_)) => Kept::Waits(question),
-            Some(Answer::Given(given)) => match &given.outcome {
-                Ok((message, caps)) => Kept::Cap(pipelined(message, caps, &promise.way)),
-                Err(error) => Kept::Broken(error.clone()),
-            },
+    /// What a call, `by` this number, means by a place in an answer.
+    pub(super) fn promise(&mut self, place: Place, by: u32) -> Promise {
+        let Place { question, way } = place;
+        let state = match self.answers.get_mut(&question) {
+            _ if question == by => State::Kept(Err(Error::failed(format!(
+                "question {question} waits for itself"
+            )))),
+            Some(Answer::Open(open)) => {
+                State::Open(open.outcome.get_or_insert_default().clone(), way)
+            }
+            Some(Answer::Given(given)) => State::Kept(at(&given.outcome, &way)),
             // Answered without objects, and so forgotten.
-            None => Kept::Cap(None),
-        }
+            None => State::Kept(Ok(None)),
+        };
+        Promise { question, state }
     }
 
     /// Goes on with a call as far as answers are there. Puts it behind the one that is not.
     pub(super) fn proceed(&mut self, mut waiting: Waiting) -> Option<Then> {
         while let Some(param) = waiting.params.get_mut(waiting.known) {
             if let Promised::Promise(promise) = param {
-                match self.keep(promise) {
+                match promise.keep() {
                     Kept::Cap(cap) => *param = Promised::Known(cap),
-                    Kept::Waits(question) => return self.wait(question, waiting),
+                    Kept::Waits => {
+                        let question = promise.question;
+                        return self.wait(question, waiting);
+                    }
                     Kept::Broken(error) => return Some(Then::Fail(waiting, error)),
                 }
             }
@@ -97,7 +135,7 @@ impl Tables {
         }
         let target = match &waiting.target {
             On::Known(cap) => cap.clone(),
-            On::Promise(promise) => match self.keep(promise) {
+            On::Promise(promise) => match promise.keep() {
                 Kept::Cap(Some(cap)) => cap,
                 Kept::Cap(None) => {
                     let text = format!(
@@ -106,7 +144,10 @@ impl Tables {
                     );
                     return Some(Then::Fail(waiting, Error::failed(text)));
                 }
-                Kept::Waits(question) => return self.wait(question, waiting),
+                Kept::Waits => {
+                    let question = promise.question;
+                    return self.wait(question, waiting);
+                }
                 Kept::Broken(error) => return Some(Then::Fail(waiting, error)),
             },
         };
@@ -119,14 +160,17 @@ impl Tables {
         Some(Then::Deliver(target, call))
     }
 
+    /// Puts a call behind an answer that is not there: so its question is still the one that was
+    /// meant. It was open before the call came, and so calls do not wait for each other in a circle,
+    /// and no deeper than they are let.
     fn wait(&mut self, question: u32, waiting: Waiting) -> Option<Then> {
         match self.answers.get_mut(&question) {
-            Some(Answer::Open(open)) if question != waiting.call.question => {
+            Some(Answer::Open(open)) => {
                 open.waiting.push(waiting);
                 None
             }
             _ => {
-                let text = format!("question {question} waits for itself");
+                let text = format!("question {question} is not open");
                 Some(Then::Fail(waiting, Error::failed(text)))
             }
         }
@@ -136,14 +180,14 @@ impl Tables {
     pub(super) fn depth(
         &self,
         link: &Link,
-        promise: &Promise,
+        place: &Place,
         depth: &mut u32,
         refusal: &mut Option<String>,
     ) {
         let limit = link.limits.nesting;
-        if self.refused.contains(&promise.question) {
+        if self.refused.contains(&place.question) {
             refusal.get_or_insert_with(|| "pipelined on a call that was refused".into());
-        } else if let Some(Answer::Open(open)) = self.answers.get(&promise.question) {
+        } else if let Some(Answer::Open(open)) = self.answers.get(&place.question) {
             *depth = (*depth).max(open.depth + 1);
             if *depth > limit {
                 *refusal = Some(format!("calls pipelined too deep (limit {limit})"));
@@ -152,7 +196,14 @@ impl Tables {
     }
 }
 
-/// The capability at a place in an answer.
+/// What is at a place in an answer.
+fn at(outcome: &Outcome, way: &[PipelineOp]) -> Result<Option<Cap>> {
+    match outcome {
+        Ok((message, caps)) => Ok(pipelined(message, caps, way)),
+        Err(error) => Err(error.clone()),
+    }
+}
+
 fn pipelined(message: &Built, caps: &[Option<Cap>], way: &[PipelineOp]) -> Option<Cap> {
     let root = message.get_root_as_reader().ok()?;
     read(content(root).ok()?, caps, |content| {
@@ -162,10 +213,7 @@ fn pipelined(message: &Built, caps: &[Option<Cap>], way: &[PipelineOp]) -> Optio
 }
 
 impl Link {
-    pub(super) fn promise(
-        &self,
-        answer: promised_answer::Reader<'_>,
-    ) -> Result<Promise, CloseReason> {
+    pub(super) fn place(&self, answer: promised_answer::Reader<'_>) -> Result<Place, CloseReason> {
         let question = answer.get_question_id();
         let limit = self.limits.nesting;
         let transform = answer.get_transform()?;
@@ -179,7 +227,7 @@ impl Link {
                 promised_answer::op::GetPointerField(index) => PipelineOp::GetPointerField(index),
             });
         }
-        Ok(Promise { question, way })
+        Ok(Place { question, way })
     }
 
     /// The object at a place in an answer of ours, once that is there.
@@ -188,10 +236,10 @@ impl Link {
         tables: &Tables,
         answer: promised_answer::Reader<'_>,
     ) -> Result<Option<Cap>, CloseReason> {
-        let promise = self.promise(answer)?;
-        Ok(match tables.keep(&promise) {
-            Kept::Cap(cap) => cap,
-            Kept::Waits(_) | Kept::Broken(_) => None,
+        let Place { question, way } = self.place(answer)?;
+        Ok(match tables.answers.get(&question) {
+            Some(Answer::Given(given)) => at(&given.outcome, &way).ok().flatten(),
+            Some(Answer::Open(_)) | None => None,
         })
     }
 }

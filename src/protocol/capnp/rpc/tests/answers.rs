@@ -71,6 +71,87 @@ fn calls_wait_for_what_they_are_made_on() {
     assert!(test.peer.read().starts_with("return 5 Failed: called on"));
 }
 
+/// A call on the answer to `on`, with what the answer to `with` will be as its parameter.
+fn waits(peer: &mut Peer, question: u32, on: u32, with: u32) {
+    peer.call_with(question, MAKE, |mut call| {
+        let mut answer = call.reborrow().init_target().init_promised_answer();
+        answer.set_question_id(on);
+        let table = call.init_params().init_cap_table(1);
+        table.get(0).init_receiver_answer().set_question_id(with);
+    });
+}
+
+/// A peer may finish a question as soon as it has named a place in its answer, and ask another by the
+/// same number.
+#[test]
+fn a_place_in_an_answer_is_what_it_was_when_it_was_named() {
+    let mut test = Test::new(Limits::default());
+    test.peer.call(1, MAKE);
+    assert_eq!(test.peer.read(), "return 1 results [hosted 1]");
+    test.peer.call(2, WAIT);
+    waits(&mut test.peer, 3, 1, 2);
+    test.peer.finish(1);
+    // And now its number is that of a call that waits for the one that it was named by.
+    test.peer.pipelined(1, 3, MAKE);
+    test.until(|test| test.calls_in_flight() == 4);
+    test.service.answer();
+    let answers = [(); 3].map(|()| test.peer.read());
+    assert_eq!(answers[0], "return 2 results [hosted 1]");
+    assert!(answers[1].starts_with("return 3 results"), "{answers:?}");
+    assert!(answers[2].starts_with("return 1 results"), "{answers:?}");
+
+    // The same for an answer that comes and is finished while a call waits for another one, too.
+    test.peer.call(4, WAIT);
+    test.until(|test| test.service.waiting() == 1);
+    let first = lock(&test.service.waiting).pop().unwrap();
+    test.peer.call(5, WAIT);
+    waits(&mut test.peer, 6, 4, 5);
+    test.peer.finish(4);
+    test.until(|test| test.service.waiting() == 1);
+    make(first);
+    assert!(test.peer.read().starts_with("return 4 results"));
+    test.peer.call(4, ECHO);
+    assert_eq!(test.peer.read(), "return 4 results []");
+    test.service.answer();
+    assert!(test.peer.read().starts_with("return 5 results"));
+    assert!(test.peer.read().starts_with("return 6 results"));
+}
+
+/// Each names one that comes later, and so is on nothing: when what all of them wait for is there, one
+/// after the other fails, however many they are.
+#[test]
+fn calls_on_what_comes_later_are_no_chain() {
+    const CALLS: u32 = 900;
+    let mut test = Test::new(Limits::default());
+    test.peer.call(1, WAIT);
+    for call in (0..CALLS).rev() {
+        waits(&mut test.peer, 10 + call, 9 + call, 1);
+    }
+    test.until(|test| test.calls_in_flight() == CALLS as usize + 2);
+    let small = std::thread::Builder::new().stack_size(256 * 1024);
+    let service = test.service.clone();
+    let answers = small.spawn(move || service.answer()).unwrap();
+    assert_eq!(test.peer.read(), "return 1 results [hosted 1]");
+    for call in (0..CALLS).rev() {
+        let (question, on) = (10 + call, 9 + call);
+        let text = format!("return {question} Failed: called on what question {on} did not answer");
+        assert!(test.peer.read().starts_with(&text));
+    }
+    answers.join().unwrap();
+}
+
+#[test]
+fn the_text_of_an_error_is_cut() {
+    let mut test = Test::new(Limits::default());
+    test.peer.call(1, WAIT);
+    test.until(|test| test.service.waiting() == 1);
+    let call = lock(&test.service.waiting).pop().unwrap();
+    call.fail(Error::failed("é".repeat(100_000)));
+    let answer = test.peer.read();
+    assert!(answer.starts_with("return 1 Failed: éé"));
+    assert!(answer.len() < 70_000);
+}
+
 #[test]
 fn calls_on_what_fails_fail_with_it() {
     let mut test = Test::new(Limits::default());
