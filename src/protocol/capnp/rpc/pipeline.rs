@@ -24,6 +24,9 @@ pub(super) struct Waiting {
     params: Vec<Promised>,
     /// How many of the parameters are known.
     known: usize,
+    /// The promises that are kept. They may be all that still holds an answer, and with it objects of the
+    /// application's, and so are dropped with the call.
+    spent: Vec<Promise>,
 }
 
 /// What a call is made on.
@@ -81,10 +84,9 @@ impl Promise {
     }
 }
 
-/// What is to be done once the tables are unlocked. What goes with a call that fails, too, must not be
-/// dropped before.
+/// What is to be done once the tables are unlocked. What goes with a call must not be dropped before.
 pub(super) enum Then {
-    Deliver(Cap, Incoming),
+    Deliver(Cap, Incoming, Vec<Promise>),
     Fail(Waiting, Error),
 }
 
@@ -96,6 +98,7 @@ impl Waiting {
             target,
             params,
             known: 0,
+            spent: Vec::new(),
         }
     }
 }
@@ -123,7 +126,12 @@ impl Tables {
         while let Some(param) = waiting.params.get_mut(waiting.known) {
             if let Promised::Promise(promise) = param {
                 match promise.keep() {
-                    Kept::Cap(cap) => *param = Promised::Known(cap),
+                    Kept::Cap(cap) => {
+                        let kept = std::mem::replace(param, Promised::Known(cap));
+                        if let Promised::Promise(promise) = kept {
+                            waiting.spent.push(promise);
+                        }
+                    }
                     Kept::Waits => {
                         let question = promise.question;
                         return self.wait(question, waiting);
@@ -151,13 +159,16 @@ impl Tables {
                 Kept::Broken(error) => return Some(Then::Fail(waiting, error)),
             },
         };
-        let mut call = waiting.call;
+        let (mut call, mut spent) = (waiting.call, waiting.spent);
+        if let On::Promise(promise) = waiting.target {
+            spent.push(promise);
+        }
         let params = waiting.params.into_iter().map(|param| match param {
             Promised::Known(cap) => cap,
             Promised::Promise(_) => None,
         });
         call.caps = params.collect();
-        Some(Then::Deliver(target, call))
+        Some(Then::Deliver(target, call, spent))
     }
 
     /// Puts a call behind an answer that is not there: so its question is still the one that was
@@ -247,8 +258,8 @@ impl Link {
 impl Then {
     pub(super) fn run(self) {
         match self {
-            Self::Deliver(Cap::Own(host), call) => host.call(call),
-            Self::Deliver(Cap::Import(import), call) => forward(&import, call),
+            Self::Deliver(Cap::Own(host), call, _spent) => host.call(call),
+            Self::Deliver(Cap::Import(import), call, _spent) => forward(&import, call),
             Self::Fail(waiting, error) => waiting.call.fail(error),
         }
     }

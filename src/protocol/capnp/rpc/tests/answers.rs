@@ -117,6 +117,55 @@ fn a_place_in_an_answer_is_what_it_was_when_it_was_named() {
     assert!(test.peer.read().starts_with("return 6 results"));
 }
 
+/// An object that asks for the connection's tables when it is dropped, as an application's may that
+/// lets go of others or calls.
+struct Calls(Arc<Link>);
+
+impl Host for Calls {
+    fn call(self: Arc<Self>, call: Incoming) {
+        make(call);
+    }
+}
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        drop(lock(&self.0.tables));
+    }
+}
+
+/// A call may be all that still holds an answer, of which it needs nothing in the end.
+#[test]
+fn what_an_answer_held_is_dropped_without_the_tables() {
+    let mut test = Test::new(Limits::default());
+    test.peer.call(1, WAIT);
+    test.until(|test| test.service.waiting() == 1);
+    let first = lock(&test.service.waiting).pop().unwrap();
+    test.peer.call(2, WAIT);
+    test.until(|test| test.service.waiting() == 1);
+    test.peer.call_with(3, MAKE, |call| {
+        let mut table = call.init_params().init_cap_table(2);
+        let later = table.reborrow().get(0);
+        later.init_receiver_answer().set_question_id(2);
+        let mut nowhere = table.get(1).init_receiver_answer();
+        nowhere.set_question_id(1);
+        nowhere.init_transform(1).get(0).set_get_pointer_field(7);
+    });
+    test.until(|test| test.calls_in_flight() == 4);
+    let object = Cap::Own(Arc::new(Calls(test.link.clone())));
+    let results = first.results(|to, mut content| {
+        content.set_as_capability(to.add(object));
+        Ok::<_, Error>(())
+    });
+    first.answer(results.unwrap());
+    assert!(test.peer.read().starts_with("return 1 results"));
+    test.peer.finish(1);
+    test.until(|test| test.calls_in_flight() == 3);
+    let service = test.service.clone();
+    std::thread::spawn(move || service.answer());
+    assert!(test.peer.read().starts_with("return 2 results"));
+    assert!(test.peer.read().starts_with("return 3 results"));
+}
+
 /// Each names one that comes later, and so is on nothing: when what all of them wait for is there, one
 /// after the other fails, however many they are.
 #[test]
