@@ -3,6 +3,7 @@
 //! Knows messages; nothing of who waits for the answers. One call is the usual case; others may follow
 //! on what it answers.
 
+use std::iter::once;
 use std::sync::{Arc, Mutex};
 
 use super::connection::Connection;
@@ -12,7 +13,7 @@ use super::log;
 use super::rpc::{Ask, Import, Request, Response, Target};
 use super::rt::{Build, Fill, Held, Method, Outgoing, Pipelined, Read, ReadResults};
 use super::sync::lock;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Calls that are written, but not sent.
 pub struct Batch {
@@ -40,7 +41,7 @@ impl Batch {
     /// Writes calls. Nothing is sent if one of them cannot be written.
     ///
     /// # Errors
-    /// What writing them says, and [`crate::Error::Conversion`] for one that is too large.
+    /// What writing them says, and [`Error::Conversion`] for one that is too large.
     pub fn write<R>(
         connection: &Arc<Connection>,
         import: &Arc<Import>,
@@ -86,7 +87,8 @@ impl Batch {
         self.names_thread
     }
 
-    /// Sends them, all at once, and gives what they are answered to `done`, which must not block.
+    /// Sends them, all at once, and gives what they are answered to `done`, which must not block. If
+    /// the thread that they name is still to be made, that is sent with them.
     pub fn send(
         self,
         connection: &Connection,
@@ -96,17 +98,28 @@ impl Batch {
         let Self {
             import,
             mut first,
-            then,
+            mut then,
             ..
         } = self;
-        let supply = |request: &mut Request| {
-            if let Some(lane) = lane {
-                lane.supply(request);
+        let mut make = None;
+        if let Some(lane) = lane {
+            make = lane.make();
+            let mut requests = once(&mut first).chain(then.iter_mut().map(|(_, next)| next));
+            let supplied = requests.try_for_each(|next| lane.supply(next, make.is_some()));
+            if let Err(error) = supplied {
+                return done(Answers::failed(error));
             }
+        }
+        let lane = lane.filter(|_| make.is_some()).cloned();
+        let done = move |mut answers: Answers| {
+            // What is wrong with a call whose thread was not made is that.
+            if let Some(error) = lane.and_then(|lane| lane.failure()) {
+                answers.first = Err(error);
+            }
+            done(answers);
         };
-        supply(&mut first);
         if then.is_empty() {
-            connection.link().ask([Ask {
+            let ask = Ask {
                 target: Target::Import(import),
                 request: first,
                 done: Box::new(move |first| {
@@ -115,17 +128,17 @@ impl Batch {
                         then: Vec::new(),
                     });
                 }),
-            }]);
-            return;
+            };
+            return connection.link().ask(make.into_iter().chain([ask]));
         }
         let gathering = Gathering {
             answers: Mutex::new((0..=then.len()).map(|_| None).collect()),
             done: Mutex::new(Some(Box::new(done))),
         };
         let gathering = Arc::new(gathering);
-        let mut asks = vec![gathering.ask(0, Target::Import(import), first)];
-        for (index, (pointer, mut request)) in then.into_iter().enumerate() {
-            supply(&mut request);
+        let mut asks = Vec::from_iter(make);
+        asks.push(gathering.ask(0, Target::Import(import), first));
+        for (index, (pointer, request)) in then.into_iter().enumerate() {
             asks.push(gathering.ask(index + 1, Target::Previous(Some(pointer)), request));
         }
         connection.link().ask(asks);
@@ -170,10 +183,18 @@ impl Gathering {
 }
 
 impl Answers {
+    /// Of calls that were not sent.
+    fn failed(error: Error) -> Self {
+        Self {
+            first: Err(error),
+            then: Vec::new(),
+        }
+    }
+
     /// Reads them: of several that fail, the first one's error counts.
     ///
     /// # Errors
-    /// What the peer answered, and [`crate::Error::Conversion`] for what cannot be read.
+    /// What the peer answered, and [`Error::Conversion`] for what cannot be read.
     pub fn read<R>(self, connection: &Arc<Connection>, reading: Reading<R>) -> Result<R> {
         let mut result = receive(connection, &reading.method, self.first, reading.first);
         for (answer, (method, read)) in self.then.into_iter().zip(reading.then) {

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use capnp::any_pointer;
 use capnp::traits::HasTypeId;
@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::convert::from_capnp;
 use super::event_loop::run_guarded;
 use super::generated::wire::proxy_capnp::{context, thread_map};
-use super::rpc::{Ask, Cap, Caps, Param, Request, Response, Target, find};
+use super::rpc::{Ask, Cap, Caps, Import, Param, Request, Response, Target, find};
 use super::sync::lock;
 use super::threads::{NAME_LENGTH, ThreadServer, cut, gone};
 use crate::error::{Error, Result};
@@ -42,11 +42,16 @@ pub fn write_context(caps: &mut Caps<Param>, mut builder: context::Builder<'_>) 
 
 /// A thread of the peer together with the thread of this process that it stands for.
 ///
+/// The peer makes its thread when the first call names it, and is asked for both at once.
+///
 /// Calls of the same depth go to it one after the other: two at once would crash a Core 30.0 node
 /// and be refused by 30.1. A deeper call, from inside a callback, goes at once, since the peer's
 /// thread waits for just that.
 pub struct Lane {
-    thread: Cap,
+    /// The peer's thread, or why there is none, once it is known.
+    thread: OnceLock<Result<Cap>>,
+    /// What makes it, until that is sent.
+    make: Mutex<Option<(Arc<Import>, Request)>>,
     callback: Cap,
     /// By depth.
     turns: Mutex<Vec<Turns>>,
@@ -151,12 +156,45 @@ impl Drop for Destroys {
 impl Lane {
     /// The peer's `thread` for this process's thread that is known to the peer as `callback`.
     pub fn new(thread: Cap, callback: Cap) -> Arc<Self> {
+        Self::with(OnceLock::from(Ok(thread)), None, callback)
+    }
+
+    fn with(
+        thread: OnceLock<Result<Cap>>,
+        make: Option<(Arc<Import>, Request)>,
+        callback: Cap,
+    ) -> Arc<Self> {
         Arc::new(Self {
             thread,
+            make: Mutex::new(make),
             callback,
             turns: Mutex::default(),
             destroying: Mutex::default(),
         })
+    }
+
+    /// The call that makes the peer's thread, if it is not made: the batch of the first calls that name
+    /// it is to begin with this.
+    pub fn make(self: &Arc<Self>) -> Option<Ask> {
+        if self.thread.get().is_some() {
+            return None;
+        }
+        let (map, request) = lock(&self.make).take()?;
+        let lane = self.clone();
+        Some(Ask {
+            target: Target::Import(map),
+            request,
+            done: Box::new(move |answer| {
+                let thread = answer.and_then(|answer| thread_of(&answer));
+                let known = lane.thread.set(thread);
+                debug_assert!(known.is_ok(), "asked for once");
+            }),
+        })
+    }
+
+    /// Why the peer made no thread.
+    pub fn failure(&self) -> Option<Error> {
+        self.thread.get()?.as_ref().err().cloned()
     }
 
     /// Takes the turn, if nobody has it.
@@ -192,10 +230,25 @@ impl Lane {
         &mut turns[depth]
     }
 
-    /// Tells a call which threads it names.
-    pub fn supply(&self, request: &mut Request) {
-        request.supply(THREAD, &self.thread);
-        request.supply(CALLBACK, &self.callback);
+    /// Tells a call which threads it names: this one of the peer's, which its batch makes if so said,
+    /// and the one for callbacks.
+    ///
+    /// # Errors
+    /// Why there is no such thread.
+    pub fn supply(&self, request: &mut Request, made: bool) -> Result<()> {
+        // The only result of `makeThread`.
+        let thread = match self.thread.get() {
+            _ if made => Param::First(0),
+            Some(thread) => Param::Cap(thread.clone()?),
+            None => {
+                return Err(Error::failed(
+                    "the peer has not answered ThreadMap.makeThread, but goes on as if it had",
+                ));
+            }
+        };
+        request.supply(THREAD, thread);
+        request.supply(CALLBACK, Param::Cap(self.callback.clone()));
+        Ok(())
     }
 
     /// Notes a `destroy` that is under way until what this gives is dropped.
@@ -258,6 +311,9 @@ pub struct Borrowed {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
+        if !matches!(self.lane.thread.get(), Some(Ok(_))) {
+            return;
+        }
         let mut idle = lock(&self.connection.lanes.idle);
         if idle.len() < IDLE_LANES && self.connection.closed().is_none() {
             idle.push(self.lane.clone());
@@ -275,31 +331,34 @@ impl Connection {
         }
     }
 
-    /// Does `then` with an idle thread of the peer's, which may have to be made first. It must not
-    /// block.
-    pub fn with_idle_lane(self: &Arc<Self>, then: impl FnOnce(Result<Borrowed>) + Send + 'static) {
-        let borrowed = |connection: &Arc<Self>, lane| Borrowed {
-            lane,
-            connection: connection.clone(),
-        };
+    /// An idle thread of the peer's, which may be one that is still to be made.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the peer makes no threads, [`Error::Disconnected`].
+    pub fn idle_lane(self: &Arc<Self>) -> Result<Borrowed> {
         let idle = lock(&self.lanes.idle).pop();
-        if let Some(lane) = idle {
-            return then(Ok(borrowed(self, lane)));
-        }
-        let name = format!(
-            "{}-{}/async",
-            self.event_loop.exe_name(),
-            std::process::id()
-        );
-        let callback = ThreadServer::lazy(self, &name);
-        let this = self.clone();
-        self.make_thread(&name, move |thread| {
-            then(thread.map(|thread| borrowed(&this, Lane::new(thread, Cap::Own(callback)))));
-        });
+        let lane = match idle {
+            Some(lane) => lane,
+            None => {
+                let name = format!(
+                    "{}-{}/async",
+                    self.event_loop.exe_name(),
+                    std::process::id()
+                );
+                self.new_lane(&name, ThreadServer::lazy(self, &name))?
+            }
+        };
+        Ok(Borrowed {
+            lane,
+            connection: self.clone(),
+        })
     }
 
-    /// Has the peer make a thread. `then` must not block.
-    pub fn make_thread(&self, name: &str, then: impl FnOnce(Result<Cap>) + Send + 'static) {
+    /// A thread of the peer's, to be made, for this process's thread `callback` of this name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the peer makes no threads, [`Error::Disconnected`].
+    pub fn new_lane(&self, name: &str, callback: Arc<ThreadServer>) -> Result<Arc<Lane>> {
         let request = Request::new(
             thread_map::Client::TYPE_ID,
             MAKE_THREAD,
@@ -308,26 +367,21 @@ impl Connection {
                 params.set_name(cut(name, NAME_LENGTH));
                 Ok(())
             },
-        );
+        )?;
         let map = lock(&self.thread_map).clone();
-        let (request, import) = match (request, map) {
-            (Ok(request), Some(Cap::Import(import))) => (request, import),
-            (Err(error), _) => return then(Err(error)),
+        match map {
+            Some(Cap::Import(map)) => Ok(Lane::with(
+                OnceLock::new(),
+                Some((map, request)),
+                Cap::Own(callback),
+            )),
             // It went with the connection.
-            _ if self.closed().is_some() => return then(Err(gone())),
-            _ => {
-                return then(Err(Error::Usage(
-                    "the peer gave no ThreadMap, so no thread can be named: its Init has no \
-                     `construct`"
-                        .into(),
-                )));
-            }
-        };
-        self.link().ask([Ask {
-            target: Target::Import(import),
-            request,
-            done: Box::new(move |answer| then(answer.and_then(|answer| thread_of(&answer)))),
-        }]);
+            _ if self.closed().is_some() => Err(gone()),
+            _ => Err(Error::Usage(
+                "the peer gave no ThreadMap, so no thread can be named: its Init has no `construct`"
+                    .into(),
+            )),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::event_loop::is_on_loop;
 use super::event_loop::waiter::{Slot, Waited};
 use super::exchange::{Answers, Batch};
 use super::lanes::{Lane, Turn};
-use super::rpc::{AFTER_DISCONNECT, Cap, INTERRUPTED, Import};
+use super::rpc::{AFTER_DISCONNECT, INTERRUPTED, Import};
 use super::rt::{Held, Info, Method, Outgoing, Role};
 use super::sync::lock;
 use super::threads::ThreadServer;
@@ -103,7 +103,7 @@ fn destroy_object(connection: &Arc<Connection>, import: &Arc<Import>, method: He
         }
         // A thread that never made a call, such as an async runtime's, gets none for this alone.
         // Without any the object goes with its last reference, only later.
-        Route::Thread(None) => connection.with_idle_lane(move |borrowed| match borrowed {
+        Route::Thread(None) => match connection.idle_lane() {
             Ok(borrowed) => {
                 let lane = borrowed.lane.clone();
                 batch.send(&sending, Some(&lane), |answers| {
@@ -112,7 +112,7 @@ fn destroy_object(connection: &Arc<Connection>, import: &Arc<Import>, method: He
                 });
             }
             Err(_) => done(Ok(())),
-        }),
+        },
     }
 }
 
@@ -212,7 +212,12 @@ impl Object {
         let stopped = || limits.is_cancelled();
         let wait = || waiter.wait(&event_loop, connection.id, &slot, limits.deadline, stopped);
         match current::waiting(wait) {
-            Waited::Done(answers) => answers.read(connection, read),
+            Waited::Done(answers) => {
+                if let Some(lane) = lane.filter(|lane| lane.failure().is_some()) {
+                    current::forget_lane(connection, &lane);
+                }
+                answers.read(connection, read)
+            }
             ended => {
                 // The peer's thread is still busy with the call; this thread's next call gets
                 // another.
@@ -267,17 +272,16 @@ impl Object {
             }
         };
         if batch.names_thread() {
-            let sending = connection.clone();
-            connection.with_idle_lane(move |borrowed| match borrowed {
+            match connection.idle_lane() {
                 Ok(borrowed) => {
                     let lane = borrowed.lane.clone();
-                    batch.send(&sending, Some(&lane), move |answers| {
+                    batch.send(connection, Some(&lane), move |answers| {
                         drop(borrowed);
                         answer(Ok(answers));
                     });
                 }
                 Err(error) => answer(Err(error)),
-            });
+            }
         } else {
             batch.send(connection, None, move |answers| answer(Ok(answers)));
         }
@@ -322,7 +326,13 @@ fn lane_of(
 ) -> Result<(Arc<Lane>, Turn)> {
     let lane = match &calling.route {
         Route::Callback(lane) | Route::Thread(Some(lane)) => lane.clone(),
-        Route::Thread(None) => make_lane(connection, calling, limits)?,
+        Route::Thread(None) => {
+            let name = current::name(connection);
+            let server = ThreadServer::application(calling.waiter.clone(), &name);
+            let lane = connection.new_lane(&name, server)?;
+            calling.keep_lane(connection, &lane);
+            lane
+        }
     };
     if let Some(turn) = lane.try_turn(calling.depth) {
         return Ok((lane, turn));
@@ -335,27 +345,6 @@ fn lane_of(
         Waited::Done(turn) => Ok((lane, turn)),
         ended => Err(limits.error(&ended)),
     }
-}
-
-/// Has the peer make the thread that stands for this one.
-fn make_lane(
-    connection: &Arc<Connection>,
-    calling: &mut Calling,
-    limits: &Limited,
-) -> Result<Arc<Lane>> {
-    let name = current::name(connection);
-    let stopped = || limits.is_cancelled();
-    let waited = connection.wait_for(limits.deadline, stopped, |tell| {
-        connection.make_thread(&name, |thread| tell.tell(thread));
-    })?;
-    let thread = match waited {
-        Waited::Done(thread) => thread?,
-        ended => return Err(limits.error(&ended)),
-    };
-    let server = ThreadServer::application(calling.waiter.clone(), &name);
-    let lane = Lane::new(thread, Cap::Own(server));
-    calling.keep_lane(connection, &lane);
-    Ok(lane)
 }
 
 impl Object {

@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use capnp::any_pointer;
-use capnp_rpc::rpc_capnp::{call, cap_descriptor, message, message_target, return_};
+use capnp_rpc::rpc_capnp::{
+    call, cap_descriptor, message, message_target, promised_answer, return_,
+};
 
 use super::super::event_loop::run_guarded;
 use super::super::sync::lock;
@@ -51,6 +53,8 @@ pub enum Param {
     Cap(Cap),
     /// One that is known when the call is sent: [`Request::supply`] tells which.
     Later(usize),
+    /// What the first call of the same batch will answer, at this pointer of its results.
+    First(u16),
 }
 
 /// A call that is written, but not sent.
@@ -97,11 +101,10 @@ impl Request {
     }
 
     /// Tells which capability the one is that was to be known later.
-    pub fn supply(&mut self, number: usize, cap: &Cap) {
-        for param in self.caps.iter_mut().flatten() {
-            if matches!(param, Param::Later(n) if *n == number) {
-                *param = Param::Cap(cap.clone());
-            }
+    pub fn supply(&mut self, number: usize, known: Param) {
+        let is_it = |param: &&mut Param| matches!(param, Param::Later(n) if *n == number);
+        if let Some(param) = self.caps.iter_mut().flatten().find(is_it) {
+            *param = known;
         }
     }
 
@@ -129,8 +132,9 @@ impl Request {
         link: &Arc<Link>,
         question: u32,
         target: &Target,
-        previous: u32,
+        before: Option<Before>,
     ) -> capnp::Result<(Vec<u32>, Vec<Cap>)> {
+        let before = || before.ok_or_else(|| capnp::Error::failed("no call before it".into()));
         let root: message::Builder<'_> = self.message.get_root()?;
         let message::Call(call) = root.which()? else {
             return Err(capnp::Error::failed("no call".into()));
@@ -145,12 +149,7 @@ impl Request {
                 about.push(Cap::Import(import.clone()));
             }
             Target::Previous(pointer) => {
-                let mut answer = on.init_promised_answer();
-                answer.set_question_id(previous);
-                if let Some(pointer) = pointer {
-                    let mut way = answer.init_transform(1).get(0);
-                    way.set_get_pointer_field(*pointer);
-                }
+                promise(on.init_promised_answer(), before()?.previous, *pointer);
             }
         }
         let mut exports = Vec::new();
@@ -158,16 +157,48 @@ impl Request {
             let count = u32::try_from(self.caps.len()).unwrap_or(u32::MAX);
             let mut table = call.get_params()?.init_cap_table(count);
             for (index, param) in (0..).zip(self.caps.drain(..)) {
+                let descriptor = table.reborrow().get(index);
                 let cap = match param {
                     Some(Param::Cap(cap)) => Some(cap),
-                    _ => None,
+                    Some(Param::First(pointer)) => {
+                        let answer = descriptor.init_receiver_answer();
+                        promise(answer, before()?.first, Some(pointer));
+                        continue;
+                    }
+                    Some(Param::Later(_)) | None => None,
                 };
-                let descriptor = table.reborrow().get(index);
                 exports.extend(tables.describe(link, cap.as_ref(), descriptor));
                 about.extend(cap);
             }
         }
         Ok((exports, about))
+    }
+}
+
+/// The questions that came before one in its batch.
+#[derive(Clone, Copy)]
+struct Before {
+    first: u32,
+    previous: u32,
+}
+
+impl Before {
+    /// Only this one.
+    fn new(question: u32) -> Self {
+        Self {
+            first: question,
+            previous: question,
+        }
+    }
+}
+
+/// Writes a place in the answer to a question of ours: a pointer of its results, or the results
+/// themselves.
+fn promise(mut answer: promised_answer::Builder<'_>, question: u32, pointer: Option<u16>) {
+    answer.set_question_id(question);
+    if let Some(pointer) = pointer {
+        let mut way = answer.init_transform(1).get(0);
+        way.set_get_pointer_field(pointer);
     }
 }
 
@@ -193,7 +224,7 @@ impl Link {
             }
             return;
         }
-        let mut previous = 0;
+        let mut before = None;
         if let Some(done) = bootstrap {
             let mut message = room(8);
             let root = message.init_root::<message::Builder<'_>>();
@@ -203,8 +234,9 @@ impl Link {
                 exports: Vec::new(),
                 about: Vec::new(),
             };
-            previous = number(tables.questions.insert(question));
-            bootstrap.set_question_id(previous);
+            let question = number(tables.questions.insert(question));
+            bootstrap.set_question_id(question);
+            before = Some(Before::new(question));
             tables.push(message);
         }
         let mut broken = Vec::new();
@@ -215,7 +247,7 @@ impl Link {
                 done,
             } = ask;
             let question = number(tables.questions.vacant_key());
-            match request.complete(&mut tables, self, question, &target, previous) {
+            match request.complete(&mut tables, self, question, &target, before) {
                 Ok((exports, about)) => {
                     tables.questions.insert(Question {
                         done,
@@ -223,7 +255,7 @@ impl Link {
                         about,
                     });
                     tables.push(request.message);
-                    previous = question;
+                    before.get_or_insert(Before::new(question)).previous = question;
                 }
                 Err(error) => broken.push((done, error)),
             }

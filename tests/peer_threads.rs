@@ -1,0 +1,231 @@
+//! The peer's threads, which are made with the first call that names them: what a server can do to
+//! that which ours does not, done with capnp-rpc.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::cell::Cell;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use bitcoin_ipc::interfaces::init::Init;
+use bitcoin_ipc::roles::Role;
+use bitcoin_ipc::rt::wire::echo_capnp::echo;
+use bitcoin_ipc::rt::wire::init_capnp::init;
+use bitcoin_ipc::rt::wire::proxy_capnp::{thread as server_thread, thread_map};
+use bitcoin_ipc::{CallOptions, Error, Ipc, Result};
+use capnp_rpc::rpc_twoparty_capnp::Side;
+use capnp_rpc::{RpcSystem, new_client, twoparty};
+use futures::executor::block_on;
+use futures::{AsyncReadExt, FutureExt};
+use tokio::sync::Notify;
+use tokio_util::compat::TokioAsyncReadCompatExt;
+
+/// How long anything may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What the server does when it is asked for a thread.
+#[derive(Clone, Copy)]
+enum Makes {
+    /// Makes it as soon as a call has come that names it.
+    WhenNamed,
+    /// Refuses the first so many.
+    AfterRefusing(usize),
+    /// Never answers.
+    Never,
+}
+
+struct Server {
+    makes: Makes,
+    asked: Arc<AtomicUsize>,
+    named: Rc<Notify>,
+    calls: Rc<Cell<usize>>,
+}
+
+struct Shared(Rc<Server>);
+
+impl init::Server for Shared {
+    async fn construct(
+        self: Rc<Self>,
+        _: init::ConstructParams,
+        mut results: init::ConstructResults,
+    ) -> capnp::Result<()> {
+        results
+            .get()
+            .set_thread_map(new_client(Self(self.0.clone())));
+        Ok(())
+    }
+
+    async fn make_echo(
+        self: Rc<Self>,
+        params: init::MakeEchoParams,
+        mut results: init::MakeEchoResults,
+    ) -> capnp::Result<()> {
+        let thread = params.get()?.get_context()?.get_thread()?;
+        self.0.call(thread).await?;
+        results.get().set_result(new_client(Self(self.0.clone())));
+        Ok(())
+    }
+}
+
+impl echo::Server for Shared {
+    async fn echo(
+        self: Rc<Self>,
+        params: echo::EchoParams,
+        mut results: echo::EchoResults,
+    ) -> capnp::Result<()> {
+        let params = params.get()?;
+        self.0.call(params.get_context()?.get_thread()?).await?;
+        results.get().set_result(params.get_echo()?);
+        Ok(())
+    }
+
+    async fn destroy(
+        self: Rc<Self>,
+        _: echo::DestroyParams,
+        _: echo::DestroyResults,
+    ) -> capnp::Result<()> {
+        Ok(())
+    }
+}
+
+impl Server {
+    /// What a call does with the thread that it names, as Core: it waits for it.
+    async fn call(&self, thread: server_thread::Client) -> capnp::Result<()> {
+        self.calls.set(self.calls.get() + 1);
+        self.named.notify_waiters();
+        if let Makes::Never = self.makes {
+            return Ok(());
+        }
+        thread.get_name_request().send().promise.await.map(drop)
+    }
+}
+
+impl thread_map::Server for Shared {
+    async fn make_thread(
+        self: Rc<Self>,
+        _: thread_map::MakeThreadParams,
+        mut results: thread_map::MakeThreadResults,
+    ) -> capnp::Result<()> {
+        let asked = self.0.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        match self.0.makes {
+            Makes::WhenNamed if self.0.calls.get() < asked => self.0.named.notified().await,
+            Makes::AfterRefusing(count) if asked <= count => {
+                return Err(capnp::Error::failed("no thread today".into()));
+            }
+            Makes::Never => std::future::pending().await,
+            Makes::WhenNamed | Makes::AfterRefusing(_) => {}
+        }
+        results.get().set_result(new_client(NamedThread));
+        Ok(())
+    }
+}
+
+struct NamedThread;
+
+impl server_thread::Server for NamedThread {
+    async fn get_name(
+        self: Rc<Self>,
+        _: server_thread::GetNameParams,
+        mut results: server_thread::GetNameResults,
+    ) -> capnp::Result<()> {
+        results.get().set_result("a thread");
+        Ok(())
+    }
+}
+
+/// Runs `test` with the `Init` of such a server, and a count of the threads that were asked for.
+fn with_server(makes: Makes, test: impl FnOnce(&dyn Init, &AtomicUsize)) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = asked.clone();
+    let serving = thread::spawn(move || serve(theirs, makes, counting));
+    let ipc = Ipc::<dyn Init>::new("test", Role::Node.init()).unwrap();
+    let options = CallOptions::new().timeout(LIMIT);
+    options.run(|| {
+        let init = ipc.connect_stream(ours).unwrap();
+        test(&*init, &asked);
+    });
+    serving.join().unwrap();
+}
+
+fn serve(stream: UnixStream, makes: Makes, asked: Arc<AtomicUsize>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(async {
+        stream.set_nonblocking(true).unwrap();
+        let stream = tokio::net::UnixStream::from_std(stream).unwrap();
+        let (reader, writer) = stream.compat().split();
+        let server = Shared(Rc::new(Server {
+            makes,
+            asked,
+            named: Rc::default(),
+            calls: Rc::default(),
+        }));
+        let network = twoparty::VatNetwork::new(reader, writer, Side::Server, Default::default());
+        let init: init::Client = new_client(server);
+        let system = RpcSystem::new(Box::new(network), Some(init.client));
+        let ended = tokio::time::timeout(LIMIT, system.map(drop));
+        ended.await.unwrap();
+    });
+}
+
+fn make_echo_and_call(init: &dyn Init) -> Result<String> {
+    init.make_echo()?.unwrap().echo("hi")
+}
+
+/// One round trip, and not one to make the thread before it.
+#[test]
+fn a_thread_is_made_with_the_first_call_that_names_it() {
+    with_server(Makes::WhenNamed, |init, asked| {
+        assert_eq!(make_echo_and_call(init).unwrap(), "hi");
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        let other = || make_echo_and_call(init).unwrap();
+        thread::scope(|scope| {
+            let made = scope.spawn(|| CallOptions::new().timeout(LIMIT).run(other));
+            assert_eq!(made.join().unwrap(), "hi");
+        });
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn so_it_is_for_async_calls_and_kept_for_the_next() {
+    with_server(Makes::WhenNamed, |init, asked| {
+        let echo = block_on(init.make_echo_async()).unwrap().unwrap();
+        for text in ["one", "two"] {
+            assert_eq!(block_on(echo.echo_async(text)).unwrap(), text);
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        drop(echo);
+    });
+}
+
+#[test]
+fn a_call_whose_thread_is_not_made_fails_with_that_and_the_next_asks_again() {
+    with_server(Makes::AfterRefusing(2), |init, asked| {
+        let error = make_echo_and_call(init).unwrap_err();
+        assert!(error.to_string().contains("no thread today"), "{error}");
+        let error = block_on(init.make_echo_async()).err().unwrap();
+        assert!(error.to_string().contains("no thread today"), "{error}");
+        assert_eq!(make_echo_and_call(init).unwrap(), "hi");
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+    });
+}
+
+#[test]
+fn a_peer_that_answers_a_call_but_not_for_its_thread_gets_no_further_call_there() {
+    with_server(Makes::Never, |init, asked| {
+        let echo = init.make_echo().unwrap().unwrap();
+        let error = echo.echo("hi").unwrap_err();
+        assert!(matches!(error, Error::Remote { .. }), "{error:?}");
+        assert!(error.to_string().contains("makeThread"), "{error}");
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    });
+}
