@@ -16,7 +16,8 @@
 //! a tick, however long the threads are busy with other things.
 //!
 //! While it leads, the standby thread stays for as long as there are followers. Many threads that
-//! call at once are best served by one that only reads and wakes.
+//! call at once are best served by one that only reads and wakes. When it has woken the last of them
+//! it leaves the loop alone.
 
 use std::time::{Duration, Instant};
 

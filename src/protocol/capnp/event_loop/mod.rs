@@ -35,9 +35,6 @@ use self::timers::Timers;
 use super::sync::lock;
 use crate::error::{Error, Result};
 
-/// How often in a row the standby thread may find nobody following before it leaves the loop alone:
-/// where several threads call, one of them is often just not waiting.
-const CALM: u32 = 4;
 /// How long a loop rests that the system gives no news, so that it does not spin.
 const REST: Duration = Duration::from_millis(10);
 
@@ -302,21 +299,12 @@ impl Drop for EventLoop {
 impl Core {
     /// The standby thread leads, for as long as it is needed.
     fn drive(&self, standby: &Standby<'_>) {
-        let mut calm = 0;
-        let mut woken = standby.woken();
+        let before = standby.woken();
         while !standby.has_ended() {
             self.wait(None);
             self.process();
-            match standby.woken() {
-                None => calm = 0,
-                Some(now) if woken == Some(now) => {}
-                now => {
-                    calm += 1;
-                    woken = now;
-                }
-            }
-            // Whoever was woken will lead before long.
-            if calm >= CALM {
+            // Who was woken last will lead before long.
+            if standby.woken().is_some_and(|now| before != Some(now)) {
                 return;
             }
         }
