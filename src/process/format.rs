@@ -17,12 +17,12 @@ pub(super) fn check_format(program: &Path) -> io::Result<()> {
 
     let executable = |file: &fs::Metadata| file.is_file() && file.permissions().mode() & 0o111 != 0;
     let searched = !super::spawn::is_path(program);
-    if searched || !fs::metadata(program).is_ok_and(|file| executable(&file)) || has_handlers() {
+    if searched || !fs::metadata(program).is_ok_and(|file| executable(&file)) {
         return Ok(());
     }
     let mut head = Vec::new();
     let read = File::open(program).and_then(|file| file.take(20).read_to_end(&mut head));
-    if read.is_err() || is_known(&head) {
+    if read.is_err() || is_known(&head) || has_handlers() {
         return Ok(());
     }
     Err(rustix::io::Errno::NOEXEC.into())

@@ -28,7 +28,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use command_fds::CommandFdExt;
@@ -83,8 +83,6 @@ fn try_spawn(program: Program) -> io::Result<(UnixStream, Child)> {
             (Output::Pipe(writer.into()), Some((reader, on_line)))
         }
     };
-    // Every thread that the child needs is there before it is: nothing can fail after the fork.
-    let prepared = Prepared::new(lines)?;
     let launch = Launch {
         path: &path,
         arg0: arg0.as_deref(),
@@ -94,16 +92,26 @@ fn try_spawn(program: Program) -> io::Result<(UnixStream, Child)> {
         socket: theirs.into(),
     };
     let child = thread::scope(|scope| {
-        thread::Builder::new()
-            .name("fork".into())
-            .spawn_scoped(scope, || {
-                let table = mark_descriptors();
-                launch.start(&table)
-            })?
+        let (prepared, go) = mpsc::sync_channel(1);
+        let launch = &launch;
+        let fork = move || {
+            let table = mark_descriptors();
+            go.recv().map_err(io::Error::other)?;
+            launch.start(&table)
+        };
+        let forking = thread::Builder::new().name("fork".into());
+        let forking = forking.spawn_scoped(scope, fork)?;
+        // Every thread that the child needs is there before it is: nothing can fail after the fork.
+        // They start while the one that forks gets ready.
+        let threads = Prepared::new(lines)?;
+        // Whether it still waits for this shows in what it gives.
+        let _ = prepared.send(());
+        let child = forking
             .join()
-            .unwrap_or_else(|_| Err(io::Error::other("the forking thread panicked")))
+            .unwrap_or_else(|_| Err(io::Error::other("the forking thread panicked")))?;
+        Ok::<_, io::Error>(threads.take(child))
     })?;
-    Ok((ours, prepared.take(child)))
+    Ok((ours, child))
 }
 
 /// Whether the operating system takes this as a path, and not as a name to look for in `PATH`.
