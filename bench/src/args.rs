@@ -43,12 +43,12 @@ pub struct Args {
 impl Args {
     /// How many slices each subject has.
     pub fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.quick { 2 } else { 21 })
+        self.rounds.unwrap_or(if self.quick { 2 } else { 15 })
     }
 
     /// How long one is. A subject whose call takes longer makes one call.
     pub fn slice(&self) -> Duration {
-        Duration::from_millis(if self.quick { 10 } else { 100 })
+        Duration::from_millis(if self.quick { 10 } else { 80 })
     }
 
     /// How long a subject runs before it is measured.

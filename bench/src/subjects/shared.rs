@@ -134,12 +134,17 @@ impl Shared {
         Ok(self.executable.get().and_then(|found| found.as_deref()))
     }
 
-    /// A copy of a program, as `cargo install` makes one. What a linker has just written lies in the
-    /// system's memory in small pieces, which takes longer to map, until it is read from the disk.
+    /// A copy of a program, as installing makes one. What a linker has just written lies in the
+    /// system's memory in small pieces, which takes longer to map than what is written at once, or
+    /// read from the disk.
     pub fn install(&self, program: &Path) -> Result<PathBuf> {
         let name = program.file_name().ok_or_else(|| eyre!("not a program"))?;
         let copy = self.installed.path().join(name);
-        fs::copy(program, &copy).wrap_err_with(|| format!("copy {}", program.display()))?;
+        let write = || {
+            fs::write(&copy, fs::read(program)?)?;
+            fs::set_permissions(&copy, fs::metadata(program)?.permissions())
+        };
+        write().wrap_err_with(|| format!("copy {}", program.display()))?;
         Ok(copy)
     }
 
