@@ -95,14 +95,14 @@ fn try_spawn(program: Program) -> io::Result<(UnixStream, Child)> {
         let (prepared, go) = mpsc::sync_channel(1);
         let launch = &launch;
         let fork = move || {
-            let table = mark_descriptors();
             go.recv().map_err(io::Error::other)?;
+            let table = mark_descriptors();
             launch.start(&table)
         };
         let forking = thread::Builder::new().name("fork".into());
         let forking = forking.spawn_scoped(scope, fork)?;
         // Every thread that the child needs is there before it is: nothing can fail after the fork.
-        // They start while the one that forks gets ready.
+        // They start while the one that forks does.
         let threads = Prepared::new(lines)?;
         // Whether it still waits for this shows in what it gives.
         let _ = prepared.send(());
