@@ -21,7 +21,7 @@ fn stand_by_until(
                 events.wait(None);
                 events.process();
                 // As soon as it may.
-                if standby.woken().is_some() {
+                if !standby.is_wanted() {
                     return;
                 }
             }

@@ -59,7 +59,7 @@ struct State {
     followers: usize,
     /// What is to come for which no thread waits.
     due: usize,
-    /// How often a follower was woken.
+    /// How often a follower was woken that will lead before long.
     woken: u64,
     /// The standby thread is to lead.
     summoned: bool,
@@ -117,7 +117,8 @@ impl Leadership {
         })
     }
 
-    /// A follower no longer waits. `woken` says that it was a leader that saw to that.
+    /// A follower no longer waits. `woken` says that a leader saw to that, and that it will lead before
+    /// long.
     pub fn stop_following(&self, waits: bool, woken: bool) {
         let mut state = lock(&self.state);
         state.followers -= usize::from(waits);
@@ -246,9 +247,13 @@ impl Standby<'_> {
         (self.over)() || lock(&self.leadership.state).ended
     }
 
-    /// How often followers were woken so far; `None` while the loop must not be left alone.
-    pub fn woken(&self) -> Option<u64> {
-        let state = lock(&self.leadership.state);
-        (!state.is_wanted()).then_some(state.woken)
+    /// Whether the loop must not be left alone.
+    pub fn is_wanted(&self) -> bool {
+        lock(&self.leadership.state).is_wanted()
+    }
+
+    /// How often followers were woken so far who will lead before long.
+    pub fn woken(&self) -> u64 {
+        lock(&self.leadership.state).woken
     }
 }

@@ -303,8 +303,8 @@ impl Core {
         while !standby.has_ended() {
             self.wait(None);
             self.process();
-            // Who was woken last will lead before long.
-            if standby.woken().is_some_and(|now| before != Some(now)) {
+            // Left to who was woken.
+            if standby.woken() != before && !standby.is_wanted() {
                 return;
             }
         }

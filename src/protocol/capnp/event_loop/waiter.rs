@@ -171,8 +171,9 @@ impl Waiter {
                 on.interrupt();
             }
             Rest::Follows(on, waits) => {
+                let slow = state.jobs.front().is_some_and(|job| job.slow);
                 drop(state);
-                on.leadership().stop_following(waits, true);
+                on.leadership().stop_following(waits, !slow);
                 self.wakeup.notify_one();
             }
         }
