@@ -32,13 +32,17 @@ use tokio_util::compat::TokioAsyncReadCompatExt;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// What the server does when it is asked for a thread.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Makes {
     /// Makes it as soon as a call has come that names it.
     WhenNamed,
     /// Refuses the first so many.
     AfterRefusing(usize),
-    /// Never answers.
+    /// Answers calls without it, and refuses it.
+    Nothing,
+    /// Answers calls without it, and then makes it.
+    Late,
+    /// Answers calls without it, and never for it.
     Never,
 }
 
@@ -97,11 +101,11 @@ impl echo::Server for Shared {
 }
 
 impl Server {
-    /// What a call does with the thread that it names, as Core: it waits for it.
+    /// What a call does with the thread that it names. Core waits for it.
     async fn call(&self, thread: server_thread::Client) -> capnp::Result<()> {
         self.calls.set(self.calls.get() + 1);
         self.named.notify_waiters();
-        if let Makes::Never = self.makes {
+        if let Makes::Nothing | Makes::Late | Makes::Never = self.makes {
             return Ok(());
         }
         thread.get_name_request().send().promise.await.map(drop)
@@ -120,6 +124,8 @@ impl thread_map::Server for Shared {
             Makes::AfterRefusing(count) if asked <= count => {
                 return Err(capnp::Error::failed("no thread today".into()));
             }
+            Makes::Nothing => return Err(capnp::Error::failed("no thread ever".into())),
+            Makes::Late => tokio::time::sleep(Duration::from_millis(200)).await,
             Makes::Never => std::future::pending().await,
             Makes::WhenNamed | Makes::AfterRefusing(_) => {}
         }
@@ -220,12 +226,35 @@ fn a_call_whose_thread_is_not_made_fails_with_that_and_the_next_asks_again() {
 }
 
 #[test]
-fn a_peer_that_answers_a_call_but_not_for_its_thread_gets_no_further_call_there() {
+fn an_answer_counts_that_came_without_the_thread() {
+    with_server(Makes::Nothing, |init, asked| {
+        assert_eq!(make_echo_and_call(init).unwrap(), "hi");
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    });
+}
+
+/// Cap'n Proto does not promise that a call is answered after what it was to wait for.
+#[test]
+fn the_next_call_waits_for_a_thread_that_is_still_being_made() {
+    with_server(Makes::Late, |init, asked| {
+        assert_eq!(make_echo_and_call(init).unwrap(), "hi");
+        let echo = block_on(init.make_echo_async()).unwrap().unwrap();
+        assert_eq!(block_on(echo.echo_async("hi")).unwrap(), "hi");
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        drop(echo);
+    });
+}
+
+#[test]
+fn it_does_not_wait_longer_than_it_may_nor_outlives_the_connection() {
     with_server(Makes::Never, |init, asked| {
         let echo = init.make_echo().unwrap().unwrap();
-        let error = echo.echo("hi").unwrap_err();
-        assert!(matches!(error, Error::Remote { .. }), "{error:?}");
-        assert!(error.to_string().contains("makeThread"), "{error}");
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        let limited = CallOptions::new().timeout(Duration::from_millis(100));
+        let error = limited.run(|| echo.echo("hi")).unwrap_err();
+        assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+        // That thread is given up.
+        assert_eq!(echo.echo("hi").unwrap(), "hi");
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        drop(echo);
     });
 }

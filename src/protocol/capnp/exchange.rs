@@ -1,16 +1,15 @@
 //! Calls that are made together: their requests, and what their answers say.
 //!
 //! Knows messages; nothing of who waits for the answers. One call is the usual case; others may follow
-//! on what it answers.
+//! on what it answers, and the one that makes their thread comes before.
 
-use std::iter::once;
 use std::sync::{Arc, Mutex};
 
 use super::connection::Connection;
 use super::convert::{check_size, from_capnp};
-use super::lanes::Lane;
+use super::lanes::{Lane, MADE, Thread};
 use super::log;
-use super::rpc::{Ask, Import, Request, Response, Target};
+use super::rpc::{Ask, Import, Param, Request, Response, Target};
 use super::rt::{Build, Fill, Held, Method, Outgoing, Pipelined, Read, ReadResults};
 use super::sync::lock;
 use crate::error::{Error, Result};
@@ -88,33 +87,47 @@ impl Batch {
     }
 
     /// Sends them, all at once, and gives what they are answered to `done`, which must not block. If
-    /// the thread that they name is still to be made, that is sent with them.
+    /// the thread that they name is still to be made, that is sent with them; if it is being made, they
+    /// wait for it.
     pub fn send(
         self,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         lane: Option<&Arc<Lane>>,
         done: impl FnOnce(Answers) + Send + 'static,
     ) {
+        let mut make = None;
+        let thread = match lane.map(|lane| (lane, lane.thread())) {
+            None => None,
+            Some((lane, Thread::Known(Ok(thread)))) => Some((lane, Param::Cap(thread))),
+            Some((_, Thread::Known(Err(error)))) => return done(Answers::failed(error)),
+            Some((lane, Thread::ToBeMade(ask))) => {
+                make = Some(ask);
+                Some((lane, MADE))
+            }
+            Some((lane, Thread::Asked)) => {
+                let (connection, on) = (connection.clone(), lane.clone());
+                return lane.once_made(move || self.send(&connection, Some(&on), done));
+            }
+        };
         let Self {
             import,
             mut first,
             mut then,
             ..
         } = self;
-        let mut make = None;
-        if let Some(lane) = lane {
-            make = lane.make();
-            let mut requests = once(&mut first).chain(then.iter_mut().map(|(_, next)| next));
-            let supplied = requests.try_for_each(|next| lane.supply(next, make.is_some()));
-            if let Err(error) = supplied {
-                return done(Answers::failed(error));
+        if let Some((lane, thread)) = thread {
+            for (_, next) in &mut then {
+                lane.supply(next, thread.clone());
             }
+            lane.supply(&mut first, thread);
         }
         let lane = lane.filter(|_| make.is_some()).cloned();
         let done = move |mut answers: Answers| {
-            // What is wrong with a call whose thread was not made is that.
-            if let Some(error) = lane.and_then(|lane| lane.failure()) {
-                answers.first = Err(error);
+            // What is wrong with a call whose thread was not made is that. The lane, and with it the
+            // thread, is kept until here: the call itself cannot keep what is not there yet.
+            let failure = lane.and_then(|lane| lane.failure());
+            if let (Err(error), Some(failure)) = (&mut answers.first, failure) {
+                *error = failure;
             }
             done(answers);
         };

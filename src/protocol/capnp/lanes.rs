@@ -26,6 +26,8 @@ const IDLE_LANES: usize = 64;
 
 /// The number of `ThreadMap.makeThread` (`mp/proxy.capnp`).
 const MAKE_THREAD: u16 = 0;
+/// The thread that the first call of a batch makes: its only result.
+pub const MADE: Param = Param::First(0);
 
 /// The parameters of a call that are known when it is sent: its thread, and the thread of its
 /// callbacks.
@@ -42,7 +44,8 @@ pub fn write_context(caps: &mut Caps<Param>, mut builder: context::Builder<'_>) 
 
 /// A thread of the peer together with the thread of this process that it stands for.
 ///
-/// The peer makes its thread when the first call names it, and is asked for both at once.
+/// The peer makes its thread when the first call names it, and is asked for both at once. A call that
+/// comes before that is answered waits.
 ///
 /// Calls of the same depth go to it one after the other: two at once would crash a Core 30.0 node
 /// and be refused by 30.1. A deeper call, from inside a callback, goes at once, since the peer's
@@ -50,12 +53,30 @@ pub fn write_context(caps: &mut Caps<Param>, mut builder: context::Builder<'_>) 
 pub struct Lane {
     /// The peer's thread, or why there is none, once it is known.
     thread: OnceLock<Result<Cap>>,
-    /// What makes it, until that is sent.
-    make: Mutex<Option<(Arc<Import>, Request)>>,
+    making: Mutex<Making>,
     callback: Cap,
     /// By depth.
     turns: Mutex<Vec<Turns>>,
     destroying: Mutex<Destroying>,
+}
+
+/// How far the making of a thread is.
+enum Making {
+    /// Not asked for: this is the call that does, and what it is made on.
+    ToDo(Arc<Import>, Request),
+    /// Asked for. This is done once it is answered.
+    Asked(Vec<Box<dyn FnOnce() + Send>>),
+    Done,
+}
+
+/// A thread of the peer's, as a call about to be sent can name it.
+pub enum Thread {
+    /// By its handle; or it was not made, for this reason.
+    Known(Result<Cap>),
+    /// By what this answers ([`MADE`]), which is to be the first call of the batch.
+    ToBeMade(Ask),
+    /// Not yet: only [`Lane::once_made`].
+    Asked,
 }
 
 #[derive(Default)]
@@ -156,40 +177,71 @@ impl Drop for Destroys {
 impl Lane {
     /// The peer's `thread` for this process's thread that is known to the peer as `callback`.
     pub fn new(thread: Cap, callback: Cap) -> Arc<Self> {
-        Self::with(OnceLock::from(Ok(thread)), None, callback)
+        Self::with(OnceLock::from(Ok(thread)), Making::Done, callback)
     }
 
-    fn with(
-        thread: OnceLock<Result<Cap>>,
-        make: Option<(Arc<Import>, Request)>,
-        callback: Cap,
-    ) -> Arc<Self> {
+    /// A thread that the peer makes when `request` is sent to its thread map.
+    fn to_be_made(map: Arc<Import>, request: Request, callback: Cap) -> Arc<Self> {
+        Self::with(OnceLock::new(), Making::ToDo(map, request), callback)
+    }
+
+    fn with(thread: OnceLock<Result<Cap>>, making: Making, callback: Cap) -> Arc<Self> {
         Arc::new(Self {
             thread,
-            make: Mutex::new(make),
+            making: Mutex::new(making),
             callback,
             turns: Mutex::default(),
             destroying: Mutex::default(),
         })
     }
 
-    /// The call that makes the peer's thread, if it is not made: the batch of the first calls that name
-    /// it is to begin with this.
-    pub fn make(self: &Arc<Self>) -> Option<Ask> {
-        if self.thread.get().is_some() {
-            return None;
+    /// The peer's thread, for a call that is about to be sent.
+    pub fn thread(self: &Arc<Self>) -> Thread {
+        if let Some(thread) = self.thread.get() {
+            return Thread::Known(thread.clone());
         }
-        let (map, request) = lock(&self.make).take()?;
-        let lane = self.clone();
-        Some(Ask {
-            target: Target::Import(map),
-            request,
-            done: Box::new(move |answer| {
-                let thread = answer.and_then(|answer| thread_of(&answer));
-                let known = lane.thread.set(thread);
-                debug_assert!(known.is_ok(), "asked for once");
-            }),
-        })
+        let mut making = lock(&self.making);
+        match std::mem::replace(&mut *making, Making::Asked(Vec::new())) {
+            Making::ToDo(map, request) => {
+                let lane = self.clone();
+                Thread::ToBeMade(Ask {
+                    target: Target::Import(map),
+                    request,
+                    done: Box::new(move |answer| lane.made(answer)),
+                })
+            }
+            before => {
+                *making = before;
+                Thread::Asked
+            }
+        }
+    }
+
+    /// What the peer has answered to the call that makes the thread.
+    fn made(&self, answer: Result<Response>) {
+        let thread = answer.and_then(|answer| thread_of(&answer));
+        let mut making = lock(&self.making);
+        let known = self.thread.set(thread);
+        debug_assert!(known.is_ok(), "asked for once");
+        let before = std::mem::replace(&mut *making, Making::Done);
+        drop(making);
+        if let Making::Asked(waiting) = before {
+            for then in waiting {
+                run_guarded("a call whose thread was made", then);
+            }
+        }
+    }
+
+    /// Does `then` when it is known of the peer's thread whether it was made. It must not block.
+    pub fn once_made(&self, then: impl FnOnce() + Send + 'static) {
+        let mut making = lock(&self.making);
+        match &mut *making {
+            Making::Asked(waiting) => waiting.push(Box::new(then)),
+            Making::ToDo(..) | Making::Done => {
+                drop(making);
+                then();
+            }
+        }
     }
 
     /// Why the peer made no thread.
@@ -230,25 +282,10 @@ impl Lane {
         &mut turns[depth]
     }
 
-    /// Tells a call which threads it names: this one of the peer's, which its batch makes if so said,
-    /// and the one for callbacks.
-    ///
-    /// # Errors
-    /// Why there is no such thread.
-    pub fn supply(&self, request: &mut Request, made: bool) -> Result<()> {
-        // The only result of `makeThread`.
-        let thread = match self.thread.get() {
-            _ if made => Param::First(0),
-            Some(thread) => Param::Cap(thread.clone()?),
-            None => {
-                return Err(Error::failed(
-                    "the peer has not answered ThreadMap.makeThread, but goes on as if it had",
-                ));
-            }
-        };
+    /// Tells a call which threads it names: this one of the peer's, and the one for callbacks.
+    pub fn supply(&self, request: &mut Request, thread: Param) {
         request.supply(THREAD, thread);
         request.supply(CALLBACK, Param::Cap(self.callback.clone()));
-        Ok(())
     }
 
     /// Notes a `destroy` that is under way until what this gives is dropped.
@@ -311,7 +348,7 @@ pub struct Borrowed {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        if !matches!(self.lane.thread.get(), Some(Ok(_))) {
+        if self.lane.failure().is_some() {
             return;
         }
         let mut idle = lock(&self.connection.lanes.idle);
@@ -370,11 +407,7 @@ impl Connection {
         )?;
         let map = lock(&self.thread_map).clone();
         match map {
-            Some(Cap::Import(map)) => Ok(Lane::with(
-                OnceLock::new(),
-                Some((map, request)),
-                Cap::Own(callback),
-            )),
+            Some(Cap::Import(map)) => Ok(Lane::to_be_made(map, request, Cap::Own(callback))),
             // It went with the connection.
             _ if self.closed().is_some() => Err(gone()),
             _ => Err(Error::Usage(

@@ -186,7 +186,7 @@ impl Object {
 
         let mut calling = current::begin_call(connection);
         let waiter = calling.waiter.clone();
-        // Listened to from here on, so that a wait for the thread ends as well.
+        // Listened to from here on, so that a wait for the thread's turn ends as well.
         let _registration = limits.options.token().map(|token| {
             let waiter = waiter.clone();
             token.listen(move || waiter.wake())

@@ -3,7 +3,8 @@
 //! Knows Call, Bootstrap and Return. A question ends with the peer's Return, and with nothing else: the
 //! peer is told that it is finished only then, because Bitcoin Core 30 dies when a call is cancelled
 //! while it executes. Until then a question keeps what it is about, because to let go of a thread in
-//! the middle of a call is an error in Core.
+//! the middle of a call is an error in Core. What it only names as a call's answer is kept by who gets
+//! that.
 
 use std::sync::Arc;
 
