@@ -16,7 +16,7 @@ pub(super) fn check_format(program: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
 
     let executable = |file: &fs::Metadata| file.is_file() && file.permissions().mode() & 0o111 != 0;
-    let searched = !super::spawn::is_path(program);
+    let searched = !super::program::is_path(program);
     if searched || !fs::metadata(program).is_ok_and(|file| executable(&file)) {
         return Ok(());
     }

@@ -95,3 +95,8 @@ impl Program {
         &self.path
     }
 }
+
+/// Whether the operating system takes this as a path, and not as a name to look for in `PATH`.
+pub(super) fn is_path(program: &Path) -> bool {
+    program.as_os_str().as_encoded_bytes().contains(&b'/')
+}

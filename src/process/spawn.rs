@@ -36,7 +36,7 @@ use rustix::io::FdFlags;
 
 use super::child::{Child, Prepared};
 use super::format::check_format;
-use super::program::{Program, Stderr, Stdin};
+use super::program::{Program, Stderr, Stdin, is_path};
 use crate::error::{Error, Result};
 
 /// Starts `program` with the command line `<program> -ipcfd <N>`, and returns the parent's end of
@@ -112,11 +112,6 @@ fn try_spawn(program: Program) -> io::Result<(UnixStream, Child)> {
         Ok::<_, io::Error>(threads.take(child))
     })?;
     Ok((ours, child))
-}
-
-/// Whether the operating system takes this as a path, and not as a name to look for in `PATH`.
-pub(super) fn is_path(program: &Path) -> bool {
-    program.as_os_str().as_encoded_bytes().contains(&b'/')
 }
 
 /// Marks every descriptor from 3 on to be closed by exec; where possible only for this thread
