@@ -42,78 +42,25 @@
 //!
 //! Names in schemas have no `$`, so `$union` and `$text` are no field's.
 
+mod handles;
 mod options;
 mod read;
 mod scalar;
+mod shape;
 mod template;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use capnp::any_pointer;
-use capnp::private::capability::ClientHook;
 use serde_json::Value as Json;
 
+pub use self::handles::{Handles, NoHandles};
 pub use self::options::{Bounds, DataFormat, Meaning, Options, Rule, core_meaning};
+pub(super) use self::shape::{has_flags, is_runtimes};
 use super::schema::Registry;
-use super::schema::model::{Brand, Place, Struct, Type};
+use super::schema::model::Type;
 use crate::error::{Error, Result};
-
-/// The key of the object that stands for what any pointer points to.
-const ANY_KEY: &str = "anyPointer";
-
-/// The key of a union's member that the schema does not have.
-const UNION_KEY: &str = "$union";
-
-/// What stands in JSON for capabilities.
-pub trait Handles {
-    /// The JSON for a capability that was read. `interface` is its id and what its type parameters
-    /// are bound to, where the schema tells.
-    ///
-    /// # Errors
-    /// [`Error::Conversion`], naming `field`, when nothing can stand for it.
-    fn import(
-        &mut self,
-        hook: Box<dyn ClientHook>,
-        interface: Option<(u64, &Brand)>,
-        field: &str,
-    ) -> Result<Json>;
-
-    /// The capability that JSON stands for; `None` for none.
-    ///
-    /// # Errors
-    /// [`Error::Conversion`], naming `field`, when the JSON stands for no such capability.
-    fn export(
-        &mut self,
-        handle: &Json,
-        interface: Option<(u64, &Brand)>,
-        field: &str,
-    ) -> Result<Option<Box<dyn ClientHook>>>;
-}
-
-/// For values without capabilities: any is an error.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoHandles;
-
-impl Handles for NoHandles {
-    fn import(
-        &mut self,
-        _hook: Box<dyn ClientHook>,
-        _interface: Option<(u64, &Brand)>,
-        field: &str,
-    ) -> Result<Json> {
-        Err(Error::conversion(field, "an object cannot be shown here"))
-    }
-
-    fn export(
-        &mut self,
-        _handle: &Json,
-        _interface: Option<(u64, &Brand)>,
-        field: &str,
-    ) -> Result<Option<Box<dyn ClientHook>>> {
-        Err(Error::conversion(field, "an object cannot be given here"))
-    }
-}
 
 /// Conversions by one schema in one manner.
 #[derive(Clone, Copy)]
@@ -143,7 +90,7 @@ impl<'a> Converter<'a> {
         handles: &mut dyn Handles,
         name: &str,
     ) -> Result<Json> {
-        read::Reading::new(*self, handles, name).root(pointer, ty)
+        self.reading(handles, name).root(pointer, ty)
     }
 
     /// Writes a value of type `ty` and points to it.
@@ -159,7 +106,7 @@ impl<'a> Converter<'a> {
         handles: &mut dyn Handles,
         name: &str,
     ) -> Result<()> {
-        write::Writing::new(*self, handles, name).root(json, pointer, ty)
+        write::Writing::new(self.registry, self.options, handles, name).root(json, pointer, ty)
     }
 
     /// The JSON of a constant or of a field's default.
@@ -172,7 +119,7 @@ impl<'a> Converter<'a> {
         ty: &Type,
         name: &str,
     ) -> Result<Json> {
-        read::Reading::new(*self, &mut NoHandles, name).value(value, ty)
+        self.reading(&mut NoHandles, name).value(value, ty)
     }
 
     /// Reads a message of one segment without framing, such as [`Converter::to_bytes`] gives.
@@ -180,7 +127,7 @@ impl<'a> Converter<'a> {
     /// # Errors
     /// As [`Converter::read`].
     pub fn from_bytes(&self, words: &[u8], ty: &Type, name: &str) -> Result<Json> {
-        read::Reading::new(*self, &mut NoHandles, name).message(words, ty)
+        self.reading(&mut NoHandles, name).message(words, ty)
     }
 
     /// A value as a canonical message of one segment without framing.
@@ -195,33 +142,22 @@ impl<'a> Converter<'a> {
         let words = pointer.words().map_err(wrong)?;
         pointer.canonical(words).map_err(wrong)
     }
-}
 
-/// The names of a struct's flags `hasX` and of the `x` they belong to.
-pub(super) fn has_flags(layout: &Struct) -> Vec<(&str, &str)> {
-    let is_bool = |place: &Place| matches!(place, Place::Slot { ty: Type::Bool, .. });
-    let flags = layout.fields.iter().filter_map(|flag| {
-        let base = flag
-            .name
-            .strip_prefix("has")
-            .filter(|_| is_bool(&flag.place))?;
-        let initial = base.chars().next().filter(char::is_ascii_uppercase)?;
-        let field = layout.fields.iter().find(|field| {
-            let rest = field.name.strip_prefix(initial.to_ascii_lowercase());
-            rest == Some(&base[1..]) && field.discriminant.is_none()
-        })?;
-        Some((flag.name.as_str(), field.name.as_str()))
-    });
-    flags.collect()
-}
+    /// The JSON of a value that has only defaults, with the structs in it written out where that
+    /// comes to an end: what somebody fills in who does not know the type. Of a union it has the
+    /// first member.
+    ///
+    /// # Errors
+    /// [`Error::Conversion`] when the schema is malformed.
+    pub fn template(&self, ty: &Type, name: &str) -> Result<Json> {
+        let read_default = |ty: &Type, name: &str| {
+            let empty = self.to_bytes(&serde_json::json!({}), ty, name)?;
+            self.from_bytes(&empty, ty, name)
+        };
+        template::Template::new(self.registry, self.options, &read_default).expand(ty, name)
+    }
 
-/// The name of a struct as people know it: a method's unnamed one has the method's.
-fn owner_name(name: &str) -> &str {
-    let method = name.strip_suffix("$Params");
-    method.or(name.strip_suffix("$Results")).unwrap_or(name)
-}
-
-/// Whether values of this type are the runtime's own.
-pub(super) fn is_runtimes(registry: &Registry, ty: &Type) -> bool {
-    registry.is_proxy(ty, "Context") || registry.is_proxy(ty, "ThreadMap")
+    fn reading<'h>(&self, handles: &'h mut dyn Handles, name: &str) -> read::Reading<'a, 'h> {
+        read::Reading::new(self.registry, self.options, handles, name)
+    }
 }

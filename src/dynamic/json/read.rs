@@ -10,10 +10,13 @@ use capnp::message::{ReaderOptions, SegmentArray};
 use capnp::private::layout::{ElementSize, PointerType, PrimitiveElement};
 use serde_json::{Map, Value as Json};
 
-use super::options::{DataFormat, Meaning};
+use super::handles::Handles;
+use super::options::{DataFormat, Meaning, Options};
 use super::scalar;
-use super::{Converter, Handles, has_flags, owner_name};
+use super::shape::{ANY_KEY, UNION_KEY, has_flags, is_runtimes, owner_name};
+
 use crate::dynamic::raw::{Pointer, Struct};
+use crate::dynamic::schema::Registry;
 use crate::dynamic::schema::model::{Brand, Field, Kind, Place, Type, Value};
 use crate::error::{Error, Result};
 
@@ -22,7 +25,8 @@ const VALUE_BYTES: usize = 80;
 
 /// A reading under way.
 pub(super) struct Reading<'a, 'h> {
-    by: Converter<'a>,
+    registry: &'a Registry,
+    options: &'a Options,
     handles: &'h mut dyn Handles,
     path: String,
     depth: u32,
@@ -32,13 +36,19 @@ pub(super) struct Reading<'a, 'h> {
 }
 
 impl<'a, 'h> Reading<'a, 'h> {
-    pub(super) fn new(by: Converter<'a>, handles: &'h mut dyn Handles, name: &str) -> Self {
+    pub(super) fn new(
+        registry: &'a Registry,
+        options: &'a Options,
+        handles: &'h mut dyn Handles,
+        name: &str,
+    ) -> Self {
         Self {
-            by,
+            registry,
+            options,
             handles,
             path: name.to_owned(),
             depth: 0,
-            left: by.options.bounds.json_bytes,
+            left: options.bounds.json_bytes,
             in_default: false,
         }
     }
@@ -156,19 +166,19 @@ impl<'a, 'h> Reading<'a, 'h> {
         self.charge(bytes.saturating_mul(3))?;
         let canonical = pointer.canonical(words).map_err(|e| self.wrong(&ty, &e))?;
         let mut object = Map::new();
-        object.insert(super::ANY_KEY.into(), scalar::hex(&canonical).into());
+        object.insert(ANY_KEY.into(), scalar::hex(&canonical).into());
         Ok(Json::Object(object))
     }
 
     fn structure(&mut self, body: Struct<'_>, id: u64, brand: &Brand) -> Result<Json> {
-        let registry = self.by.registry;
+        let registry = self.registry;
         let (node, layout) = registry.structure(id).map_err(|e| self.lacking(e))?;
         let ty = Type::Struct(id, Brand::default());
         self.deeper(&ty, |this| {
             let mut object = Map::new();
             let which = layout.discriminant.map(|offset| body.number::<u16>(offset));
             let mut known = which.is_none();
-            let flags = match this.by.options.optionals {
+            let flags = match this.options.optionals {
                 true => has_flags(layout),
                 false => Vec::new(),
             };
@@ -198,7 +208,7 @@ impl<'a, 'h> Reading<'a, 'h> {
                 }
             }
             if let Some(which) = which.filter(|_| !known) {
-                object.insert(super::UNION_KEY.into(), which.into());
+                object.insert(UNION_KEY.into(), which.into());
             }
             Ok(Json::Object(object))
         })
@@ -229,10 +239,10 @@ impl<'a, 'h> Reading<'a, 'h> {
                 default,
             } => (*offset, brand.close(ty), default),
         };
-        if super::is_runtimes(self.by.registry, &ty) {
+        if is_runtimes(self.registry, &ty) {
             return Ok(None);
         }
-        let meaning = (self.by.options.meaning)(owner, &field.name, &ty);
+        let meaning = (self.options.meaning)(owner, &field.name, &ty);
         Ok(Some(match &ty {
             Type::Void => Json::Null,
             Type::Bool => (body.bool(offset) ^ default.as_bool()).into(),
@@ -345,7 +355,7 @@ impl<'a, 'h> Reading<'a, 'h> {
     }
 
     fn check_length(&mut self, length: u32, ty: &Type) -> Result<()> {
-        let bound = self.by.options.bounds.list;
+        let bound = self.options.bounds.list;
         if length > bound {
             return Err(self.error(ty, &format!("has {length} elements, more than {bound}")));
         }
@@ -360,7 +370,7 @@ impl<'a, 'h> Reading<'a, 'h> {
         } else {
             bytes
         };
-        match self.by.options.data {
+        match self.options.data {
             DataFormat::Hex => {
                 self.charge(bytes.len().saturating_mul(2))?;
                 Ok(scalar::hex(bytes).into())
@@ -382,7 +392,7 @@ impl<'a, 'h> Reading<'a, 'h> {
     }
 
     fn enumerant(&self, id: u64, value: u16) -> Json {
-        let name = match self.by.registry.node(id).map(|node| &node.kind) {
+        let name = match self.registry.node(id).map(|node| &node.kind) {
             Some(Kind::Enum(values)) => values.get(usize::from(value)),
             _ => None,
         };
@@ -390,7 +400,7 @@ impl<'a, 'h> Reading<'a, 'h> {
     }
 
     fn deeper(&mut self, ty: &Type, read: impl FnOnce(&mut Self) -> Result<Json>) -> Result<Json> {
-        if self.depth >= self.by.options.bounds.depth {
+        if self.depth >= self.options.bounds.depth {
             return Err(self.error(ty, "is nested too deeply"));
         }
         self.depth += 1;
@@ -409,7 +419,7 @@ impl<'a, 'h> Reading<'a, 'h> {
                 self.path.as_str(),
                 format!(
                     "the value is larger than {} bytes as JSON",
-                    self.by.options.bounds.json_bytes
+                    self.options.bounds.json_bytes
                 ),
             )),
         }
@@ -420,7 +430,7 @@ impl<'a, 'h> Reading<'a, 'h> {
     }
 
     fn error(&self, ty: &Type, reason: &str) -> Error {
-        let name = self.by.registry.type_name(ty);
+        let name = self.registry.type_name(ty);
         Error::conversion(self.path.as_str(), format!("{name} {reason}"))
     }
 

@@ -1,48 +1,59 @@
 //! The JSON of a type to be filled in.
 //!
-//! Knows what defaults read as; nothing of how they are read.
+//! Knows which structs are written out; nothing of how their defaults are read.
 
 use std::collections::HashSet;
 
 use serde_json::Value as Json;
 
-use super::{Converter, is_runtimes};
+use super::options::Options;
+use super::shape::{has_flags, is_runtimes};
+use crate::dynamic::schema::Registry;
 use crate::dynamic::schema::model::{Place, Type};
 use crate::error::Result;
 
 /// How many structs one template may have; the rest are null.
 const STRUCTS: usize = 256;
 
-impl Converter<'_> {
-    /// The JSON of a value that has only defaults, with the structs in it written out where that
-    /// comes to an end: what somebody fills in who does not know the type. Of a union it has the
-    /// first member.
-    ///
-    /// # Errors
-    /// [`Error::Conversion`](crate::Error::Conversion) when the schema is malformed.
-    pub fn template(&self, ty: &Type, name: &str) -> Result<Json> {
-        self.expand(ty, name, &mut HashSet::new(), &mut 0)
+/// A template under way.
+pub(super) struct Template<'a> {
+    registry: &'a Registry,
+    options: &'a Options,
+    /// Returns the JSON of a type's default.
+    read_default: &'a dyn Fn(&Type, &str) -> Result<Json>,
+    /// The structs that are being written out.
+    open: HashSet<u64>,
+    count: usize,
+}
+
+impl<'a> Template<'a> {
+    pub(super) fn new(
+        registry: &'a Registry,
+        options: &'a Options,
+        read_default: &'a dyn Fn(&Type, &str) -> Result<Json>,
+    ) -> Self {
+        Self {
+            registry,
+            options,
+            read_default,
+            open: HashSet::new(),
+            count: 0,
+        }
     }
 
-    fn expand(
-        &self,
-        ty: &Type,
-        name: &str,
-        open: &mut HashSet<u64>,
-        count: &mut usize,
-    ) -> Result<Json> {
+    /// The default of a struct with the structs in it written out; null for other types.
+    pub(super) fn expand(&mut self, ty: &Type, name: &str) -> Result<Json> {
         let Type::Struct(id, brand) = ty else {
             return Ok(Json::Null);
         };
-        *count += 1;
-        if *count > STRUCTS || !open.insert(*id) {
+        self.count += 1;
+        if self.count > STRUCTS || !self.open.insert(*id) {
             return Ok(Json::Null);
         }
-        let empty = self.to_bytes(&serde_json::json!({}), ty, name)?;
-        let mut json = self.from_bytes(&empty, ty, name)?;
+        let mut json = (self.read_default)(ty, name)?;
         let (_, layout) = self.registry.structure(*id)?;
         let flags = match self.options.optionals {
-            true => super::has_flags(layout),
+            true => has_flags(layout),
             false => Vec::new(),
         };
         for field in &layout.fields {
@@ -54,11 +65,11 @@ impl Converter<'_> {
             {
                 let ty = brand.close(ty);
                 if matches!(ty, Type::Struct(..)) && !is_runtimes(self.registry, &ty) {
-                    *value = self.expand(&ty, &format!("{name}.{}", field.name), open, count)?;
+                    *value = self.expand(&ty, &format!("{name}.{}", field.name))?;
                 }
             }
         }
-        open.remove(id);
+        self.open.remove(id);
         Ok(json)
     }
 }

@@ -13,7 +13,8 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::Generation;
-use crate::dynamic::schema::model::{Field, Kind, Value};
+use crate::dynamic::json::shape::ANY_KEY;
+use crate::dynamic::schema::model::{Brand, Field, Kind, Place, Value};
 
 fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();

@@ -52,7 +52,7 @@ impl Writing<'_, '_> {
                 this.enumerant(*id, json)
             }),
             Type::Struct(id, brand) => {
-                let (_, layout) = self.by.registry.structure(*id)?;
+                let (_, layout) = self.registry.structure(*id)?;
                 let size = size_of(layout);
                 let count = self.charge_list(all.len(), 64 * size.total() as usize, ty)?;
                 if u64::from(count) * u64::from(size.total()) > LONGEST as u64 {
@@ -122,11 +122,11 @@ impl Writing<'_, '_> {
 
     /// Takes what a list of so many elements needs.
     pub(super) fn charge_list(&mut self, count: usize, bits: usize, ty: &Type) -> Result<u32> {
-        let bound = self.by.options.bounds.list as usize;
+        let bound = self.options.bounds.list as usize;
         // Text and Data are bounded by their bytes alone.
         let is_long = count > bound && !matches!(ty, Type::Text | Type::Data);
         if is_long || count > LONGEST {
-            let name = self.by.registry.type_name(ty);
+            let name = self.registry.type_name(ty);
             return Err(Error::conversion(
                 self.path.as_str(),
                 format!(

@@ -11,12 +11,14 @@ use capnp::message::{ReaderOptions, SegmentArray};
 use capnp::private::layout::StructSize;
 use serde_json::{Map, Value as Json};
 
-use super::options::Meaning;
+use super::handles::Handles;
+use super::options::{Meaning, Options};
 use super::scalar::{self, Refused};
-use super::{Converter, Handles, has_flags, owner_name};
+use super::shape::{ANY_KEY, UNION_KEY, has_flags, is_runtimes, owner_name};
+
 use crate::dynamic::raw::{PointerMut, StructMut};
-use crate::dynamic::schema::did_you_mean;
 use crate::dynamic::schema::model::{Brand, Field, Kind, Place, Struct, Type};
+use crate::dynamic::schema::{Registry, did_you_mean};
 use crate::error::{Error, Result};
 
 /// How many words more than it has what is behind an `AnyPointer` may seem to have.
@@ -24,7 +26,8 @@ const SLACK_WORDS: usize = 65536;
 
 /// A writing under way.
 pub(super) struct Writing<'a, 'h> {
-    by: Converter<'a>,
+    registry: &'a Registry,
+    options: &'a Options,
     handles: &'h mut dyn Handles,
     path: String,
     depth: u32,
@@ -33,13 +36,19 @@ pub(super) struct Writing<'a, 'h> {
 }
 
 impl<'a, 'h> Writing<'a, 'h> {
-    pub(super) fn new(by: Converter<'a>, handles: &'h mut dyn Handles, name: &str) -> Self {
+    pub(super) fn new(
+        registry: &'a Registry,
+        options: &'a Options,
+        handles: &'h mut dyn Handles,
+        name: &str,
+    ) -> Self {
         Self {
-            by,
+            registry,
+            options,
             handles,
             path: name.to_owned(),
             depth: 0,
-            left: by.options.bounds.wire_bytes,
+            left: options.bounds.wire_bytes,
         }
     }
 
@@ -88,7 +97,7 @@ impl<'a, 'h> Writing<'a, 'h> {
             }
             Type::Struct(id, brand) => {
                 let object = self.object(json, ty)?;
-                let (_, layout) = self.by.registry.structure(*id)?;
+                let (_, layout) = self.registry.structure(*id)?;
                 let size = size_of(layout);
                 self.charge(8 * size.total() as usize, ty)?;
                 self.structure(object, &mut pointer.init_struct(size), *id, brand)?;
@@ -113,7 +122,7 @@ impl<'a, 'h> Writing<'a, 'h> {
             }
             return Ok(());
         };
-        let digits = match (object.len(), object.get(super::ANY_KEY)) {
+        let digits = match (object.len(), object.get(ANY_KEY)) {
             (1, Some(Json::String(digits))) => digits,
             _ => {
                 let reason = "is no {\"anyPointer\": hex of a message of one segment}";
@@ -154,16 +163,16 @@ impl<'a, 'h> Writing<'a, 'h> {
         id: u64,
         brand: &Brand,
     ) -> Result<()> {
-        let (node, layout) = self.by.registry.structure(id)?;
+        let (node, layout) = self.registry.structure(id)?;
         self.deeper(&Type::Struct(id, Brand::default()))?;
-        let flags = match self.by.options.optionals {
+        let flags = match self.options.optionals {
             true => has_flags(layout),
             false => Vec::new(),
         };
         let mut member: Option<&str> = None;
         for (name, json) in object {
             let end = self.path.len();
-            if name == super::UNION_KEY {
+            if name == UNION_KEY {
                 self.unknown_member(json, body, layout)?;
                 self.only_member(&mut member, name)?;
                 continue;
@@ -210,7 +219,7 @@ impl<'a, 'h> Writing<'a, 'h> {
     /// Whether users give this field, and not the runtime.
     fn is_given(&self, field: &Field) -> bool {
         match &field.place {
-            Place::Slot { ty, .. } => !super::is_runtimes(self.by.registry, ty),
+            Place::Slot { ty, .. } => !is_runtimes(self.registry, ty),
             Place::Group(_) => true,
         }
     }
@@ -265,7 +274,7 @@ impl<'a, 'h> Writing<'a, 'h> {
                 default,
             } => (*offset, brand.close(ty), default),
         };
-        let meaning = (self.by.options.meaning)(owner, &field.name, &ty);
+        let meaning = (self.options.meaning)(owner, &field.name, &ty);
         if ty.is_pointer() {
             let pointer = body.pointer(offset).map_err(|e| self.outside(&e))?;
             return self.pointer(json, pointer, &ty, meaning);
@@ -336,7 +345,7 @@ impl<'a, 'h> Writing<'a, 'h> {
     }
 
     fn enumerant(&self, id: u64, json: &Json) -> Result<u16, Refused> {
-        let values = match self.by.registry.node(id).map(|node| &node.kind) {
+        let values = match self.registry.node(id).map(|node| &node.kind) {
             Some(Kind::Enum(values)) => values.as_slice(),
             _ => &[],
         };
@@ -359,8 +368,8 @@ impl<'a, 'h> Writing<'a, 'h> {
     }
 
     fn deeper(&mut self, ty: &Type) -> Result<()> {
-        if self.depth >= self.by.options.bounds.depth {
-            let name = self.by.registry.type_name(ty);
+        if self.depth >= self.options.bounds.depth {
+            let name = self.registry.type_name(ty);
             return Err(Error::conversion(
                 self.path.as_str(),
                 format!("{name} is nested too deeply"),
@@ -385,8 +394,8 @@ impl<'a, 'h> Writing<'a, 'h> {
             self.path.as_str(),
             format!(
                 "{}: the value is larger than {} bytes on the wire",
-                self.by.registry.type_name(ty),
-                self.by.options.bounds.wire_bytes
+                self.registry.type_name(ty),
+                self.options.bounds.wire_bytes
             ),
         )
     }
@@ -396,7 +405,7 @@ impl<'a, 'h> Writing<'a, 'h> {
     }
 
     fn refuse(&self, ty: &Type, json: &Json, reason: &str) -> Error {
-        let name = self.by.registry.type_name(ty);
+        let name = self.registry.type_name(ty);
         Error::conversion(
             self.path.as_str(),
             format!("{name}: {} {reason}", scalar::shown(json)),
