@@ -7,7 +7,6 @@ mod load;
 pub mod model;
 mod names;
 pub(in crate::dynamic) use self::names::did_you_mean;
-mod show;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -230,6 +229,163 @@ impl Registry {
             }
             simple => format!("{simple:?}"),
         }
+    }
+
+    /// The interface with this name, whatever the case. Of several the one added last is meant;
+    /// of several that came together, the one with exactly this name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is none, with the nearest name, or when several are meant.
+    pub fn find_interface(&self, name: &str) -> Result<Arc<Node>> {
+        self.find(name, "interface", |kind| matches!(kind, Kind::Interface(_)))
+    }
+
+    /// What has this name: an interface, struct, enum or constant.
+    ///
+    /// # Errors
+    /// As [`Registry::find_interface`].
+    pub fn find_type(&self, name: &str) -> Result<Arc<Node>> {
+        self.find(name, "type", |kind| {
+            !matches!(kind, Kind::File | Kind::Annotation)
+        })
+    }
+
+    fn find(&self, name: &str, what: &str, wanted: impl Fn(&Kind) -> bool) -> Result<Arc<Node>> {
+        let mut found: Vec<&Arc<Node>> = self
+            .nodes
+            .values()
+            .filter(|node| wanted(&node.kind) && node.name.eq_ignore_ascii_case(name))
+            .collect();
+        let layer = |node: &Node| self.layers.get(&node.id).copied();
+        let latest = found.iter().map(|node| layer(node)).max().flatten();
+        found.retain(|node| layer(node) == latest);
+        if found.len() > 1 && found.iter().any(|node| node.name == name) {
+            found.retain(|node| node.name == name);
+        }
+        match *found {
+            [node] => Ok(node.clone()),
+            [] => {
+                let names = self.nodes.values().filter(|node| wanted(&node.kind));
+                let names = names.map(|node| node.name.as_str());
+                Err(Error::Usage(format!(
+                    "no {what} is called {name:?}{}",
+                    did_you_mean(name, names)
+                )))
+            }
+            _ => {
+                let mut files: Vec<&str> = found
+                    .iter()
+                    .filter_map(|node| Some(self.nodes.get(&node.file)?.name.as_str()))
+                    .collect();
+                files.sort_unstable();
+                Err(Error::Usage(format!(
+                    "several are called {name:?}, in {}",
+                    files.join(" and ")
+                )))
+            }
+        }
+    }
+
+    /// A method of an interface by its name, also one that the interface inherits.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is none, with the nearest name.
+    pub fn method_of(&self, interface: u64, brand: &Brand, name: &str) -> Result<MethodInfo> {
+        let (node, _) = self.interface(interface)?;
+        let methods = self.methods(interface, brand)?;
+        let exact = methods.iter().find(|method| method.method.name == name);
+        if let Some(method) = exact {
+            return Ok(method.clone());
+        }
+        let names = methods.iter().map(|method| method.method.name.as_str());
+        Err(Error::Usage(format!(
+            "{} has no method {name:?}{}",
+            node.name,
+            did_you_mean(name, names)
+        )))
+    }
+
+    /// The method that `Interface.method` names, or `method` where one of the interfaces among
+    /// `interfaces` alone has it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is none, with the nearest name, or when several are meant.
+    pub fn find_method(&self, path: &str, interfaces: &[Arc<Node>]) -> Result<MethodInfo> {
+        if let Some((interface, method)) = path.rsplit_once('.') {
+            let node = self.find_interface(interface)?;
+            return self.method_of(node.id, &Brand::default(), method);
+        }
+        let mut all = Vec::new();
+        for node in interfaces {
+            all.extend(self.methods(node.id, &Brand::default())?);
+        }
+        // An inherited method is found with each interface that inherits it.
+        all.sort_by_key(|method| (method.interface.id, method.ordinal));
+        all.dedup_by_key(|method| (method.interface.id, method.ordinal));
+        let mut found = all.iter().filter(|method| method.method.name == path);
+        match (found.next(), found.next()) {
+            (Some(method), None) => Ok(method.clone()),
+            (None, _) => {
+                let names = all.iter().map(|method| method.method.name.as_str());
+                Err(Error::Usage(format!(
+                    "no method is called {path:?}{}",
+                    did_you_mean(path, names)
+                )))
+            }
+            (Some(_), Some(_)) => {
+                let mut names: Vec<String> = all
+                    .iter()
+                    .filter(|method| method.method.name == path)
+                    .map(MethodInfo::full_name)
+                    .collect();
+                names.sort();
+                Err(Error::Usage(format!(
+                    "several methods are called {path:?}: {}",
+                    names.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// A method as the schema language has it, without what the runtime fills in, such as
+    /// `echo @1 (echo :Text) -> (result :Text)`. `default` shows a field's default, where it has
+    /// one: it gets the field's type and default.
+    ///
+    /// # Errors
+    /// [`Error::Conversion`] when the schema lacks its parameters.
+    pub fn signature(
+        &self,
+        method: &MethodInfo,
+        default: &dyn Fn(&Type, &model::Value) -> Option<String>,
+    ) -> Result<String> {
+        let (_, params) = self.structure(method.method.params.0)?;
+        let (_, results) = self.structure(method.method.results.0)?;
+        Ok(format!(
+            "{} @{} ({}) -> ({})",
+            method.method.name,
+            method.ordinal,
+            self.fields(params, default),
+            self.fields(results, default)
+        ))
+    }
+
+    fn fields(
+        &self,
+        layout: &Struct,
+        default: &dyn Fn(&Type, &model::Value) -> Option<String>,
+    ) -> String {
+        let fields = layout.fields.iter().filter_map(|field| match &field.place {
+            Place::Slot { ty, .. } if self.is_proxy(ty, "Context") => None,
+            Place::Slot {
+                ty, default: value, ..
+            } => {
+                let value = default(ty, value).map(|value| format!(" = {value}"));
+                let value = value.unwrap_or_default();
+                Some(format!("{} :{}{value}", field.name, self.type_name(ty)))
+            }
+            Place::Group(_) => Some(format!("{} :group", field.name)),
+        });
+        fields.collect::<Vec<_>>().join(", ")
     }
 }
 
