@@ -7,63 +7,16 @@ use std::sync::Arc;
 use capnp::private::capability::ClientHook;
 use serde_json::Value as Json;
 
-use super::Objects;
 use super::facts::Facts;
-use super::host::Hosted;
-use super::table::Inner;
+use super::table::{Entry, Hosted, Inner};
 use crate::dynamic::json::Handles;
 use crate::dynamic::schema::model::Brand;
 use crate::error::{Error, Result};
-use crate::protocol::capnp::rt::{Build, Imported, Object, Read};
-
-/// What a handle stands for.
-#[derive(Clone)]
-pub(super) enum Entry {
-    /// An object of a peer.
-    Remote(Object, Arc<Facts>),
-    /// An object that is hosted here.
-    Local(Arc<Hosted>),
-}
-
-impl Entry {
-    pub(super) fn facts(&self) -> &Arc<Facts> {
-        match self {
-            Self::Remote(_, facts) => facts,
-            Self::Local(hosted) => &hosted.facts,
-        }
-    }
-}
-
-impl Inner {
-    /// What JSON that should be a handle stands for, checked to be of the interface.
-    fn entry(&self, json: &Json, interface: Option<u64>, field: &str) -> Result<Option<Entry>> {
-        let name = match json {
-            Json::Null => return Ok(None),
-            Json::String(name) => name,
-            _ => return Err(Error::conversion(field, format!("{json} is no handle"))),
-        };
-        let entry = self.get(name).ok_or_else(|| {
-            Error::conversion(field, format!("{name:?} is no handle that is held"))
-        })?;
-        if let Some(id) = interface
-            && !entry.facts().is_a(&self.registry, id)
-        {
-            let wanted = self
-                .registry
-                .node(id)
-                .map_or("?", |node| node.name.as_str());
-            return Err(Error::conversion(
-                field,
-                format!("{name:?} is of {}, not of {wanted}", entry.facts().name),
-            ));
-        }
-        Ok(Some(entry))
-    }
-}
+use crate::protocol::capnp::rt::{Build, Imported, Read};
 
 /// Capabilities of a message that is read. What is read becomes held only when all of it is.
 pub(super) struct Importing<'a> {
-    pub(super) objects: &'a Objects,
+    pub(super) objects: &'a Inner,
     pub(super) read: &'a Read<'a>,
     pub(super) found: Vec<(String, Entry)>,
 }
@@ -75,7 +28,7 @@ impl Handles for Importing<'_> {
         interface: Option<(u64, &Brand)>,
         field: &str,
     ) -> Result<Json> {
-        let inner = &self.objects.0;
+        let inner = self.objects;
         let facts = match interface {
             Some((id, brand)) => inner.facts(id, brand)?,
             None => Arc::new(Facts::unknown()),
@@ -138,7 +91,7 @@ impl Handles for Importing<'_> {
 
 /// Capabilities of a message that is written; without a message they are only looked up.
 pub(super) struct Exporting<'a, 'b> {
-    pub(super) objects: &'a Objects,
+    pub(super) objects: &'a Inner,
     pub(super) build: Option<&'a mut Build<'b>>,
 }
 
@@ -163,7 +116,6 @@ impl Handles for Exporting<'_, '_> {
     ) -> Result<Option<Box<dyn ClientHook>>> {
         let entry = self
             .objects
-            .0
             .entry(handle, interface.map(|(id, _)| id), field)?;
         let (Some(entry), Some(build)) = (entry, self.build.as_mut()) else {
             return Ok(None);

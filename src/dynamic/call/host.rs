@@ -2,45 +2,19 @@
 //!
 //! Knows the runtime's side of an object and conversions; nothing of what the closure does.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use capnp::any_pointer;
-use serde_json::Value as Json;
 
-use super::Objects;
-use super::facts::Facts;
 use super::handles::{Exporting, Importing};
 use super::request::{params_of, results_of};
-use super::table::Inner;
+use super::table::{Hosted, Inner};
 use crate::dynamic::json::Converter;
 use crate::error::{Error, Result};
 use crate::protocol::capnp::rt::{Answer, Held, Info, Read, Untyped};
 
-/// What answers the calls of a hosted object: gets the interface's name, the method's name and the
-/// parameters, and gives the results as [`Objects::call`] would: one result alone, several as an
-/// object, none as null. Objects among the parameters are held until the call is answered; one that
-/// is [renamed](Objects::rename) stays. Runs on the thread that the caller names, never on the event loop.
-pub type Calls = dyn Fn(&str, &str, Json) -> Result<Json> + Send + Sync;
-
-/// A hosted object.
-pub(super) struct Hosted {
-    pub(super) facts: Arc<Facts>,
-    pub(super) calls: Arc<Calls>,
-    /// Weak, since what holds the handles holds this.
-    pub(super) objects: Weak<Inner>,
-}
-
-impl Hosted {
-    fn objects(&self) -> Result<Objects> {
-        let inner = self.objects.upgrade();
-        inner
-            .map(Objects)
-            .ok_or_else(|| Error::failed(format!("{} is no longer hosted", self.facts.name)))
-    }
-}
-
 /// Handles that are held until the call that brought them is answered.
-struct Loan(Objects, Vec<String>);
+struct Loan(Arc<Inner>, Vec<String>);
 
 impl Drop for Loan {
     fn drop(&mut self) {
@@ -71,7 +45,7 @@ impl Untyped for Hosted {
             read,
             found: Vec::new(),
         };
-        let inner = &objects.0;
+        let inner = &*objects;
         let converter = Converter::new(&inner.registry, &inner.options);
         let json = converter.read(params, &facts.params(), &mut handles, &name)?;
         let found = handles.found;

@@ -22,10 +22,10 @@ use futures::FutureExt;
 use serde_json::Value as Json;
 
 use self::facts::Facts;
-use self::handles::Entry;
-pub use self::host::Calls;
-use self::host::Hosted;
-use self::table::{Inner, no_handle};
+pub use self::request::Step;
+use self::request::{outgoing, scratch};
+pub use self::table::Calls;
+use self::table::{Entry, Hosted, Inner, no_handle};
 use super::json::{Converter, Options};
 use super::schema::model::Type;
 use super::schema::{MethodInfo, Registry};
@@ -37,25 +37,6 @@ use crate::protocol::capnp::rt::Object;
 /// Objects of peers and of this process, by handle. Clones are the same.
 #[derive(Clone)]
 pub struct Objects(Arc<Inner>);
-
-/// One of several calls, each on what the one before it answers.
-#[derive(Debug, Clone)]
-pub struct Step {
-    /// The method's name.
-    pub method: String,
-    /// Its parameters: an object, or null for none.
-    pub params: Json,
-}
-
-impl Step {
-    /// A call of `method` with `params`.
-    pub fn new(method: impl Into<String>, params: Json) -> Self {
-        Self {
-            method: method.into(),
-            params,
-        }
-    }
-}
 
 impl Objects {
     /// Holds nothing yet. Values are converted by `registry` as `options` say.
@@ -157,9 +138,7 @@ impl Objects {
 
     /// Lets go of an object; tells whether there was a handle of this name.
     pub fn release(&self, handle: &str) -> bool {
-        let entry = self.0.held().remove(handle);
-        // Dropped without the lock.
-        entry.is_some()
+        self.0.release(handle)
     }
 
     /// Gives a handle another name, and lets go of what had it.
@@ -257,21 +236,21 @@ impl Objects {
     /// As [`Objects::call`]; of several calls that fail, the first one's. [`Error::Usage`] when a
     /// method does not answer an object to call on; [`Error::Remote`] when it answers null.
     pub fn chain(&self, handle: &str, steps: &[Step]) -> Result<Json> {
-        let (object, outgoing, gathered) = self.outgoing(handle, steps)?;
+        let (object, outgoing, gathered) = outgoing(&self.0, handle, steps)?;
         let answer = object.call(outgoing);
-        self.0.gathered(answer, &gathered)
+        gathered.finish(&self.0, answer)
     }
 
     /// The same as a future, in any async runtime.
     pub fn chain_async(&self, handle: &str, steps: &[Step]) -> Call<Json> {
-        let (object, outgoing, gathered) = match self.outgoing(handle, steps) {
+        let (object, outgoing, gathered) = match outgoing(&self.0, handle, steps) {
             Ok(ready) => ready,
             Err(error) => return crate::interfaces::ready(Err(error)),
         };
         let inner = self.0.clone();
         object
             .call_async(outgoing)
-            .map(move |answer| inner.gathered(answer, &gathered))
+            .map(move |answer| gathered.finish(&inner, answer))
             .boxed()
     }
 
@@ -285,7 +264,7 @@ impl Objects {
         let name = &method.method.name;
         let found = facts.methods.iter().find(|m| m.schema.method.name == *name);
         let found = found.ok_or_else(|| Error::Usage(format!("{} has no {name}", facts.name)))?;
-        let words = self.scratch(found, params)?;
+        let words = scratch(&self.0, found, params)?;
         let converter = Converter::new(&self.0.registry, &self.0.options);
         converter.from_bytes(&words, &found.params(), &method.full_name())
     }

@@ -8,151 +8,167 @@ use capnp::any_pointer;
 use serde_json::{Map, Value as Json};
 
 use super::facts::{MethodFacts, visible};
-use super::handles::{Entry, Exporting, Importing};
-use super::table::no_handle;
-use super::{Inner, Objects, Step};
+use super::handles::{Exporting, Importing};
+use super::table::{Entry, Inner, no_handle};
 use crate::dynamic::json::Converter;
 use crate::dynamic::raw::{Pointer, PointerMut};
 use crate::error::{Error, Result};
 use crate::protocol::capnp::rt::{Build, Object, Outgoing, Read, wire};
 
-impl Objects {
-    /// Parameters as a message without capabilities.
-    pub(super) fn scratch(&self, facts: &MethodFacts, params: &Json) -> Result<Vec<u8>> {
+/// One of several calls, each on what the one before it answers.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The method's name.
+    pub method: String,
+    /// Its parameters: an object, or null for none.
+    pub params: Json,
+}
+
+impl Step {
+    /// A call of `method` with `params`.
+    pub fn new(method: impl Into<String>, params: Json) -> Self {
+        Self {
+            method: method.into(),
+            params,
+        }
+    }
+}
+
+/// Parameters as a message without capabilities.
+pub(super) fn scratch(inner: &Inner, facts: &MethodFacts, params: &Json) -> Result<Vec<u8>> {
+    let name = facts.schema.full_name();
+    let mut handles = Exporting {
+        objects: inner,
+        build: None,
+    };
+    let mut message = capnp::message::Builder::new_default();
+    let converter = Converter::new(&inner.registry, &inner.options);
+    let params = params_of(params.clone());
+    let root = message.init_root::<any_pointer::Builder<'_>>();
+    converter.write(&params, root, &facts.params(), &mut handles, &name)?;
+    let wrong = |e: capnp::Error| Error::conversion(name.as_str(), e.to_string());
+    let root: Pointer<'_> = message.get_root_as_reader().map_err(wrong)?;
+    let words = root.words().map_err(wrong)?;
+    root.canonical(words).map_err(wrong)
+}
+
+/// A call of all the steps, and where its answers go.
+pub(super) fn outgoing(
+    inner: &Arc<Inner>,
+    handle: &str,
+    steps: &[Step],
+) -> Result<(Object, Outgoing<'static, ()>, Gathered)> {
+    let object = match inner.get(handle).ok_or_else(|| no_handle(handle))? {
+        Entry::Remote(object, facts) => (object, facts),
+        Entry::Local(_) => {
+            return Err(Error::Usage(format!(
+                "{handle:?} is an object that is hosted here: only its peer calls it"
+            )));
+        }
+    };
+    let (object, mut facts) = object;
+    let Some(last) = steps.len().checked_sub(1) else {
+        return Err(Error::Usage("no method to call".into()));
+    };
+    let gathered = Gathered::default();
+    let mut outgoing: Option<Outgoing<'static, ()>> = None;
+    let mut pointer = 0;
+    for (index, step) in steps.iter().enumerate() {
+        let method = facts.method(&inner.registry, &step.method)?.clone();
+        // Whatever is wrong with them is told before anything is sent.
+        scratch(inner, &method, &step.params)?;
+        let fill = fill(inner, &method, step.params.clone());
+        let next = match index == last {
+            true => None,
+            false => Some(method.capability(&inner.registry)?),
+        };
+        let read = read(
+            inner,
+            &method,
+            &gathered,
+            next.as_ref().map(|next| next.field.clone()),
+        );
+        let held = method.method.clone();
+        outgoing = Some(match outgoing.take() {
+            None => Outgoing::new(held, fill, read),
+            Some(first) => first.then(pointer, held, fill, read),
+        });
+        if let Some(next) = next {
+            pointer = next.pointer;
+            facts = inner.facts(next.id, &next.brand)?;
+        }
+    }
+    let outgoing = outgoing.ok_or_else(|| Error::Usage("no method to call".into()))?;
+    Ok((object, outgoing, gathered))
+}
+
+fn fill(
+    inner: &Arc<Inner>,
+    facts: &MethodFacts,
+    params: Json,
+) -> impl FnOnce(&mut Build<'_>, any_pointer::Builder<'_>) -> Result<()> + Send + 'static {
+    let (inner, facts) = (inner.clone(), facts.clone());
+    move |build, mut message| {
         let name = facts.schema.full_name();
+        let params = params_of(params);
+        let converter = Converter::new(&inner.registry, &inner.options);
         let mut handles = Exporting {
-            objects: self,
-            build: None,
+            objects: &inner,
+            build: Some(build),
         };
-        let mut message = capnp::message::Builder::new_default();
-        let converter = Converter::new(&self.0.registry, &self.0.options);
-        let params = params_of(params.clone());
-        let root = message.init_root::<any_pointer::Builder<'_>>();
-        converter.write(&params, root, &facts.params(), &mut handles, &name)?;
-        let wrong = |e: capnp::Error| Error::conversion(name.as_str(), e.to_string());
-        let root: Pointer<'_> = message.get_root_as_reader().map_err(wrong)?;
-        let words = root.words().map_err(wrong)?;
-        root.canonical(words).map_err(wrong)
-    }
-
-    /// A call of all the steps, and where its answers go.
-    pub(super) fn outgoing(
-        &self,
-        handle: &str,
-        steps: &[Step],
-    ) -> Result<(Object, Outgoing<'static, ()>, Gathered)> {
-        let object = match self.0.get(handle).ok_or_else(|| no_handle(handle))? {
-            Entry::Remote(object, facts) => (object, facts),
-            Entry::Local(_) => {
-                return Err(Error::Usage(format!(
-                    "{handle:?} is an object that is hosted here: only its peer calls it"
-                )));
-            }
-        };
-        let (object, mut facts) = object;
-        let Some(last) = steps.len().checked_sub(1) else {
-            return Err(Error::Usage("no method to call".into()));
-        };
-        let gathered = Gathered::default();
-        let mut outgoing: Option<Outgoing<'static, ()>> = None;
-        let mut pointer = 0;
-        for (index, step) in steps.iter().enumerate() {
-            let method = facts.method(&self.0.registry, &step.method)?.clone();
-            // Whatever is wrong with them is told before anything is sent.
-            self.scratch(&method, &step.params)?;
-            let fill = self.fill(&method, step.params.clone());
-            let next = match index == last {
-                true => None,
-                false => Some(method.capability(&self.0.registry)?),
-            };
-            let read = self.read(
-                &method,
-                &gathered,
-                next.as_ref().map(|next| next.field.clone()),
+        converter.write(
+            &params,
+            message.reborrow(),
+            &facts.params(),
+            &mut handles,
+            &name,
+        )?;
+        if let Some(offset) = facts.context {
+            let root: PointerMut<'_> = message.get_as().map_err(|e| wrong(&name, &e))?;
+            let (_, layout) = inner.registry.structure(facts.schema.method.params.0)?;
+            let context = root.pointer_of_struct(layout.data_words, layout.pointers, offset);
+            let context = context.map_err(|e| wrong(&name, &e))?;
+            build.context(
+                context
+                    .any()
+                    .init_as::<wire::proxy_capnp::context::Builder<'_>>(),
             );
-            let held = method.method.clone();
-            outgoing = Some(match outgoing.take() {
-                None => Outgoing::new(held, fill, read),
-                Some(first) => first.then(pointer, held, fill, read),
-            });
-            if let Some(next) = next {
-                pointer = next.pointer;
-                facts = self.0.facts(next.id, &next.brand)?;
-            }
         }
-        let outgoing = outgoing.ok_or_else(|| Error::Usage("no method to call".into()))?;
-        Ok((object, outgoing, gathered))
+        Ok(())
     }
+}
 
-    fn fill(
-        &self,
-        facts: &MethodFacts,
-        params: Json,
-    ) -> impl FnOnce(&mut Build<'_>, any_pointer::Builder<'_>) -> Result<()> + Send + 'static {
-        let (this, facts) = (self.clone(), facts.clone());
-        move |build, mut message| {
-            let name = facts.schema.full_name();
-            let (inner, params) = (&this.0, params_of(params));
-            let converter = Converter::new(&inner.registry, &inner.options);
-            let mut handles = Exporting {
-                objects: &this,
-                build: Some(build),
-            };
-            converter.write(
-                &params,
-                message.reborrow(),
-                &facts.params(),
-                &mut handles,
-                &name,
-            )?;
-            if let Some(offset) = facts.context {
-                let root: PointerMut<'_> = message.get_as().map_err(|e| wrong(&name, &e))?;
-                let (_, layout) = inner.registry.structure(facts.schema.method.params.0)?;
-                let context = root.pointer_of_struct(layout.data_words, layout.pointers, offset);
-                let context = context.map_err(|e| wrong(&name, &e))?;
-                build.context(
-                    context
-                        .any()
-                        .init_as::<wire::proxy_capnp::context::Builder<'_>>(),
-                );
-            }
-            Ok(())
-        }
-    }
-
-    fn read(
-        &self,
-        facts: &MethodFacts,
-        gathered: &Gathered,
-        next: Option<String>,
-    ) -> impl FnOnce(&Read<'_>, any_pointer::Reader<'_>) -> Result<()> + Send + 'static {
-        let (this, facts, gathered) = (self.clone(), facts.clone(), gathered.clone());
-        move |read, results| {
-            let name = facts.schema.full_name();
-            let inner = &this.0;
-            let converter = Converter::new(&inner.registry, &inner.options);
-            let mut handles = Importing {
-                objects: &this,
-                read,
-                found: Vec::new(),
-            };
-            let json = converter.read(results, &facts.results(), &mut handles, &name)?;
-            let found = handles.found;
-            let Some(next) = next else {
-                let json = single_result(inner, &facts, json)?;
-                let mut gathered = gathered.lock();
-                gathered.answer = Some(json);
-                gathered.found = found;
-                return Ok(());
-            };
-            let way = found.into_iter().map(|(_, entry)| entry);
-            gathered.lock().way.extend(way);
-            match json.get(&next) {
-                None | Some(Json::Null) => Err(Error::failed(format!(
-                    "{name} answered null: nothing to call on"
-                ))),
-                Some(_) => Ok(()),
-            }
+fn read(
+    inner: &Arc<Inner>,
+    facts: &MethodFacts,
+    gathered: &Gathered,
+    next: Option<String>,
+) -> impl FnOnce(&Read<'_>, any_pointer::Reader<'_>) -> Result<()> + Send + 'static {
+    let (inner, facts, gathered) = (inner.clone(), facts.clone(), gathered.clone());
+    move |read, results| {
+        let name = facts.schema.full_name();
+        let converter = Converter::new(&inner.registry, &inner.options);
+        let mut handles = Importing {
+            objects: &inner,
+            read,
+            found: Vec::new(),
+        };
+        let json = converter.read(results, &facts.results(), &mut handles, &name)?;
+        let found = handles.found;
+        let Some(next) = next else {
+            let json = single_result(&inner, &facts, json)?;
+            let mut gathered = gathered.lock();
+            gathered.answer = Some(json);
+            gathered.found = found;
+            return Ok(());
+        };
+        let way = found.into_iter().map(|(_, entry)| entry);
+        gathered.lock().way.extend(way);
+        match json.get(&next) {
+            None | Some(Json::Null) => Err(Error::failed(format!(
+                "{name} answered null: nothing to call on"
+            ))),
+            Some(_) => Ok(()),
         }
     }
 }
@@ -174,14 +190,12 @@ impl Gathered {
     fn lock(&self) -> MutexGuard<'_, Answers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Inner {
-    /// The answer to a call whose answers have been gathered.
-    pub(super) fn gathered(&self, answer: Result<()>, gathered: &Gathered) -> Result<Json> {
-        let answers = std::mem::take(&mut *gathered.lock());
+    /// The answer to the call whose answers these are; holds the objects in it.
+    pub(super) fn finish(&self, inner: &Inner, answer: Result<()>) -> Result<Json> {
+        let answers = std::mem::take(&mut *self.lock());
         answer?;
-        self.hold(answers.found);
+        inner.hold(answers.found);
         answers
             .answer
             .ok_or_else(|| Error::failed("the call ended without an answer"))

@@ -1,16 +1,63 @@
 //! The objects that are held, by handle, and the facts about their interfaces.
 //!
-//! Knows handles and interfaces; nothing of calls.
+//! Knows handles and interfaces; nothing of messages, of calls, or of how an object that is hosted
+//! here answers them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use serde_json::Value as Json;
 
 use super::facts::Facts;
-use super::handles::Entry;
 use crate::dynamic::json::Options;
 use crate::dynamic::schema::Registry;
 use crate::dynamic::schema::model::Brand;
 use crate::error::{Error, Result};
+use crate::protocol::capnp::rt::Object;
+
+/// Answers the calls of a hosted object: gets the interface's name, the method's name and the
+/// parameters, and returns the results as [`Objects::call`](super::Objects::call) would: one result
+/// alone, several as an object, none as null. Objects among the parameters are held until the call
+/// is answered; one that is [renamed](super::Objects::rename) stays. Runs on the thread that the
+/// caller names, never on the event loop.
+pub type Calls = dyn Fn(&str, &str, Json) -> Result<Json> + Send + Sync;
+
+/// A hosted object.
+pub(super) struct Hosted {
+    pub(super) facts: Arc<Facts>,
+    pub(super) calls: Arc<Calls>,
+    /// Weak, since what holds the handles holds this.
+    pub(super) objects: Weak<Inner>,
+}
+
+impl Hosted {
+    /// The objects among which this one is.
+    ///
+    /// # Errors
+    /// When they are gone.
+    pub(super) fn objects(&self) -> Result<Arc<Inner>> {
+        let inner = self.objects.upgrade();
+        inner.ok_or_else(|| Error::failed(format!("{} is no longer hosted", self.facts.name)))
+    }
+}
+
+/// What a handle stands for.
+#[derive(Clone)]
+pub(super) enum Entry {
+    /// An object of a peer.
+    Remote(Object, Arc<Facts>),
+    /// An object that is hosted here.
+    Local(Arc<Hosted>),
+}
+
+impl Entry {
+    pub(super) fn facts(&self) -> &Arc<Facts> {
+        match self {
+            Self::Remote(_, facts) => facts,
+            Self::Local(hosted) => &hosted.facts,
+        }
+    }
+}
 
 /// What is held, and by which schema.
 pub(super) struct Inner {
@@ -81,6 +128,43 @@ impl Inner {
 
     pub(super) fn get(&self, handle: &str) -> Option<Entry> {
         self.held().get(handle).cloned()
+    }
+
+    /// What JSON that should be a handle stands for, checked to be of the interface.
+    pub(super) fn entry(
+        &self,
+        json: &Json,
+        interface: Option<u64>,
+        field: &str,
+    ) -> Result<Option<Entry>> {
+        let name = match json {
+            Json::Null => return Ok(None),
+            Json::String(name) => name,
+            _ => return Err(Error::conversion(field, format!("{json} is no handle"))),
+        };
+        let entry = self.get(name).ok_or_else(|| {
+            Error::conversion(field, format!("{name:?} is no handle that is held"))
+        })?;
+        if let Some(id) = interface
+            && !entry.facts().is_a(&self.registry, id)
+        {
+            let wanted = self
+                .registry
+                .node(id)
+                .map_or("?", |node| node.name.as_str());
+            return Err(Error::conversion(
+                field,
+                format!("{name:?} is of {}, not of {wanted}", entry.facts().name),
+            ));
+        }
+        Ok(Some(entry))
+    }
+
+    /// Lets go of an object; tells whether there was a handle of this name.
+    pub(super) fn release(&self, handle: &str) -> bool {
+        let entry = self.held().remove(handle);
+        // Dropped without the lock.
+        entry.is_some()
     }
 
     pub(super) fn name_of(&self, is: impl Fn(&Entry) -> bool) -> Option<String> {
