@@ -2,9 +2,9 @@
 //!
 //! Knows methods, values and handles; nothing of where lines come from or how they are printed.
 
-mod advice;
 mod connection;
 mod hosting;
+mod plan;
 mod start;
 mod submit;
 
@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use bitcoin_ipc::dynamic::call::{Objects, Step};
 use bitcoin_ipc::dynamic::json::{Meaning, Options as Manner, core_meaning};
-use bitcoin_ipc::dynamic::schema::model::Type;
 use bitcoin_ipc::{Address, Generation};
 use eyre::Result;
 use serde_json::{Value as Json, json};
 
 use self::hosting::Printers;
+pub(crate) use self::plan::Call;
+use self::plan::Plan;
 use super::context::Context;
 use super::errors::{Failure, Kind};
 use super::generations::{is_same, with_newest_defaults};
@@ -50,43 +51,11 @@ pub(crate) struct Session {
     workers: Workers,
 }
 
-/// A call whose words have been read.
-pub(crate) struct Call {
-    path: String,
-    words: Words,
-    plan: Plan,
-}
-
-/// What a call comes to by one schema.
-struct Plan {
-    generation: Option<Generation>,
-    start: Start,
-    methods: Vec<Method>,
-    steps: Vec<Step>,
-    /// The last one's parameters for which an object is hosted that prints its calls.
-    prints: BTreeMap<String, Type>,
-}
-
-impl Call {
-    /// Its last method, for people.
-    pub(crate) fn name(&self) -> String {
-        let last = self.plan.methods.last();
-        last.map_or_else(String::new, Method::full_name)
-    }
-}
-
 /// What a call gave.
 pub(crate) struct Answer {
     value: Json,
     has_result: bool,
     is_object: bool,
-}
-
-impl Call {
-    /// Whether objects are hosted for it.
-    pub(crate) fn hosts(&self) -> bool {
-        !self.plan.prints.is_empty()
-    }
 }
 
 impl Answer {
@@ -142,6 +111,17 @@ impl Session {
     pub(crate) fn link(&self) -> Result<&Link, Failure> {
         let link = self.link.as_ref();
         link.ok_or_else(|| Failure::new(Kind::NoConnection, "there is no connection"))
+    }
+
+    /// The objects that are hosted here and print their calls.
+    pub(crate) fn printers(&self) -> &Printers {
+        &self.printers
+    }
+
+    /// Leaves the objects that print their calls to the peer alone, so that they go when it lets
+    /// go of them.
+    pub(crate) fn leave_printers(&self) {
+        self.printers.leave(&self.objects);
     }
 
     pub(crate) fn schema(&self) -> &Schema {

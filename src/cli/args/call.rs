@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
-use super::TimeLimit;
+use super::duration::TimeLimit;
 
 /// Make one call and print its result on stdout
 ///

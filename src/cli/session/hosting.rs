@@ -12,7 +12,7 @@ use bitcoin_ipc::dynamic::call::{Objects, Step};
 use eyre::Result;
 use serde_json::{Value as Json, json};
 
-use super::{Plan, Session};
+use super::plan::Plan;
 use crate::cli::output::Output;
 
 /// The objects of a session that print their calls. Clones are the same.
@@ -129,6 +129,51 @@ impl Printers {
             printer.released = true;
         }
     }
+
+    /// The steps of a call, with an object hosted for each parameter that asks for one; gives
+    /// their handles too.
+    pub(super) fn host(&self, objects: &Objects, plan: &Plan) -> Result<(Vec<Step>, Vec<String>)> {
+        let mut steps = plan.steps.clone();
+        let mut handles = Vec::new();
+        for (param, ty) in &plan.prints {
+            let mut inner = self.0.inner();
+            inner.numbers += 1;
+            let printer = Printer {
+                state: self.0.clone(),
+                number: inner.numbers,
+            };
+            drop(inner);
+            let number = printer.number;
+            let calls = move |_: &str, method: &str, params: Json| {
+                printer.print(method, &params);
+                Ok(Json::Null)
+            };
+            let handle = objects.host_type(ty, calls)?;
+            let name = Name {
+                handle: handle.clone(),
+                released: false,
+            };
+            self.0.inner().names.insert(number, name);
+            if let Some(step) = steps.last_mut() {
+                step.params[param] = handle.clone().into();
+            }
+            handles.push(handle);
+        }
+        Ok((steps, handles))
+    }
+
+    /// Leaves the objects that print their calls to the peer alone, so that they go when it lets
+    /// go of them.
+    pub(super) fn leave(&self, objects: &Objects) {
+        let inner = self.0.inner();
+        let handles = inner.names.values().map(|name| name.handle.clone());
+        let handles: Vec<String> = handles.collect();
+        // Dropping one takes the lock.
+        drop(inner);
+        for handle in handles {
+            objects.release(&handle);
+        }
+    }
 }
 
 impl Printer {
@@ -167,55 +212,4 @@ impl Drop for Printer {
 pub(super) fn let_go(printers: &Printers, objects: &Objects, name: &str) -> bool {
     printers.release(name);
     objects.release(name)
-}
-
-impl Session {
-    /// The steps of a call, with an object hosted for each parameter that asks for one; gives
-    /// their handles too.
-    pub(super) fn hosting(&self, plan: &Plan) -> Result<(Vec<Step>, Vec<String>)> {
-        let mut steps = plan.steps.clone();
-        let mut handles = Vec::new();
-        for (param, ty) in &plan.prints {
-            let mut inner = self.printers.0.inner();
-            inner.numbers += 1;
-            let printer = Printer {
-                state: self.printers.0.clone(),
-                number: inner.numbers,
-            };
-            drop(inner);
-            let number = printer.number;
-            let calls = move |_: &str, method: &str, params: Json| {
-                printer.print(method, &params);
-                Ok(Json::Null)
-            };
-            let handle = self.objects.host_type(ty, calls)?;
-            let name = Name {
-                handle: handle.clone(),
-                released: false,
-            };
-            self.printers.0.inner().names.insert(number, name);
-            if let Some(step) = steps.last_mut() {
-                step.params[param] = handle.clone().into();
-            }
-            handles.push(handle);
-        }
-        Ok((steps, handles))
-    }
-
-    pub(crate) fn printers(&self) -> &Printers {
-        &self.printers
-    }
-
-    /// Leaves the objects that print their calls to the peer alone, so that they go when it lets
-    /// go of them.
-    pub(crate) fn leave_printers(&self) {
-        let inner = self.printers.0.inner();
-        let handles = inner.names.values().map(|name| name.handle.clone());
-        let handles: Vec<String> = handles.collect();
-        // Dropping one takes the lock.
-        drop(inner);
-        for handle in handles {
-            self.objects.release(&handle);
-        }
-    }
 }

@@ -52,7 +52,7 @@ impl Session {
             // Of a chain too: its first method may be the one that takes long.
             Ender::of(&self.schema, &self.objects, &handle, first.name())
         });
-        let (steps, hosted) = self.hosting(plan)?;
+        let (steps, hosted) = self.printers.host(&self.objects, plan)?;
         let heard = self.context.signals.count();
         let (objects, printers) = (self.objects.clone(), self.printers.clone());
         let last = plan.methods.last();

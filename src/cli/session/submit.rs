@@ -11,7 +11,8 @@ use bitcoin_ipc::dynamic::schema::Registry;
 use bitcoin_ipc::{Error, Generation};
 use serde_json::Value as Json;
 
-use super::{Plan, Session};
+use super::Session;
+use super::plan::Plan;
 
 /// The method that has moved.
 const METHOD: &str = "BlockTemplate.submitSolution";
