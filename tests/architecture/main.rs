@@ -1,18 +1,23 @@
 //! The structure that ARCHITECTURE.md describes, held by reading the sources: which module may
-//! name which, what the library leaves to the executable, and what every file has.
+//! name which, what the library leaves to the executable, and what every file has. The rules about
+//! all files at once, circles and split impls, are tried in `whole/tests.rs`.
 //!
 //! Each rule is tried on small samples that break it, so that it is known to be able to fail.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod graph;
 mod rules;
 mod source;
+mod tree;
+mod whole;
 
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use source::{Source, Tree};
+use source::Source;
+use tree::Tree;
 
 type Rule = fn(&Source, &Tree) -> Vec<String>;
 
@@ -43,7 +48,12 @@ fn read(root: &Path, folder: &str, sources: &mut Vec<Source>) {
     }
 }
 
-fn repository() -> Vec<Source> {
+fn repository() -> &'static [Source] {
+    static SOURCES: OnceLock<Vec<Source>> = OnceLock::new();
+    SOURCES.get_or_init(read_all)
+}
+
+fn read_all() -> Vec<Source> {
     let mut sources = Vec::new();
     for folder in FOLDERS {
         read(Path::new(env!("CARGO_MANIFEST_DIR")), folder, &mut sources);
@@ -63,14 +73,13 @@ fn repository() -> Vec<Source> {
 /// The modules of the library as it is, for samples.
 fn tree() -> &'static Tree {
     static TREE: OnceLock<Tree> = OnceLock::new();
-    TREE.get_or_init(|| Tree::new(&repository()))
+    TREE.get_or_init(|| Tree::new(repository()))
 }
 
 /// What the rule finds in the repository.
 fn hold(rule: Rule, skip: fn(&Source) -> bool) {
     let tree = tree();
-    let sources = repository();
-    let wrong: Vec<String> = sources
+    let wrong: Vec<String> = repository()
         .iter()
         .filter(|source| !skip(source))
         .flat_map(|source| {
@@ -337,4 +346,62 @@ fn a_long_file_is_found_and_so_is_one_that_no_longer_is() {
     finds(rules::short, 0, "src/ipc.rs", &long[1..]);
     finds(rules::short, 0, "tests/library.rs", &long);
     finds(rules::short, 1, "tests/library.rs", "");
+}
+
+#[test]
+fn the_state_of_a_connection_is_pure() {
+    hold(rules::pure, never);
+}
+
+#[test]
+fn a_state_that_locks_waits_or_sends_is_found() {
+    let state = "src/protocol/capnp/rpc/state/a.rs";
+    for text in [
+        "use std::sync::Mutex;",
+        "use std::sync::{Arc, RwLock};",
+        "use std::sync; fn f() { sync::Condvar::new() }",
+        "use std as s; fn f() { s::sync::Once::new() }",
+        "use core::cell::Cell; static A: ::std::sync::OnceLock<u8> = x();",
+        "fn f(x: &std::sync::LazyLock<u8>) {}",
+        "use std::sync::mpsc::channel;",
+        "use std::sync::*;",
+        "use std::*;",
+        "use crate::protocol::capnp::sync::lock;",
+        "use super::super::super::sync;",
+        "use super::super::super::sync::Mutex;",
+        "use std::time::Instant;",
+        "use std::time::Duration;",
+        "fn f() { core::time::Duration::ZERO }",
+        "use std::{thread, vec};",
+        "thread_local! { static A: u8 = 0; }",
+        "fn f() { std::thread_local! {} }",
+        "use std::net::TcpStream;",
+        "use std::os::unix::net::UnixStream;",
+        "use std::os::fd::OwnedFd;",
+        "use rustix::net::send;",
+        "fn f() { mio::Poll::new() }",
+        "use crate::protocol::capnp::event_loop::EventLoop;",
+        "use super::super::super::event_loop as l;",
+        "mod a { use super::super::super::super::event_loop; }",
+    ] {
+        let wrong = rules::pure(&Source::new(state, text), tree());
+        assert!(!wrong.is_empty(), "{text}");
+        let wire = "src/protocol/capnp/rpc/wire/mod.rs";
+        let text = text.replace("super::super::super", "super::super");
+        let wrong = rules::pure(&Source::new(wire, &text), tree());
+        assert!(!wrong.is_empty(), "{text}");
+        finds(rules::pure, 0, "src/protocol/capnp/rpc/link.rs", &text);
+        let test = "src/protocol/capnp/rpc/state/tests.rs";
+        finds(rules::pure, 0, test, &text);
+    }
+    for text in [
+        "use std::sync::{Arc, Weak, atomic::{AtomicBool, Ordering}};",
+        "use std::sync::{self}; fn f() { sync::Arc::new(1) }",
+        "use std::{collections::HashMap, mem, io};",
+        "use crate::limits::Limits; enum A { Once } fn f() { A::Once }",
+        "#[cfg(test)] mod tests { use std::time::Instant; }",
+        "//! std::time\nconst A: &str = \"mio::Poll\";",
+    ] {
+        finds(rules::pure, 0, state, text);
+    }
 }

@@ -1,6 +1,9 @@
 //! The rules, each a function from a file to what it does wrong.
 
-use crate::source::{Source, Target, Tree};
+use std::collections::BTreeSet;
+
+use crate::source::Source;
+use crate::tree::{Home, Target, Tree};
 
 /// Where only tests are, which may do what the library must not.
 pub fn is_test(name: &str) -> bool {
@@ -181,6 +184,72 @@ pub fn quiet(source: &Source, tree: &Tree) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// What is a function of its input alone: the messages of a connection and what they do to its
+/// state. So it can be run in memory, in any order, and no lock is held where nobody sees it.
+const PURE: &[&str] = &[
+    "src/protocol/capnp/rpc/state",
+    "src/protocol/capnp/rpc/wire",
+];
+
+/// What such code must not name: locks, clocks, threads, sockets, and the event loop.
+const IMPURE: &[&str] = &[
+    "mio",
+    "rustix",
+    "std::*",
+    "std::net",
+    "std::os",
+    "std::sync",
+    "std::thread",
+    "std::thread_local",
+    "std::time",
+];
+
+/// What of these it may name.
+const SHARED: &[&str] = &["std::sync::Arc", "std::sync::Weak", "std::sync::atomic"];
+
+/// The modules that it must not name.
+const DRIVERS: &[&str] = &["protocol::capnp::event_loop", "protocol::capnp::sync"];
+
+/// The state of a connection knows no lock, clock, thread or socket, and not the event loop.
+pub fn pure(source: &Source, tree: &Tree) -> Vec<String> {
+    let is_pure = PURE.iter().any(|folder| {
+        let rest = source.name.strip_prefix(folder);
+        rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+    });
+    if !is_pure || is_test(&source.name) {
+        return Vec::new();
+    }
+    let mut wrong = BTreeSet::new();
+    if source.macros.contains("thread_local") {
+        wrong.insert("thread_local!".to_owned());
+    }
+    for target in source.targets(tree) {
+        if let Target::Own(path) = target
+            && DRIVERS.iter().any(|driver| is_below(&path, driver))
+        {
+            wrong.insert(path);
+        }
+    }
+    for home in source.homes(tree) {
+        // What another module re-exports of the standard library counts too.
+        let Home::Foreign(path) = home else { continue };
+        let path = match path.strip_prefix("core::") {
+            Some(rest) => format!("std::{rest}"),
+            None => path,
+        };
+        let is_impure = IMPURE.iter().any(|module| is_below(&path, module));
+        let is_shared = SHARED.iter().any(|item| is_below(&path, item));
+        // The module alone (`use std::sync;`) is not yet anything in it.
+        if is_impure && !is_shared && path != "std::sync" {
+            wrong.insert(path);
+        }
+    }
+    let wrong = wrong.into_iter();
+    wrong
+        .map(|path| format!("names {path}: the state of a connection must not"))
+        .collect()
 }
 
 /// The one file with `unsafe`, and how often: it takes over an inherited descriptor.

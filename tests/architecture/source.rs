@@ -1,7 +1,8 @@
-//! A source file as the rules see it: the paths it names, the macros it calls, its words.
+//! A source file as the rules see it: the paths it names, the macros it calls, its words, the
+//! types that it gives methods.
 //!
 //! Reads tokens, so comments and texts do not count, and neither do items under `#[cfg(test)]`.
-//! Knows Rust's paths and modules; nothing of the rules.
+//! Knows Rust's items and paths; nothing of the rules, nor of where a path leads (`tree.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,10 +11,10 @@ use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
 /// A path as it is written.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Written {
+pub struct Written {
     /// It begins with `::`.
-    global: bool,
-    segments: Vec<String>,
+    pub global: bool,
+    pub segments: Vec<String>,
 }
 
 /// One source file.
@@ -27,48 +28,17 @@ pub struct Source {
     /// Every word of code, with how often it stands there.
     pub words: BTreeMap<String, usize>,
     /// Its module's path below the crate's root.
-    module: Vec<String>,
-    written: Vec<Written>,
+    pub module: Vec<String>,
+    /// The paths of more than one segment, and those of glob imports.
+    pub written: Vec<Written>,
     /// What its `use` declarations bind.
-    bound: BTreeMap<String, Written>,
-}
-
-/// What a path leads to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
-    /// Something of this crate, by its path below the root: `process::spawn`.
-    Own(String),
-    /// Something of another crate: `std::env::var`.
-    Foreign(String),
-}
-
-/// The modules of the crate, and what its root re-exports.
-pub struct Tree {
-    modules: BTreeSet<Vec<String>>,
-    root: BTreeMap<String, Vec<String>>,
-}
-
-impl Tree {
-    /// The tree of these files, of which one is `src/lib.rs`.
-    pub fn new(sources: &[Source]) -> Self {
-        let library = sources
-            .iter()
-            .filter(|source| source.name.starts_with("src/"));
-        let modules = library.map(|source| source.module.clone()).collect();
-        let lib = sources.iter().find(|source| source.name == "src/lib.rs");
-        let root = lib.expect("there is a src/lib.rs").bound.iter();
-        Self {
-            modules,
-            root: root
-                .map(|(name, path)| (name.clone(), path.segments.clone()))
-                .collect(),
-        }
-    }
-
-    fn is_module(&self, module: &[String], name: &str) -> bool {
-        self.modules
-            .contains(&[module, &[name.to_owned()]].concat())
-    }
+    pub bound: BTreeMap<String, Written>,
+    /// The names of `bound` that others may take from here (`pub use`).
+    pub reexported: BTreeSet<String>,
+    /// The first segment of every path outside `use` declarations.
+    pub heads: BTreeSet<String>,
+    /// The type of each inherent impl.
+    pub inherent: Vec<Written>,
 }
 
 impl Source {
@@ -88,59 +58,16 @@ impl Source {
             module: module_of(name),
             written: Vec::new(),
             bound: BTreeMap::new(),
+            reexported: BTreeSet::new(),
+            heads: BTreeSet::new(),
+            inherent: Vec::new(),
         };
-        source.walk(&tokens.into_iter().collect::<Vec<_>>());
+        source.walk(&tokens.into_iter().collect::<Vec<_>>(), 0);
         source
     }
 
-    /// Where the file's paths lead, sorted.
-    pub fn targets(&self, tree: &Tree) -> BTreeSet<Target> {
-        let written = self.written.iter().chain(self.bound.values());
-        written.map(|path| self.resolve(path, tree, 0)).collect()
-    }
-
-    fn resolve(&self, path: &Written, tree: &Tree, depth: usize) -> Target {
-        let segments = &path.segments;
-        if path.global {
-            return Target::Foreign(segments.join("::"));
-        }
-        let head = segments[0].as_str();
-        let mut base = self.module.clone();
-        let mut rest = &segments[1..];
-        match head {
-            "crate" => base.clear(),
-            "self" => {}
-            "super" => {
-                base.pop();
-                while rest.first().is_some_and(|segment| segment == "super") {
-                    base.pop();
-                    rest = &rest[1..];
-                }
-            }
-            _ if tree.is_module(&base, head) => rest = segments,
-            _ => {
-                // A name that a `use` bound; the depth is for those that bind themselves.
-                return match self.bound.get(head).filter(|_| depth < 4) {
-                    Some(bound) if bound != path => {
-                        let mut whole = bound.clone();
-                        whole.segments.extend_from_slice(rest);
-                        self.resolve(&whole, tree, depth + 1)
-                    }
-                    _ => Target::Foreign(segments.join("::")),
-                };
-            }
-        }
-        let mut whole = [&base, rest].concat();
-        if let Some(first) = whole.first()
-            && !tree.is_module(&[], first)
-            && let Some(exported) = tree.root.get(first)
-        {
-            whole = [exported, &whole[1..]].concat();
-        }
-        Target::Own(whole.join("::"))
-    }
-
-    fn walk(&mut self, tokens: &[TokenTree]) {
+    /// Reads tokens that stand in `depth` modules within the file.
+    fn walk(&mut self, tokens: &[TokenTree], depth: usize) {
         let mut at = 0;
         while let Some(token) = tokens.get(at) {
             match token {
@@ -150,7 +77,8 @@ impl Source {
                     at = end_of_item(tokens, at + 2);
                 }
                 TokenTree::Group(group) => {
-                    self.walk(&inside(group));
+                    let deeper = usize::from(at >= 2 && word_at(tokens, at - 2, "mod"));
+                    self.walk(&inside(group), depth + deeper);
                     at += 1;
                 }
                 TokenTree::Ident(word) => {
@@ -159,10 +87,15 @@ impl Source {
                     // `use<>` is something else.
                     if word == "use" && !punct_at(tokens, at + 1, '<') {
                         let end = end_of_item(tokens, at + 1);
-                        self.declaration(&tokens[at + 1..end], &Written::default());
+                        let public = is_public(&tokens[..at]);
+                        self.declaration(&tokens[at + 1..end], &Written::default(), depth, public);
                         at = end;
                     } else {
-                        at += self.expression(tokens, at);
+                        if word == "impl" && begins_item(&tokens[..at]) {
+                            let path = inherent_type(&tokens[at + 1..]);
+                            self.inherent.extend(path.map(|path| path.leaving(depth)));
+                        }
+                        at += self.expression(tokens, at, depth);
                     }
                 }
                 _ => at += 1,
@@ -171,7 +104,7 @@ impl Source {
     }
 
     /// Reads the path of a type, a value or a macro that begins at `at`; gives its length.
-    fn expression(&mut self, tokens: &[TokenTree], at: usize) -> usize {
+    fn expression(&mut self, tokens: &[TokenTree], at: usize, depth: usize) -> usize {
         let mut path = Written {
             // `<T as Trait>::x` is of another kind.
             global: at >= 2
@@ -184,15 +117,26 @@ impl Source {
             self.macros.extend(path.segments.last().cloned());
         }
         let is_field = at > 0 && punct_at(tokens, at - 1, '.');
+        let is_rest = at >= 2 && colons_at(tokens, at - 2);
+        let is_label = path.segments.len() == 1 && punct_at(tokens, at + length, ':');
+        if !is_field && !is_rest && !is_label {
+            self.heads.extend(path.segments.first().cloned());
+        }
         if path.segments.len() > 1 && !is_field {
-            self.written.push(path);
+            self.written.push(path.leaving(depth));
         }
         // `as` is none.
         length.max(1)
     }
 
     /// Reads the tree of a `use` declaration below `start`; gives its length.
-    fn declaration(&mut self, tokens: &[TokenTree], start: &Written) -> usize {
+    fn declaration(
+        &mut self,
+        tokens: &[TokenTree],
+        start: &Written,
+        depth: usize,
+        public: bool,
+    ) -> usize {
         let mut path = start.clone();
         let mut at = 0;
         if colons_at(tokens, 0) {
@@ -206,14 +150,14 @@ impl Source {
                 let inner = inside(group);
                 let mut rest = inner.as_slice();
                 while !rest.is_empty() {
-                    rest = &rest[self.declaration(rest, &path)..];
+                    rest = &rest[self.declaration(rest, &path, depth, public)..];
                 }
                 name = None;
                 at += 1;
             }
             Some(TokenTree::Punct(punct)) if punct.as_char() == '*' => {
                 path.segments.push("*".to_owned());
-                self.written.push(path.clone());
+                self.written.push(path.clone().leaving(depth));
                 name = None;
                 at += 1;
             }
@@ -230,8 +174,12 @@ impl Source {
                     name = path.segments.last().cloned().unwrap_or_default();
                 }
             }
+            if public {
+                self.reexported.insert(name.clone());
+            }
             // Names that differ only in kind, and `_`: each counts.
-            self.written.extend(self.bound.insert(name, path));
+            let replaced = self.bound.insert(name, path.leaving(depth));
+            self.written.extend(replaced);
         }
         // The comma or semicolon behind it.
         (at + 1).min(tokens.len())
@@ -255,6 +203,96 @@ impl Written {
         }
         at
     }
+
+    /// The path as the file's module would write it, for one that stands `depth` modules deeper.
+    fn leaving(mut self, depth: usize) -> Self {
+        let supers = self.segments.iter().take_while(|s| *s == "super").count();
+        if supers > 0 && depth > 0 {
+            self.segments.drain(..supers.min(depth));
+            if supers <= depth {
+                self.segments.insert(0, "self".to_owned());
+            }
+        }
+        self
+    }
+
+    /// The path with more segments behind it.
+    pub fn then(&self, rest: &[String]) -> Self {
+        let mut whole = self.clone();
+        whole.segments.extend_from_slice(rest);
+        whole
+    }
+}
+
+/// Whether what ends here is `pub` or `pub(…)`.
+fn is_public(before: &[TokenTree]) -> bool {
+    let last = before.len().wrapping_sub(1);
+    match before.last() {
+        Some(TokenTree::Group(_)) => word_at(before, last.wrapping_sub(1), "pub"),
+        _ => word_at(before, last, "pub"),
+    }
+}
+
+/// Whether an item can begin behind this, so that `impl` there is no type.
+fn begins_item(before: &[TokenTree]) -> bool {
+    match before.last() {
+        None => true,
+        Some(TokenTree::Group(group)) => group.delimiter() != Delimiter::Parenthesis,
+        Some(TokenTree::Punct(punct)) => punct.as_char() == ';',
+        Some(TokenTree::Ident(word)) => *word == "unsafe",
+        Some(TokenTree::Literal(_)) => false,
+    }
+}
+
+/// The type of an impl whose tokens behind `impl` these are; none when it implements a trait.
+fn inherent_type(tokens: &[TokenTree]) -> Option<Written> {
+    let mut start = match punct_at(tokens, 0, '<') {
+        true => end_of_generics(tokens, 0),
+        false => 0,
+    };
+    let mut at = start;
+    loop {
+        match tokens.get(at)? {
+            TokenTree::Punct(punct) if punct.as_char() == '<' => {
+                at = end_of_generics(tokens, at);
+                continue;
+            }
+            TokenTree::Ident(word) if *word == "for" => return None,
+            TokenTree::Ident(word) if *word == "where" => break,
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => break,
+            _ => {}
+        }
+        at += 1;
+    }
+    let mut path = Written::default();
+    if word_at(tokens, start, "dyn") {
+        start += 1;
+    }
+    if colons_at(tokens, start) {
+        path.global = true;
+        start += 2;
+    }
+    path.extend(&tokens[start..]);
+    // A macro's `$type` has none.
+    (!path.segments.is_empty()).then_some(path)
+}
+
+/// Behind the `>` that closes the `<` which stands at `at`.
+fn end_of_generics(tokens: &[TokenTree], mut at: usize) -> usize {
+    let mut open = 0_usize;
+    while at < tokens.len() {
+        let is_arrow = at > 0 && punct_at(tokens, at - 1, '-');
+        if punct_at(tokens, at, '<') {
+            open += 1;
+        } else if punct_at(tokens, at, '>') && !is_arrow {
+            open -= 1;
+        }
+        at += 1;
+        if open == 0 {
+            break;
+        }
+    }
+    at
 }
 
 fn inside(group: &proc_macro2::Group) -> Vec<TokenTree> {
@@ -278,6 +316,10 @@ fn module_of(name: &str) -> Vec<String> {
     module
 }
 
+fn word_at(tokens: &[TokenTree], at: usize, expected: &str) -> bool {
+    matches!(tokens.get(at), Some(TokenTree::Ident(word)) if *word == expected)
+}
+
 fn punct_at(tokens: &[TokenTree], at: usize, char: char) -> bool {
     matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == char)
 }
@@ -288,10 +330,13 @@ fn colons_at(tokens: &[TokenTree], at: usize) -> bool {
     joint && punct_at(tokens, at + 1, ':')
 }
 
-/// `#[cfg(test)]`.
+/// `#[cfg(test)]`, or `#[cfg(all(test, …))]`.
 fn is_test_attribute(token: Option<&TokenTree>) -> bool {
-    matches!(token, Some(TokenTree::Group(group))
-        if group.stream().to_string().replace(' ', "") == "cfg(test)")
+    let Some(TokenTree::Group(group)) = token else {
+        return false;
+    };
+    let text = group.stream().to_string().replace(' ', "");
+    text == "cfg(test)" || text.starts_with("cfg(all(test,")
 }
 
 /// Behind the item that begins here: its block or semicolon.

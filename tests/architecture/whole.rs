@@ -1,0 +1,187 @@
+//! The rules that look at all files of `src` at once: which circles of files there are, and
+//! whether the inherent impls of a type stand in one file.
+//!
+//! Knows what is allowed today; not how files and types are found (`graph.rs`, `tree.rs`).
+
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::graph::Graph;
+use crate::rules::is_test;
+use crate::source::Source;
+use crate::tree::Tree;
+
+/// A circle of files that is there today, and why.
+pub struct Circle {
+    /// Every file of it.
+    pub files: &'static [&'static str],
+    /// Why it is allowed.
+    pub reason: &'static str,
+}
+
+/// The circles of today. One that shrinks or goes has to be changed here too.
+const KNOWN_CIRCLES: &[Circle] = &[
+    Circle {
+        files: &[
+            "src/protocol/capnp/connection.rs",
+            "src/protocol/capnp/convert.rs",
+            "src/protocol/capnp/current.rs",
+            "src/protocol/capnp/exchange.rs",
+            "src/protocol/capnp/generated.rs",
+            "src/protocol/capnp/lanes.rs",
+            "src/protocol/capnp/log.rs",
+            "src/protocol/capnp/object.rs",
+            "src/protocol/capnp/rt.rs",
+            "src/protocol/capnp/server.rs",
+            "src/protocol/capnp/threads.rs",
+        ],
+        reason: "A value may be an object that is served here, and everything names rt.rs. To be \
+                 split into layers.",
+    },
+    Circle {
+        files: &[
+            "src/protocol/capnp/event_loop/mod.rs",
+            "src/protocol/capnp/event_loop/threads.rs",
+            "src/protocol/capnp/event_loop/timers.rs",
+        ],
+        reason: "The loop starts threads that drive the loop.",
+    },
+    Circle {
+        files: &[
+            "src/protocol/capnp/rpc/answers.rs",
+            "src/protocol/capnp/rpc/call.rs",
+            "src/protocol/capnp/rpc/cap.rs",
+            "src/protocol/capnp/rpc/flush.rs",
+            "src/protocol/capnp/rpc/forward.rs",
+            "src/protocol/capnp/rpc/link.rs",
+            "src/protocol/capnp/rpc/pipeline.rs",
+            "src/protocol/capnp/rpc/questions.rs",
+            "src/protocol/capnp/rpc/tables.rs",
+        ],
+        reason: "Each file works on the link and its tables. To become a state without the link.",
+    },
+];
+
+/// A type whose inherent impls stand in several files today.
+pub struct Split {
+    /// The type: the file that defines it, and its name.
+    pub of: (&'static str, &'static str),
+    /// The files with its inherent impls.
+    pub files: &'static [&'static str],
+}
+
+/// The types of today. The list may become shorter, and no longer.
+const SPLIT: &[Split] = &[
+    Split {
+        of: ("src/cli/session.rs", "Session"),
+        files: &[
+            "src/cli/session.rs",
+            "src/cli/session/connection.rs",
+            "src/cli/session/start.rs",
+            "src/cli/session/submit.rs",
+        ],
+    },
+    Split {
+        of: ("src/dynamic/json/write/mod.rs", "Writing"),
+        files: &[
+            "src/dynamic/json/write/lists.rs",
+            "src/dynamic/json/write/mod.rs",
+        ],
+    },
+    Split {
+        of: ("src/protocol/capnp/connection.rs", "Connection"),
+        files: &[
+            "src/protocol/capnp/connection.rs",
+            "src/protocol/capnp/lanes.rs",
+        ],
+    },
+    Split {
+        of: ("src/protocol/capnp/event_loop/mod.rs", "EventLoop"),
+        files: &[
+            "src/protocol/capnp/event_loop/mod.rs",
+            "src/protocol/capnp/event_loop/threads.rs",
+        ],
+    },
+    Split {
+        of: ("src/protocol/capnp/rpc/link.rs", "Link"),
+        files: &[
+            "src/protocol/capnp/rpc/answers.rs",
+            "src/protocol/capnp/rpc/flush.rs",
+            "src/protocol/capnp/rpc/incoming.rs",
+            "src/protocol/capnp/rpc/link.rs",
+            "src/protocol/capnp/rpc/pipeline.rs",
+            "src/protocol/capnp/rpc/questions.rs",
+        ],
+    },
+    Split {
+        of: ("src/protocol/capnp/rpc/tables.rs", "Tables"),
+        files: &[
+            "src/protocol/capnp/rpc/answers.rs",
+            "src/protocol/capnp/rpc/pipeline.rs",
+            "src/protocol/capnp/rpc/tables.rs",
+        ],
+    },
+];
+
+/// The library's and the executable's own files: no tests, and nothing generated.
+fn own(sources: &[Source]) -> Vec<&Source> {
+    let own = sources.iter().filter(|source| {
+        let is_generated = source.name == "src/interfaces/generated.rs";
+        source.name.starts_with("src/") && !is_test(&source.name) && !is_generated
+    });
+    own.collect()
+}
+
+/// Files form no circle but the known ones, and the known ones are still there.
+fn circles(sources: &[Source], tree: &Tree, known: &[Circle]) -> Vec<String> {
+    let graph = Graph::new(&own(sources), tree);
+    let found = graph.circles();
+    let files = |circle: &Circle| -> BTreeSet<&str> { circle.files.iter().copied().collect() };
+    let mut wrong = Vec::new();
+    for circle in &found {
+        if known.iter().all(|listed| files(listed) != *circle) {
+            let names = circle.iter().copied().collect::<Vec<_>>().join(", ");
+            let uses = graph.describe(circle);
+            wrong.push(format!("{names} are a circle that is not listed:\n{uses}"));
+        }
+    }
+    for listed in known {
+        if !found.contains(&files(listed)) {
+            let names = listed.files.join(", ");
+            let reason = listed.reason;
+            wrong.push(format!(
+                "{names} are no circle of their own any more ({reason}): change KNOWN_CIRCLES"
+            ));
+        }
+    }
+    wrong
+}
+
+/// The inherent impls of a type stand in one file, but for the listed types.
+fn impls(sources: &[Source], tree: &Tree, split: &[Split]) -> Vec<String> {
+    let mut found: BTreeMap<(String, String), BTreeSet<&str>> = BTreeMap::new();
+    for source in own(sources) {
+        for of in source.inherent_types(tree) {
+            found.entry(of).or_default().insert(&source.name);
+        }
+    }
+    found.retain(|_, files| files.len() > 1);
+    let mut wrong = Vec::new();
+    for ((file, name), files) in &found {
+        let listed = split.iter().find(|split| split.of == (file, name));
+        let listed = listed.map(|split| split.files.iter().copied().collect::<BTreeSet<_>>());
+        if listed.as_ref() != Some(files) {
+            wrong.push(format!("{name} of {file} has inherent impls in {files:?}"));
+        }
+    }
+    for split in split {
+        let (file, name) = split.of;
+        if !found.contains_key(&(file.to_owned(), name.to_owned())) {
+            wrong.push(format!(
+                "{name} of {file} is no longer split: take it off SPLIT"
+            ));
+        }
+    }
+    wrong
+}
