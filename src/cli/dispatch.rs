@@ -27,7 +27,7 @@ pub(crate) fn run(role: Role, words: &[OsString], output: &Output) -> Result<u8>
     let level = std::env::var(log::VARIABLE)
         .ok()
         .and_then(|level| level.parse().ok());
-    log::start(level.unwrap_or(LevelFilter::WARN), output.clone());
+    log::start(level.unwrap_or(LevelFilter::WARN), output);
     let ipc = Ipc::<dyn Init>::new(role.exe_name(), role.init())?;
     let (name, stderr) = (role.exe_name(), output.clone());
     let served = ipc.start_spawned(words, move || {

@@ -1,6 +1,7 @@
-//! The log on stderr, in the manner of Bitcoin Core's: `[ipc] {thread} message`.
+//! The log on stderr, in the manner of Bitcoin Core's: `[ipc] {thread} message`. The thread
+//! that logs an event does not wait until it is written.
 //!
-//! Knows tracing's events and the terminal; nothing of what is logged.
+//! Knows tracing's events and a queue of lines; nothing of what is logged.
 
 use std::fmt;
 use std::io;
@@ -15,6 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::Options;
 use super::output::Output;
+use super::queue::Queue;
 
 /// Tells a role that this program starts as its child how much to log.
 pub(crate) const VARIABLE: &str = "BITCOIN_IPC_LOG";
@@ -32,7 +34,7 @@ pub(crate) fn level(options: &Options, serves: bool) -> LevelFilter {
 }
 
 /// Starts logging. Other libraries' events are logged from warnings on.
-pub(crate) fn start(level: LevelFilter, output: Output) {
+pub(crate) fn start(level: LevelFilter, output: &Output) {
     let targets = Targets::new()
         .with_target("ipc", level)
         .with_target("bitcoin_ipc", level)
@@ -40,7 +42,7 @@ pub(crate) fn start(level: LevelFilter, output: Output) {
     let layer = tracing_subscriber::fmt::layer()
         .event_format(CoreFormat)
         .with_ansi(false)
-        .with_writer(Lines(output));
+        .with_writer(Lines(output.log()));
     // Fails only where logging was started before.
     let _ = tracing_subscriber::registry()
         .with(targets)
@@ -80,23 +82,24 @@ where
     }
 }
 
-/// Hands each event to the terminal as one line.
-struct Lines(Output);
+/// Queues each event as one line.
+struct Lines(Queue);
 
-struct Line(Output);
+struct Line<'a>(&'a Queue);
 
 impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line;
+    type Writer = Line<'a>;
 
-    fn make_writer(&'a self) -> Line {
-        Line(self.0.clone())
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0)
     }
 }
 
-impl io::Write for Line {
+impl io::Write for Line<'_> {
+    /// Queues an event. The layer writes each with one call.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let line = String::from_utf8_lossy(bytes);
-        self.0.stderr_line(line.trim_end_matches('\n'));
+        let event = String::from_utf8_lossy(bytes);
+        self.0.push(event.trim_end_matches('\n').to_owned());
         Ok(bytes.len())
     }
 

@@ -5,8 +5,9 @@
 //! `session` calls it, `running` waits for a call and ends it, `lines` makes a call for each line
 //! that `prompt` reads, `jobs` are those in the background, `each`, `repeat` and `watch` make many
 //! calls for `call`, `schemas` chooses schemas, `generations` knows what differs in Core's,
-//! `methods` knows what can be called, `values` reads parameters, `output` prints, `errors` knows
-//! what went wrong. Knows the library by its public face only; nothing may depend on this.
+//! `methods` knows what can be called, `values` reads parameters, `output` prints, `log` makes
+//! lines of events, which a thread of `queue` writes, `errors` knows what went wrong. Knows the
+//! library by its public face only; nothing may depend on this.
 
 mod args;
 mod children;
@@ -24,6 +25,7 @@ mod log;
 mod methods;
 mod output;
 mod prompt;
+mod queue;
 mod repeat;
 mod running;
 mod schemas;
@@ -55,8 +57,8 @@ pub(crate) fn main() -> ExitCode {
         None if completion::answer(&words)? => Ok(0),
         None => run(words, &mut output),
     });
-    match result {
-        Ok(code) => code.into(),
+    let code = match result {
+        Ok(code) => code,
         Err(report) => {
             let failure = Failure::of(&report);
             output.failure(&failure, None);
@@ -64,9 +66,11 @@ pub(crate) fn main() -> ExitCode {
             if asked && !failure.is_silent() {
                 output.stderr_line(&format!("{report:?}"));
             }
-            failure.kind.exit_code().into()
+            failure.kind.exit_code()
         }
-    }
+    };
+    output.flush_log();
+    code.into()
 }
 
 /// Reports with backtraces, for those who ask for them, and for panics.
@@ -100,7 +104,7 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
     };
     *output = Output::new(&cli.options);
     let serves = matches!(cli.command, Command::Serve(_));
-    log::start(log::level(&cli.options, serves), output.clone());
+    log::start(log::level(&cli.options, serves), output);
     match &cli.command {
         Command::Completions(args) => return commands::completions::run(args),
         Command::Man => return commands::man::run(),

@@ -3,7 +3,7 @@
 //! Knows terminals, formats and colours; nothing of what the results are about.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::args::{Format, Options, When};
 use super::errors::Failure;
+use super::queue::Queue;
 
 /// How long something may take before a spinner says that it is under way.
 const SPINNER_AFTER: Duration = Duration::from_millis(500);
@@ -29,6 +30,8 @@ pub(crate) struct Output {
     spinner: Arc<Mutex<Option<ProgressBar>>>,
     /// Prints on the terminal above a line that is edited there.
     above: Arc<Mutex<Option<Above>>>,
+    /// The queue of the log, once logging has started.
+    log: Arc<OnceLock<Queue>>,
 }
 
 /// Prints whole lines; tells whether it could.
@@ -42,6 +45,7 @@ impl Output {
             color: colored(options.color),
             spinner: Arc::default(),
             above: Arc::default(),
+            log: Arc::default(),
         }
     }
 
@@ -53,6 +57,7 @@ impl Output {
             color: colored(color),
             spinner: Arc::default(),
             above: Arc::default(),
+            log: Arc::default(),
         }
     }
 
@@ -67,18 +72,33 @@ impl Output {
         }
     }
 
-    /// A line on stderr, whole, whatever else writes there.
+    /// A line on stderr, whole, whatever else writes there, after the lines logged before it.
     pub(crate) fn stderr_line(&self, line: &str) {
-        let write = || {
+        self.flush_log();
+        self.write_stderr(line);
+    }
+
+    fn write_stderr(&self, line: &str) {
+        self.beside_spinner(|| {
             let text = format!("{line}\n");
             if !self.print_above(&text) {
                 // Nobody is left to tell when this fails.
                 let _ = io::stderr().lock().write_all(text.as_bytes());
             }
-        };
-        match &*self.spinner() {
-            Some(spinner) => spinner.suspend(write),
-            None => write(),
+        });
+    }
+
+    /// Returns the queue of the log, which a thread of its own writes to stderr.
+    pub(crate) fn log(&self) -> Queue {
+        let this = self.clone();
+        let queue = || Queue::new(move |line| this.write_stderr(line));
+        self.log.get_or_init(queue).clone()
+    }
+
+    /// Waits until the lines logged before are written, but only while stderr takes them.
+    pub(crate) fn flush_log(&self) {
+        if let Some(log) = self.log.get() {
+            log.flush();
         }
     }
 
@@ -100,6 +120,19 @@ impl Output {
     fn print_above(&self, text: &str) -> bool {
         let mut above = self.above.lock().unwrap_or_else(PoisonError::into_inner);
         above.as_mut().is_some_and(|print| print(text))
+    }
+
+    /// Runs `write` while no spinner is shown.
+    fn beside_spinner<T>(&self, write: impl FnOnce() -> T) -> T {
+        // Only a terminal shows one. Elsewhere no lock is held while a write to stderr blocks, since
+        // results need it too.
+        if !io::stderr().is_terminal() {
+            return write();
+        }
+        match &*self.spinner() {
+            Some(spinner) => spinner.suspend(write),
+            None => write(),
+        }
     }
 
     fn spinner(&self) -> MutexGuard<'_, Option<ProgressBar>> {
@@ -156,10 +189,9 @@ impl Output {
     }
 
     fn write_beside(&self, text: &str) -> io::Result<()> {
-        match &*self.spinner() {
-            Some(spinner) => spinner.suspend(|| self.write(text)),
-            None => self.write(text),
-        }
+        // Stdout and stderr may be one terminal or file.
+        self.flush_log();
+        self.beside_spinner(|| self.write(text))
     }
 
     fn write(&self, text: &str) -> io::Result<()> {

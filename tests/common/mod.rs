@@ -103,12 +103,17 @@ impl Sandbox {
     }
 
     /// Starts a command in a process group of its own.
-    pub fn start(&self, mut command: Command) -> Running {
+    pub fn start(&self, command: Command) -> Running {
+        self.start_with(command, None)
+    }
+
+    /// Starts a command whose stderr is `stderr`; [`Running::stderr`] is empty then.
+    pub fn start_with(&self, mut command: Command, stderr: Option<Stdio>) -> Running {
         let output = tempfile::NamedTempFile::new_in(self.directory.path()).unwrap();
         let errors = tempfile::NamedTempFile::new_in(self.directory.path()).unwrap();
         let child = command
             .stdout(output.reopen().unwrap())
-            .stderr(errors.reopen().unwrap())
+            .stderr(stderr.unwrap_or_else(|| errors.reopen().unwrap().into()))
             .process_group(0)
             .spawn()
             .unwrap();

@@ -138,6 +138,8 @@ impl Input {
     /// Asks a terminal for a line. What completes it is in `view`.
     pub(crate) fn ask(&self, view: View) {
         *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+        // The lines logged during the last call come before the prompt.
+        self.output.flush_log();
         match (&self.ask, self.source) {
             (Some(ask), _) => {
                 self.reading.store(true, Ordering::SeqCst);
@@ -176,6 +178,7 @@ impl Input {
     /// Gives the terminal back. `unfinished` tells that a line may be edited still, `asked` that
     /// one was asked for.
     pub(crate) fn close(&self, unfinished: bool, asked: bool) {
+        self.output.flush_log();
         self.output.set_above(None);
         if let Some(printed) = &self.printed {
             // Ends with what is to be printed.
