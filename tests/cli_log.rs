@@ -1,5 +1,5 @@
-//! The executable's log: a log that nobody reads holds nothing up. Knows the executable from outside
-//! only.
+//! The executable's log: a log that nobody reads holds nothing up, and an event is one line whatever
+//! a peer sent. Knows the executable from outside only.
 
 #![allow(clippy::unwrap_used)]
 
@@ -133,15 +133,30 @@ fn a_log_that_nobody_reads_keeps_no_result_back() {
 }
 
 #[test]
-fn an_error_follows_what_was_logged_before() {
+fn an_event_is_one_line_and_an_error_follows_what_was_logged_before() {
     let sandbox = Sandbox::new();
     let peer = Peer::new(&sandbox);
     let output = sandbox.run(&["-v", "-a", &peer.address, "call", "echo", "fail"]);
+    let lines: Vec<_> = output.stderr.split('\n').collect();
     let at = |words: &str| {
-        let found = output.stderr.find(words);
+        let found = lines.iter().position(|line| line.contains(words));
         found.unwrap_or_else(|| panic!("no {words:?} in {output:#?}"))
     };
-    let failed = at("IPC client exception Echo.echo");
-    assert!(at("IPC client send Echo.echo") < failed && failed < at("error: "));
+    let (sent, failed) = (
+        at("IPC client send Echo.echo"),
+        at("IPC client exception Echo.echo"),
+    );
+    assert!(
+        lines[failed].contains(r"no\nsuch \x1b[31mluck"),
+        "{output:#?}"
+    );
+    let error = lines.iter().position(|line| line.starts_with("error: "));
+    assert!(sent < failed && Some(failed) < error, "{output:#?}");
+    for line in &lines[..error.unwrap()] {
+        assert!(
+            line.starts_with('[') && !line.contains(char::is_control),
+            "{line:?}"
+        );
+    }
     sandbox.assert_clean();
 }
