@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long)]
     pub list: bool,
 
-    /// What cargo adds by itself.
+    /// A flag that cargo adds by itself.
     #[arg(long, hide = true)]
     bench: bool,
 }

@@ -1,33 +1,63 @@
-//! Children of the benchmark: this executable under another name, with a socket to it as standard
-//! input. Knows processes; nothing of what they say to each other.
+//! Children of the benchmark: this executable in another role. Knows processes; nothing of what
+//! they say to each other.
 
-use std::ffi::OsStr;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bitcoin_ipc::Spawned;
+use bitcoin_ipc::{Program, Spawned};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
+
+/// The environment variable that names a child's role. A child's first word would be seen in the
+/// list of processes, but valgrind does not pass it on.
+pub const ROLE: &str = "BENCH_ROLE";
+/// The environment variable with the processor that a child stays on.
+pub const PROCESSOR: &str = "BENCH_PROCESSOR";
+/// The environment variable with the program that a child becomes once it has been placed.
+pub const BECOMES: &str = "BENCH_BECOMES";
 
 /// How long a child may take to end.
 const END_TIME: Duration = Duration::from_secs(10);
 
-/// A child that ends when its socket does; dropping this sees to it.
+/// The environment of a child in this role, on this processor where one is given.
+fn environment(role: &str, processor: Option<usize>) -> Vec<(&'static str, OsString)> {
+    let mut variables = vec![(ROLE, role.into())];
+    variables.extend(processor.map(|number| (PROCESSOR, number.to_string().into())));
+    variables
+}
+
+/// The executable `path`, which is this one or a copy of it, in a role that the library starts.
+pub fn in_role(path: &Path, role: &str, processor: Option<usize>) -> Program {
+    let variables = environment(role, processor).into_iter();
+    variables.fold(Program::new(path), |program, (name, value)| {
+        program.env(name, value)
+    })
+}
+
+/// A child with a socket to it as standard input, which ends when its socket does; dropping this
+/// sees to it.
 pub struct Peer {
     stream: UnixStream,
     child: Child,
 }
 
 impl Peer {
-    /// Starts this executable under the name `role` with these further words.
-    pub fn start<S: AsRef<OsStr>>(role: &str, words: &[S]) -> Result<Self> {
+    /// Starts this executable in the role `role` with these further words, on this processor
+    /// where one is given.
+    pub fn start<S: AsRef<OsStr>>(
+        role: &str,
+        words: &[S],
+        processor: Option<usize>,
+    ) -> Result<Self> {
         let (stream, theirs) = UnixStream::pair().wrap_err("make a socketpair")?;
-        let child = Command::new(std::env::current_exe()?)
-            .arg0(role)
+        let child = Command::new(env::current_exe()?)
+            .envs(environment(role, processor))
             .args(words)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
@@ -76,8 +106,8 @@ pub fn inherited() -> Result<UnixStream> {
     Ok(UnixStream::from(fd.wrap_err("take over standard input")?))
 }
 
-/// Lets go of a child of the library's own and waits for it. Other handles to its objects must be
-/// gone.
+/// Disconnects from a child that the library started, and waits for its end. Other handles to its
+/// objects must have been dropped.
 pub fn finish<I: ?Sized>(spawned: Spawned<I>) -> Result<()> {
     let Spawned { init, child } = spawned;
     drop(init);

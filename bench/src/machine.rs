@@ -6,20 +6,33 @@ use std::thread;
 
 use serde_json::{Value as Json, json};
 
-/// In a line, for the head of a table.
-pub fn line() -> String {
+use crate::placement::{Placement, Processors};
+
+/// In some lines, for the head of a table.
+pub fn lines(processors: &Processors) -> String {
     let optimised = match cfg!(debug_assertions) {
         true => ", NOT OPTIMISED: the times mean nothing",
         false => "",
     };
     let cpu = cpu().unwrap_or_else(|| "processors".to_owned());
-    format!("{} × {cpu}, {}{optimised}", cpus(), kernel())
+    let mut lines = format!("{} × {cpu}, {}{optimised}", cpus(), kernel());
+    for placement in [Placement::Together, Placement::Apart] {
+        let sides = (processors.client(placement), processors.server(placement));
+        if let (Some(client), Some(server)) = sides {
+            let word = placement.word();
+            lines += &format!("\n{word}: client on processor {client}, server on {server}");
+        }
+    }
+    lines
 }
 
 /// Processors, kernel, compiler and commit.
-pub fn json() -> Json {
+pub fn json(processors: &Processors) -> Json {
+    let sides = |placement| [processors.client(placement), processors.server(placement)];
     json!({
         "cpus": cpus(),
+        "together": sides(Placement::Together),
+        "apart": sides(Placement::Apart),
         "cpu": cpu(),
         "kernel": kernel(),
         "rustc": env!("RUSTC_VERSION"),

@@ -1,8 +1,8 @@
 //! The benchmark, `cargo bench`: what a call costs beside what the system itself takes.
 //!
 //! Every subject runs a slice of time in turn, round by round, in one process and its children, so
-//! that what disturbs the machine disturbs all of them; ratios are those within a round. The
-//! children are this executable under other names (`peers`). Knows the library by its public face.
+//! that what disturbs the machine disturbs all of them; ratios are those within a run. The
+//! children are this executable in other roles (`peers`). Knows the library by its public face.
 
 mod args;
 mod children;
@@ -13,6 +13,7 @@ mod objects {
     bitcoin_ipc::include_schema!("objects");
 }
 mod peers;
+mod placement;
 mod report;
 mod results;
 mod statistics;
@@ -28,8 +29,9 @@ use clap::Parser;
 use eyre::{Result, WrapErr, ensure};
 
 use args::Args;
+use placement::{Placement, Processors};
 use results::Results;
-use subjects::{Kind, Plan, Shared};
+use subjects::{Kind, Plan, Run, Shared, Start, Started};
 use watchdog::Watchdog;
 
 fn main() -> ExitCode {
@@ -61,22 +63,25 @@ fn run(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
-    let shared = Shared::new()?;
+    let processors = Processors::find()?;
+    let shared = Shared::new(processors)?;
     let measured = measure_all(plans, args, &shared);
     // Also after a failure: no child is left.
     let ended = shared.end();
     let results = measured?;
     ended?;
     let goals = goals::reached(&results);
-    report::print(&mut out, &results, &goals)?;
+    report::print(&mut out, &processors, &results, &goals)?;
     if let Some(path) = &args.json {
-        let json = serde_json::to_string_pretty(&report::json(args, &results, &goals))?;
+        let json = report::json(args, &processors, &results, &goals);
+        let json = serde_json::to_string_pretty(&json)?;
         fs::write(path, json + "\n").wrap_err_with(|| format!("write {}", path.display()))?;
     }
     Ok(())
 }
 
-/// The subjects that are asked for, and those that they are compared with.
+/// The subjects that are asked for, and those that they are compared with: the one beside each,
+/// and the raw ping-pong in the same placement.
 fn chosen(mut plans: Vec<Plan>, only: &[String]) -> Vec<Plan> {
     if only.is_empty() {
         return plans;
@@ -86,7 +91,7 @@ fn chosen(mut plans: Vec<Plan>, only: &[String]) -> Vec<Plan> {
     let mut wanted: HashSet<String> = asked.iter().map(|plan| plan.name.clone()).collect();
     if !wanted.is_empty() {
         wanted.extend(asked.iter().filter_map(|plan| plan.beside.clone()));
-        wanted.insert(subjects::RAW.to_owned());
+        wanted.extend(asked.iter().map(|plan| plan.placement.name(subjects::RAW)));
     }
     plans.retain(|plan| wanted.contains(&plan.name));
     plans
@@ -94,32 +99,52 @@ fn chosen(mut plans: Vec<Plan>, only: &[String]) -> Vec<Plan> {
 
 /// Starts every subject, warms it up, and gives each its slice of every round.
 fn measure_all(plans: Vec<Plan>, args: &Args, shared: &Shared) -> Result<Results> {
+    let processors = &shared.processors;
     let watchdog = Watchdog::start()?;
     let mut results = Results::default();
     let mut running = Vec::new();
     for plan in plans {
         watchdog.begin(&plan.name);
-        let failed = || plan.name.clone();
         match plan.kind {
-            Kind::Calls(start) => match start(shared).wrap_err_with(failed)? {
-                None => results.left_out.push(plan.name),
-                Some(mut run) => {
-                    run(args.warm_up()).wrap_err_with(failed)?;
-                    running.push((plan.name.clone(), run));
-                    results.subject(plan.name, plan.beside);
+            Kind::Calls(start) => match warm_up(start, plan.placement, args, shared) {
+                Err(error) => return Err(error.wrap_err(plan.name)),
+                Ok(Started::Missing(reason)) => results.left_out.push((plan.name, reason)),
+                Ok(Started::Ready(run)) => {
+                    running.push((plan.name.clone(), plan.placement, run));
+                    results.subject(plan.name, plan.beside, plan.placement);
                 }
             },
             Kind::Memory(measure) => {
-                let bytes = measure(shared).wrap_err_with(failed)?;
+                let bytes = measure(shared).wrap_err_with(|| plan.name.clone())?;
                 results.memory.push((plan.name, bytes));
             }
         }
     }
     for _ in 0..args.rounds() {
-        for (at, (name, run)) in running.iter_mut().enumerate() {
+        for (at, (name, placement, run)) in running.iter_mut().enumerate() {
             watchdog.begin(name);
-            results.add(at, run(args.slice()).wrap_err_with(|| name.clone())?);
+            let sample = processors.with_client(*placement, || run(args.slice()));
+            results.add(at, sample.wrap_err_with(|| name.clone())?);
         }
     }
     Ok(results)
+}
+
+/// Starts a subject in its placement and lets it run for a while.
+fn warm_up(
+    start: Start<Started<Run>>,
+    placement: Placement,
+    args: &Args,
+    shared: &Shared,
+) -> Result<Started<Run>> {
+    if let Some(reason) = shared.processors.missing(placement) {
+        return Ok(Started::Missing(reason));
+    }
+    shared.processors.with_client(placement, || {
+        let mut started = start(shared)?;
+        if let Started::Ready(run) = &mut started {
+            run(args.warm_up())?;
+        }
+        Ok(started)
+    })
 }

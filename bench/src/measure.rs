@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 
 use crate::statistics::percentile;
 
-/// What one slice gave.
+/// The numbers of one slice.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     /// The median time of a call, in nanoseconds.
@@ -39,7 +39,7 @@ impl Sample {
         }
     }
 
-    /// The same with each call counted as `parts` of something that is done one after the other.
+    /// Counts each call as `parts` operations that are made one after the other.
     pub fn divided(self, parts: u32) -> Self {
         let parts = f64::from(parts);
         Self {
@@ -60,7 +60,7 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What `f` gives, and how long it took.
+/// Returns the result of `f`, and how long it took.
 pub fn timed<T>(f: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
     let started = Instant::now();
     let answer = f()?;
@@ -83,8 +83,8 @@ pub fn one_by_one(budget: Duration, mut call: impl FnMut() -> Result<Duration>) 
     }
 }
 
-/// The same in `threads` threads at a time. Each has made a call, which does not count, before any
-/// begins.
+/// Calls one after the other in each of `threads` new threads. Each thread makes a call that does not
+/// count before any of them begins.
 pub fn in_threads(
     threads: usize,
     budget: Duration,

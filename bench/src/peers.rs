@@ -1,11 +1,15 @@
-//! What this executable is under other names: the other side of each subject.
+//! The roles of this executable as a child: the other side of each subject.
 
-use std::ffi::OsString;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use eyre::{Result, WrapErr, eyre};
 
-use crate::children::inherited;
+use crate::children::{self, inherited};
+use crate::placement::stay_on;
 use crate::subjects::{connections, echo, foreign, objects, raw};
 
 /// Serves a spawned parent Core's `Init`.
@@ -22,28 +26,45 @@ pub const TARPC: &str = "bench-tarpc";
 pub const LISTEN: &str = "bench-listen";
 /// Makes many connections and holds them.
 pub const HOLD: &str = "bench-hold";
+/// Becomes another program once it has been placed.
+pub const BECOME: &str = "bench-become";
 
-/// Plays the role that the first of `words` names, to its end. False when it names none.
+/// Plays the role that the environment names, to its end. False when it names none.
 pub fn run(words: &[OsString]) -> Result<bool> {
-    let name = words.first().map(Path::new).and_then(Path::file_name);
-    let role = name.and_then(|name| name.to_str()).unwrap_or_default();
-    let played = match role {
+    let Some(role) = env::var_os(children::ROLE) else {
+        return Ok(false);
+    };
+    let role = role.to_string_lossy();
+    // Before there is a second thread, so that all of them inherit this.
+    if let Some(processor) = env::var_os(children::PROCESSOR) {
+        stay_on(parse(&processor)?)?;
+    }
+    let played = match &*role {
         ECHO => echo::serve(words),
         OBJECTS => objects::serve(words),
-        RAW => {
-            if words.len() > 3 {
-                raw::stay_on(number(words, 3)?)?;
-            }
-            raw::serve(inherited()?, number(words, 1)?, number(words, 2)?)
-        }
+        RAW => raw::serve(inherited()?, number(words, 1)?, number(words, 2)?),
         PLAIN => foreign::serve_plain(inherited()?),
         TARPC => foreign::serve_tarpc(inherited()?),
         LISTEN => connections::listen(&inherited()?, Path::new(word(words, 1)?)),
         HOLD => connections::hold(&inherited()?, Path::new(word(words, 1)?), number(words, 2)?),
-        _ => return Ok(false),
+        BECOME => become_program(words),
+        _ => Err(eyre!("there is no such role")),
     };
-    played.wrap_err_with(|| role.to_owned())?;
+    played.wrap_err_with(|| role.into_owned())?;
     Ok(true)
+}
+
+/// Returns only where the program cannot be started.
+fn become_program(words: &[OsString]) -> Result<()> {
+    let program = env::var_os(children::BECOMES);
+    let program = program.ok_or_else(|| eyre!("{} is not set", children::BECOMES))?;
+    let mut command = Command::new(&program);
+    command.args(words.iter().skip(1));
+    for variable in [children::ROLE, children::PROCESSOR, children::BECOMES] {
+        command.env_remove(variable);
+    }
+    let error = command.exec();
+    Err(error).wrap_err_with(|| format!("start {}", program.display()))
 }
 
 fn word(words: &[OsString], at: usize) -> Result<&OsString> {
@@ -51,6 +72,10 @@ fn word(words: &[OsString], at: usize) -> Result<&OsString> {
 }
 
 fn number(words: &[OsString], at: usize) -> Result<usize> {
-    let word = word(words, at)?.to_string_lossy();
+    parse(word(words, at)?)
+}
+
+fn parse(word: &OsStr) -> Result<usize> {
+    let word = word.to_string_lossy();
     word.parse().wrap_err_with(|| format!("{word:?}"))
 }

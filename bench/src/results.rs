@@ -1,7 +1,9 @@
 //! What was measured: each subject's slices, and what is compared with what.
 
 use crate::measure::Sample;
+use crate::placement::Placement;
 use crate::statistics::{median, quartiles};
+use crate::subjects::RAW;
 
 pub use Number::{P50, P99, Rate};
 
@@ -40,6 +42,8 @@ pub struct Measured {
     pub name: String,
     /// The subject that it is to be seen beside, besides the raw ping-pong.
     pub beside: Option<String>,
+    /// Where its two sides ran.
+    pub placement: Placement,
     pub samples: Vec<Sample>,
 }
 
@@ -64,7 +68,7 @@ impl Measured {
         }
     }
 
-    /// What a quarter, a half and three quarters of the rounds are below.
+    /// The values that a quarter, a half and three quarters of the rounds are below.
     pub fn quartiles(&self, number: Number) -> [f64; 3] {
         quartiles(self.samples.iter().map(|sample| number.of(sample)))
     }
@@ -76,16 +80,17 @@ pub struct Results {
     pub subjects: Vec<Measured>,
     /// Bytes, by name.
     pub memory: Vec<(String, f64)>,
-    /// Subjects that need what is not there.
-    pub left_out: Vec<String>,
+    /// Subjects that need what is not there, each with the reason.
+    pub left_out: Vec<(String, &'static str)>,
 }
 
 impl Results {
     /// A subject of which samples will come.
-    pub fn subject(&mut self, name: String, beside: Option<String>) {
+    pub fn subject(&mut self, name: String, beside: Option<String>, placement: Placement) {
         self.subjects.push(Measured {
             name,
             beside,
+            placement,
             samples: Vec::new(),
         });
     }
@@ -100,6 +105,11 @@ impl Results {
     /// The subject of this name, if it was measured.
     pub fn get(&self, name: &str) -> Option<&Measured> {
         self.subjects.iter().find(|subject| subject.name == name)
+    }
+
+    /// The raw ping-pong in this placement, if it was measured.
+    pub fn raw(&self, placement: Placement) -> Option<&Measured> {
+        self.get(&placement.name(RAW))
     }
 
     /// Bytes by name, if measured.

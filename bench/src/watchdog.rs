@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// How often is looked. Rarely, because that disturbs.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What is being done, and since when.
+/// The subject that runs, and since when.
 type Doing = Mutex<(String, Instant)>;
 
 /// Watches from a thread of its own until it is dropped.

@@ -19,6 +19,7 @@ use super::{Plan, Shared};
 use crate::children::Peer;
 use crate::measure::one_by_one;
 use crate::peers;
+use crate::placement::Placement;
 
 /// The server's memory for one connection.
 pub const MEMORY: &str = "server's memory for an idle connection";
@@ -62,7 +63,7 @@ pub struct Listening {
 impl Listening {
     /// Starts it, and waits until it listens at `path`.
     pub fn start(path: &Path) -> Result<Self> {
-        let peer = Peer::start(peers::LISTEN, &[path])?;
+        let peer = Peer::start(peers::LISTEN, &[path], None)?;
         ready(&peer)?;
         Ok(Self {
             peer,
@@ -84,7 +85,7 @@ struct Client {
 
 impl Client {
     fn connect(shared: &Shared, listening: &Listening) -> Result<Self> {
-        let init = shared.ipc.connect(&listening.address())?;
+        let init = shared.ipc(Placement::Free)?.connect(&listening.address())?;
         let init = init.ok_or_else(|| eyre!("nothing listens"))?;
         let echo = make(&*init)?;
         call(&*echo, TEXT)?;
@@ -97,7 +98,7 @@ pub struct Crowd {
     client: Client,
     _holding: Peer,
     _listening: Listening,
-    /// What one idle connection takes of the server's memory.
+    /// The server's memory for one idle connection.
     bytes: f64,
 }
 
@@ -109,7 +110,7 @@ impl Crowd {
         let client = Client::connect(shared, &listening)?;
         let before = memory(listening.peer.pid())?;
         let words = [path.as_os_str().to_owned(), IDLE.to_string().into()];
-        let holding = Peer::start(peers::HOLD, &words)?;
+        let holding = Peer::start(peers::HOLD, &words, None)?;
         ready(&holding)?;
         let after = memory(listening.peer.pid())?;
         Ok(Self {
@@ -121,7 +122,8 @@ impl Crowd {
     }
 }
 
-/// What a server thread takes: as many threads of ours call, and wait for each other.
+/// Measures the server's memory for a server thread: as many threads of ours call, and wait for
+/// each other.
 fn thread_memory(shared: &Shared) -> Result<f64> {
     let listening = Listening::start(&shared.folder().join("threads.sock"))?;
     let client = Client::connect(shared, &listening)?;
@@ -146,7 +148,7 @@ fn thread_memory(shared: &Shared) -> Result<f64> {
     Ok((after - before) / THREADS as f64)
 }
 
-/// What a process has in memory that no other has, in bytes.
+/// Returns the private memory of a process, in bytes.
 fn memory(pid: u32) -> Result<f64> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = fs::read_to_string(&path).wrap_err_with(|| format!("read {path}"))?;
@@ -158,13 +160,13 @@ fn memory(pid: u32) -> Result<f64> {
     Ok(kib * 1024.0)
 }
 
-/// Waits until a child has done what it is for.
+/// Waits until a child is ready.
 fn ready(peer: &Peer) -> Result<()> {
     let read = peer.stream()?.read_exact(&mut [0]);
     read.wrap_err("a child ended before it was ready")
 }
 
-/// Says that it has, and blocks until the parent lets go.
+/// Reports to the parent that this child is ready, and blocks until the parent closes the socket.
 fn wait(mut parent: &UnixStream) -> Result<()> {
     parent.write_all(&[1])?;
     let read = parent.read(&mut [0])?;
@@ -182,7 +184,7 @@ fn raise_descriptors() -> Result<()> {
     setrlimit(Resource::Nofile, raised).wrap_err("raise the limit of open files")
 }
 
-/// Listens at `path` until the parent lets go.
+/// Listens at `path` until the parent closes its socket.
 pub fn listen(parent: &UnixStream, path: &Path) -> Result<()> {
     raise_descriptors()?;
     let limits = Limits::default().with_connections(2 * IDLE);
@@ -191,7 +193,7 @@ pub fn listen(parent: &UnixStream, path: &Path) -> Result<()> {
     wait(parent)
 }
 
-/// Holds `count` connections to `path` until the parent lets go.
+/// Holds `count` connections to `path` until the parent closes its socket.
 pub fn hold(parent: &UnixStream, path: &Path, count: usize) -> Result<()> {
     raise_descriptors()?;
     let ipc = Ipc::<dyn Init>::new(peers::HOLD, Role::Gui.init())?;

@@ -1,7 +1,8 @@
 //! Calls of Core's `Echo`, in a child of ours or in another implementation's.
 
+use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,43 +13,57 @@ use bitcoin_ipc::interfaces::echo::Echo;
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::roles::Role;
 use bitcoin_ipc::{Generation, Ipc, Program};
-use eyre::{Result, ensure, eyre};
+use eyre::{Result, WrapErr, ensure, eyre};
 use futures::executor::block_on;
 use serde_json::{Value as Json, json};
 
-use super::{Plan, SIZES, processes};
+use super::foreign::TARPC_OUTSTANDING;
+use super::{Plan, SIZES, Shared, processes};
+use crate::children::{BECOMES, in_role};
 use crate::measure::{Sample, in_threads, one_by_one, outstanding, timed};
 use crate::peers;
+use crate::placement::Placement::{self, Apart, Free, Together};
 
-/// What is said: 16 bytes.
+/// The text of a call: 16 bytes.
 pub const TEXT: &str = "sixteen bytes ok";
 
-/// One call at a time, of one thread.
+/// One call at a time, from the main thread.
 pub const BLOCKING: &str = "blocking call, 16 bytes";
-/// Calls of one thread, all together a second.
+/// One call at a time, from a thread that is new in each slice.
 pub const THREADS_1: &str = "1 thread";
-/// Calls of 32 threads, all together a second.
+/// Calls from 32 threads at a time.
 pub const THREADS_32: &str = "32 threads";
-/// 32 calls under way.
+/// 32 calls outstanding, from the main thread.
 pub const OUTSTANDING: &str = "32 outstanding from one thread";
 /// A call by its name, with JSON.
 pub const DYNAMIC: &str = "dynamic JSON call, 16 bytes";
 
-/// Who serves.
+/// The environment variable with the path of a Bitcoin Core node; the tests know it as well.
+const CORE: &str = "BITCOIN_NODE";
+/// Why none is measured.
+const NO_CORE: &str = "set BITCOIN_NODE to a bitcoin-node built with IPC";
+
+/// The program that serves.
 #[derive(Clone, PartialEq)]
 pub enum Server {
     /// This executable.
     Ours,
     /// Another one.
     Program(PathBuf),
+    /// The Bitcoin Core node that the goals are about.
+    Core(PathBuf),
 }
 
 impl Server {
-    /// How it is started.
-    pub fn program(&self) -> Result<Program> {
-        Ok(match self {
-            Self::Ours => Program::new(std::env::current_exe()?).arg0(peers::ECHO),
-            Self::Program(path) => Program::new(path),
+    /// How it is started, on this processor where one is given.
+    pub fn program(&self, processor: Option<usize>) -> Result<Program> {
+        let own = env::current_exe()?;
+        Ok(match (self, processor) {
+            (Self::Ours, _) => in_role(&own, peers::ECHO, processor),
+            (Self::Program(path) | Self::Core(path), None) => Program::new(path),
+            (Self::Program(path) | Self::Core(path), Some(_)) => {
+                in_role(&own, peers::BECOME, processor).env(BECOMES, path)
+            }
         })
     }
 
@@ -60,11 +75,17 @@ impl Server {
                 let name = path.file_name().unwrap_or(path.as_os_str());
                 format!("{}: {what}", name.display())
             }
+            Self::Core(_) => core_name(what),
         }
     }
 }
 
-/// One call, its answer looked at.
+/// The name of a subject of the Bitcoin Core node.
+pub fn core_name(what: &str) -> String {
+    format!("Core node: {what}")
+}
+
+/// Makes one call, and checks its answer outside of the time that counts.
 pub fn call(echo: &dyn Echo, text: &str) -> Result<Duration> {
     let (answer, time) = timed(|| Ok(echo.echo(text)?))?;
     ensure!(answer == text, "wrong text");
@@ -78,39 +99,20 @@ pub fn make(init: &dyn Init) -> Result<Arc<dyn Echo>> {
 
 /// All that is measured of any implementation.
 pub fn plans(server: &Server) -> Vec<Plan> {
-    let mut plans = vec![plan(server, BLOCKING, |echo, budget| {
-        one_by_one(budget, || call(&**echo, TEXT))
-    })];
-    plans.push(plan(server, "async call, 16 bytes", |echo, budget| {
-        one_by_one(budget, || {
-            let (answer, time) = timed(|| Ok(block_on(echo.echo_async(TEXT))?))?;
-            ensure!(answer == TEXT, "wrong text");
-            Ok(time)
-        })
-    }));
+    let mut plans = vec![blocking(server, Free), asynchronous(server)];
     for (name, count) in [
         (THREADS_1, 1),
         ("2 threads", 2),
         ("8 threads", 8),
         (THREADS_32, 32),
     ] {
-        plans.push(plan(server, name, move |echo, budget| {
-            in_threads(count, budget, || call(&**echo, TEXT))
-        }));
+        plans.push(threads(server, name, count, Free));
     }
-    plans.push(plan(server, OUTSTANDING, |echo, budget| {
-        block_on(outstanding(32, budget, || {
-            let answer = echo.echo_async(TEXT);
-            async {
-                ensure!(answer.await? == TEXT, "wrong text");
-                Ok(())
-            }
-        }))
-    }));
+    plans.push(many(server, Free));
     for (size, bytes) in SIZES {
         let text = "x".repeat(bytes);
         let name = format!("text of {size} there and back");
-        plans.push(plan(server, &name, move |echo, budget| {
+        plans.push(plan(server, &name, Free, move |echo, budget| {
             one_by_one(budget, || call(&**echo, &text))
         }));
     }
@@ -118,28 +120,94 @@ pub fn plans(server: &Server) -> Vec<Plan> {
     plans
 }
 
+/// Those of ours that are measured in other placements as well.
+pub fn placed() -> Vec<Plan> {
+    let ours = &Server::Ours;
+    let mut plans = Vec::new();
+    for placement in [Together, Apart] {
+        plans.push(blocking(ours, placement));
+        plans.push(threads(ours, THREADS_1, 1, placement));
+    }
+    plans.push(many(ours, Together));
+    plans
+}
+
+/// The blocking call of the Bitcoin Core node that the environment names, in every placement.
+pub fn core() -> Result<Vec<Plan>> {
+    let server = match env::var_os(CORE) {
+        None => None,
+        Some(path) => {
+            let path = Path::new(&path).canonicalize();
+            Some(Server::Core(path.wrap_err(CORE)?))
+        }
+    };
+    let plan = |placement| match &server {
+        Some(server) => blocking(server, placement),
+        None => Plan::missing(core_name(BLOCKING), NO_CORE).placed(placement),
+    };
+    Ok(Placement::ALL.map(plan).into())
+}
+
+fn blocking(server: &Server, placement: Placement) -> Plan {
+    plan(server, BLOCKING, placement, |echo, budget| {
+        one_by_one(budget, || call(&**echo, TEXT))
+    })
+}
+
+fn asynchronous(server: &Server) -> Plan {
+    plan(server, "async call, 16 bytes", Free, |echo, budget| {
+        one_by_one(budget, || {
+            let (answer, time) = timed(|| Ok(block_on(echo.echo_async(TEXT))?))?;
+            ensure!(answer == TEXT, "wrong text");
+            Ok(time)
+        })
+    })
+}
+
+fn threads(server: &Server, name: &str, count: usize, placement: Placement) -> Plan {
+    plan(server, name, placement, move |echo, budget| {
+        in_threads(count, budget, || call(&**echo, TEXT))
+    })
+}
+
+fn many(server: &Server, placement: Placement) -> Plan {
+    plan(server, OUTSTANDING, placement, |echo, budget| {
+        block_on(outstanding(32, budget, || {
+            let answer = echo.echo_async(TEXT);
+            async {
+                ensure!(answer.await? == TEXT, "wrong text");
+                Ok(())
+            }
+        }))
+    })
+}
+
 /// A subject that calls the `Echo` of a child that it shares with others; another implementation's
 /// beside ours.
 fn plan(
     server: &Server,
     name: &str,
+    placement: Placement,
     run: impl Fn(&Arc<dyn Echo>, Duration) -> Result<Sample> + 'static,
 ) -> Plan {
     let own = server.clone();
     let plan = Plan::calls(server.name(name), move |shared| {
-        let echo = shared.echo(&own)?;
+        let echo = shared.echo(&own, placement)?;
         Ok(move |budget| run(&echo, budget))
     });
-    match server {
-        Server::Ours => plan,
-        Server::Program(_) => plan.beside(name),
-    }
+    let plan = match (server, name) {
+        (Server::Ours, THREADS_1) => plan.beside(BLOCKING),
+        (Server::Ours, OUTSTANDING) => plan.beside(TARPC_OUTSTANDING),
+        (Server::Ours, _) => plan,
+        (Server::Program(_) | Server::Core(_), _) => plan.beside(name),
+    };
+    plan.placed(placement)
 }
 
-/// The same call by its name, to the same object.
+/// The call of `Echo.echo` by its name.
 pub fn dynamic() -> Vec<Plan> {
-    let start = |shared: &super::Shared| {
-        let init = shared.init(&Server::Ours)?;
+    let start = |shared: &Shared| {
+        let init = shared.init(&Server::Ours, Free)?;
         let registry = Arc::new(Registry::core(Generation::Core32)?);
         let objects = Objects::new(registry, Options::core());
         let remote = init.remote().ok_or_else(|| eyre!("is no remote object"))?;

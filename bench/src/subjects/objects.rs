@@ -1,5 +1,6 @@
 //! Calls of the benchmark's own interfaces: callbacks, calls on what calls answer, data.
 
+use std::env;
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,16 +8,17 @@ use std::time::Duration;
 use bitcoin_ipc::dynamic::call::{Objects, Step};
 use bitcoin_ipc::dynamic::json::Options;
 use bitcoin_ipc::dynamic::schema::Registry;
-use bitcoin_ipc::{Error, Ipc, Program, Spawned};
+use bitcoin_ipc::{Error, Ipc, Spawned};
 use eyre::{Result, WrapErr, ensure, eyre};
 use serde_json::{Value as Json, json};
 
 use super::raw::COPIES;
-use super::{FILL, Plan, SIZES, Shared};
-use crate::children::finish;
+use super::{FILL, PLACED_SIZE, Plan, SIZES, Shared};
+use crate::children::{finish, in_role};
 use crate::measure::{Sample, one_by_one, timed};
 use crate::objects::interfaces::bench::*;
 use crate::peers;
+use crate::placement::Placement;
 
 /// A call without a callback.
 pub const PLAIN: &str = "plain call";
@@ -38,10 +40,10 @@ pub struct Benching {
 }
 
 impl Benching {
-    /// Starts it.
-    pub fn start() -> Result<Self> {
+    /// Starts it, on this processor where one is given.
+    pub fn start(processor: Option<usize>) -> Result<Self> {
         let ipc = Ipc::<dyn BenchInit>::new("bench", Arc::new(Server::default()))?;
-        let program = Program::new(std::env::current_exe()?).arg0(peers::OBJECTS);
+        let program = in_role(&env::current_exe()?, peers::OBJECTS, processor);
         let spawned = ipc.spawn(program)?;
         let bench = spawned.init.make_bench()?;
         let bench = bench.ok_or_else(|| eyre!("offers no Bench"))?;
@@ -62,39 +64,52 @@ impl Benching {
 
 pub fn plans() -> Vec<Plan> {
     let term = || -> Arc<dyn Term> { Arc::new(|n: i32| Ok(n)) };
-    let mut plans = vec![
-        plan(PLAIN, |bench| Ok((bench.add(2, 3)?, 5))),
-        plan(ONE_CALLBACK, |bench| Ok((bench.sum(1)?, 1))).beside(PLAIN),
+    let mut plans = Vec::new();
+    for placement in Placement::ALL {
+        plans.push(plan(PLAIN, placement, |bench| Ok((bench.add(2, 3)?, 5))));
+        let callback = plan(ONE_CALLBACK, placement, |bench| Ok((bench.sum(1)?, 1)));
+        plans.push(callback.beside(PLAIN));
+    }
+    plans.push(
         plan(
             "call that passes a closure, with one callback",
+            Placement::Free,
             move |bench| Ok((bench.sum_of(Some(term()), 1)?, 1)),
         )
         .beside(PLAIN),
-        callback().beside(PLAIN),
-        chain("pipelined JSON call a/b/c", chained).beside(THREE_CALLS),
-        chain(THREE_CALLS, called),
-    ];
-    for ((copy_to, copy_from), (size, bytes)) in COPIES.into_iter().zip(SIZES) {
-        plans.push(take(size, bytes).beside(copy_to));
-        plans.push(give(size, bytes).beside(copy_from));
+    );
+    plans.push(callback().beside(PLAIN));
+    plans.push(chain("pipelined JSON call a/b/c", chained).beside(THREE_CALLS));
+    plans.push(chain(THREE_CALLS, called));
+    for placement in Placement::ALL {
+        for ((copy_to, copy_from), (size, bytes)) in COPIES.into_iter().zip(SIZES) {
+            if placement == Placement::Free || bytes == PLACED_SIZE {
+                plans.push(take(size, bytes, placement).beside(copy_to));
+                plans.push(give(size, bytes, placement).beside(copy_from));
+            }
+        }
     }
     plans
 }
 
-/// What data of this size to the callee is called.
+/// The name of the subject that passes Data of this size to the callee.
 pub fn data_to(size: &str) -> String {
     format!("Data of {size} to")
 }
 
-/// What data of this size from the callee is called.
+/// The name of the subject that returns Data of this size.
 pub fn data_from(size: &str) -> String {
     format!("Data of {size} from")
 }
 
 /// A call that answers a number, with the number it should answer.
-fn plan(name: &str, call: impl Fn(&dyn Bench) -> Result<(i32, i32)> + 'static) -> Plan {
-    Plan::calls(name, move |shared| {
-        let benching = shared.benching()?;
+fn plan(
+    name: &str,
+    placement: Placement,
+    call: impl Fn(&dyn Bench) -> Result<(i32, i32)> + 'static,
+) -> Plan {
+    let start = move |shared: &Shared| {
+        let benching = shared.benching(placement)?;
         Ok(move |budget| {
             one_by_one(budget, || {
                 let ((answer, expected), time) = timed(|| call(&*benching.bench))?;
@@ -102,13 +117,14 @@ fn plan(name: &str, call: impl Fn(&dyn Bench) -> Result<(i32, i32)> + 'static) -
                 Ok(time)
             })
         })
-    })
+    };
+    Plan::calls(name, start).placed(placement)
 }
 
 /// Callbacks, many in a call: the call is shared among them.
 fn callback() -> Plan {
     Plan::calls("callback, one of many in a call", |shared| {
-        let benching = shared.benching()?;
+        let benching = shared.benching(Placement::Free)?;
         let count = i32::try_from(CALLBACKS)?;
         Ok(move |budget| {
             let calls = one_by_one(budget, || {
@@ -121,9 +137,9 @@ fn callback() -> Plan {
     })
 }
 
-fn take(size: &str, bytes: usize) -> Plan {
-    Plan::calls(data_to(size), move |shared| {
-        let benching = shared.benching()?;
+fn take(size: &str, bytes: usize, placement: Placement) -> Plan {
+    let start = move |shared: &Shared| {
+        let benching = shared.benching(placement)?;
         let data = vec![FILL; bytes];
         Ok(move |budget| {
             one_by_one(budget, || {
@@ -132,12 +148,13 @@ fn take(size: &str, bytes: usize) -> Plan {
                 Ok(time)
             })
         })
-    })
+    };
+    Plan::calls(data_to(size), start).placed(placement)
 }
 
-fn give(size: &str, bytes: usize) -> Plan {
-    Plan::calls(data_from(size), move |shared| {
-        let benching = shared.benching()?;
+fn give(size: &str, bytes: usize, placement: Placement) -> Plan {
+    let start = move |shared: &Shared| {
+        let benching = shared.benching(placement)?;
         let expected = vec![FILL; bytes];
         let length = u32::try_from(bytes)?;
         Ok(move |budget| {
@@ -147,13 +164,14 @@ fn give(size: &str, bytes: usize) -> Plan {
                 Ok(time)
             })
         })
-    })
+    };
+    Plan::calls(data_from(size), start).placed(placement)
 }
 
 /// `next`, `next` on its answer, `add` on that one's.
 fn chain(name: &str, call: fn(&Objects, &str) -> bitcoin_ipc::Result<Json>) -> Plan {
     Plan::calls(name, move |shared: &Shared| {
-        let benching = shared.benching()?;
+        let benching = shared.benching(Placement::Free)?;
         let mut registry = Registry::new();
         registry.add(SCHEMA, "bench")?;
         let objects = Objects::new(Arc::new(registry), Options::core());

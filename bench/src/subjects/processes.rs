@@ -12,17 +12,20 @@ use bitcoin_ipc::{Ipc, Program};
 use eyre::{Result, WrapErr, ensure, eyre};
 
 use super::echo::{self, Server, TEXT};
-use super::{Plan, Shared};
-use crate::children::finish;
+use super::{Plan, Shared, Started};
+use crate::children::{finish, in_role};
 use crate::measure::{Sample, one_by_one, timed};
 use crate::peers;
+use crate::placement::Placement;
 
-/// What the system takes for a process.
+/// The start of a process, as the unit for others.
 pub const TRUE: &str = "spawn and wait of /bin/true";
 /// The product's own executable as a node.
 pub const NODE: &str = "spawn of bitcoin-node to first answer";
 const SPAWN: &str = "spawn to first answer";
 const CALL: &str = "bitcoin-ipc call echo hi";
+/// Why the executable cannot be measured.
+const NO_EXECUTABLE: &str = "bitcoin-ipc is not beside the benchmark, and there is no cargo";
 
 pub fn plans() -> Vec<Plan> {
     vec![
@@ -37,13 +40,11 @@ pub fn plans() -> Vec<Plan> {
         }),
         Plan::maybe(NODE, |shared| {
             let Some(path) = shared.executable()?.map(Path::to_owned) else {
-                return Ok(None);
+                return Ok(Started::Missing(NO_EXECUTABLE));
             };
             let name = Role::Node.exe_name();
-            spawning(shared.ipc.clone(), move || {
-                Ok(Program::new(&path).arg0(name))
-            })
-            .map(Some)
+            let ipc = shared.ipc(Placement::Free)?;
+            spawning(ipc, move || Ok(Program::new(&path).arg0(name))).map(Started::Ready)
         })
         .beside(TRUE),
         whole(CALL, |_| Ok(Vec::new())),
@@ -61,17 +62,17 @@ pub fn spawn(server: &Server) -> Plan {
     let start = move |shared: &Shared| {
         let copy = match own {
             Server::Ours => Some(shared.install(&env::current_exe()?)?),
-            Server::Program(_) => None,
+            Server::Program(_) | Server::Core(_) => None,
         };
-        spawning(shared.ipc.clone(), move || match &copy {
-            Some(copy) => Ok(Program::new(copy).arg0(peers::ECHO)),
-            None => own.program(),
+        spawning(shared.ipc(Placement::Free)?, move || match &copy {
+            Some(copy) => Ok(in_role(copy, peers::ECHO, None)),
+            None => own.program(None),
         })
     };
     let plan = Plan::calls(server.name(SPAWN), start);
     match server {
         Server::Ours => plan.beside(TRUE),
-        Server::Program(_) => plan.beside(SPAWN),
+        Server::Program(_) | Server::Core(_) => plan.beside(SPAWN),
     }
 }
 
@@ -98,7 +99,7 @@ fn spawning(
 fn connect() -> Plan {
     Plan::calls("connect to first answer", |shared| {
         let listening = shared.listening()?;
-        let ipc = shared.ipc.clone();
+        let ipc = shared.ipc(Placement::Free)?;
         Ok(move |budget| {
             one_by_one(budget, || {
                 let started = Instant::now();
@@ -116,12 +117,12 @@ fn connect() -> Plan {
 fn whole(name: &'static str, words: impl FnOnce(&Shared) -> Result<Vec<String>> + 'static) -> Plan {
     Plan::maybe(name, |shared| {
         let Some(path) = shared.executable()?.map(Path::to_owned) else {
-            return Ok(None);
+            return Ok(Started::Missing(NO_EXECUTABLE));
         };
         let words = words(shared)?;
         // Nobody's node listens in there.
         let home = shared.folder().to_owned();
-        Ok(Some(move |budget| {
+        Ok(Started::Ready(move |budget| {
             one_by_one(budget, || {
                 let mut command = Command::new(&path);
                 command

@@ -18,16 +18,19 @@ use super::echo::{self, Server};
 use super::objects::Benching;
 use super::processes;
 use crate::children::finish;
+use crate::placement::{Placement, Processors};
 
-/// What is shared.
+/// Children, sockets and folders that several subjects use.
 pub struct Shared {
-    /// The benchmark's side of Core's interfaces.
-    pub ipc: Rc<Ipc<dyn Init>>,
+    /// The processors that subjects run on.
+    pub processors: Processors,
+    /// The benchmark's side of Core's interfaces, for each placement.
+    ipc: [Lazy<Ipc<dyn Init>>; 3],
     folder: tempfile::TempDir,
     /// Programs as an installation has them.
     installed: tempfile::TempDir,
     echoes: RefCell<Vec<Rc<Echoing>>>,
-    benching: Lazy<Benching>,
+    benching: [Lazy<Benching>; 3],
     listening: Lazy<Listening>,
     crowd: Lazy<Crowd>,
     executable: OnceCell<Option<PathBuf>>,
@@ -36,6 +39,7 @@ pub struct Shared {
 /// A child that serves Core's `Init`.
 struct Echoing {
     server: Server,
+    placement: Placement,
     spawned: Spawned<dyn Init>,
     echo: Arc<dyn Echo>,
 }
@@ -62,15 +66,16 @@ impl<T> Default for Lazy<T> {
 
 impl Shared {
     /// Nothing is started yet.
-    pub fn new() -> Result<Self> {
+    pub fn new(processors: Processors) -> Result<Self> {
         Ok(Self {
-            ipc: Rc::new(Ipc::new("bench", Role::Gui.init())?),
+            processors,
+            ipc: Default::default(),
             folder: tempfile::tempdir().wrap_err("make a temporary folder")?,
             // Where they were built, since the system's folder for such may be in memory.
             installed: tempfile::tempdir_in(processes::own_folder()?)
                 .wrap_err("make a temporary folder")?,
             echoes: RefCell::default(),
-            benching: Lazy::default(),
+            benching: Default::default(),
             listening: Lazy::default(),
             crowd: Lazy::default(),
             executable: OnceCell::new(),
@@ -82,14 +87,23 @@ impl Shared {
         self.folder.path()
     }
 
-    fn echoing(&self, server: &Server) -> Result<Rc<Echoing>> {
-        let find = |echoing: &&Rc<Echoing>| echoing.server == *server;
+    /// The benchmark's side of Core's interfaces. Its threads run where the caller does, so the
+    /// caller must be in this placement.
+    pub fn ipc(&self, placement: Placement) -> Result<Rc<Ipc<dyn Init>>> {
+        self.ipc[placement as usize].get(|| Ok(Ipc::new("bench", Role::Gui.init())?))
+    }
+
+    fn echoing(&self, server: &Server, placement: Placement) -> Result<Rc<Echoing>> {
+        let find =
+            |echoing: &&Rc<Echoing>| echoing.server == *server && echoing.placement == placement;
         if let Some(found) = self.echoes.borrow().iter().find(find) {
             return Ok(found.clone());
         }
-        let spawned = self.ipc.spawn(server.program()?)?;
+        let program = server.program(self.processors.server(placement))?;
+        let spawned = self.ipc(placement)?.spawn(program)?;
         let made = Rc::new(Echoing {
             server: server.clone(),
+            placement,
             echo: echo::make(&*spawned.init)?,
             spawned,
         });
@@ -98,18 +112,19 @@ impl Shared {
     }
 
     /// The `Init` of a child.
-    pub fn init(&self, server: &Server) -> Result<Arc<dyn Init>> {
-        Ok(self.echoing(server)?.spawned.init.clone())
+    pub fn init(&self, server: &Server, placement: Placement) -> Result<Arc<dyn Init>> {
+        Ok(self.echoing(server, placement)?.spawned.init.clone())
     }
 
     /// An `Echo` of that child's.
-    pub fn echo(&self, server: &Server) -> Result<Arc<dyn Echo>> {
-        Ok(self.echoing(server)?.echo.clone())
+    pub fn echo(&self, server: &Server, placement: Placement) -> Result<Arc<dyn Echo>> {
+        Ok(self.echoing(server, placement)?.echo.clone())
     }
 
     /// A child with the benchmark's own interfaces.
-    pub fn benching(&self) -> Result<Rc<Benching>> {
-        self.benching.get(Benching::start)
+    pub fn benching(&self, placement: Placement) -> Result<Rc<Benching>> {
+        let processor = self.processors.server(placement);
+        self.benching[placement as usize].get(|| Benching::start(processor))
     }
 
     /// A child that listens.
@@ -161,8 +176,10 @@ impl Shared {
             let finished = finish(echoing.spawned);
             ended = ended.and(finished.wrap_err_with(|| echoing.server.name("the child")));
         }
-        if let Some(benching) = self.benching.0.into_inner().and_then(Rc::into_inner) {
-            ended = ended.and(benching.end());
+        for benching in self.benching {
+            if let Some(benching) = benching.0.into_inner().and_then(Rc::into_inner) {
+                ended = ended.and(benching.end());
+            }
         }
         ended
     }
