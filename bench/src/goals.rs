@@ -1,10 +1,12 @@
-//! What is to be reached, as ratios within one run.
+//! The goals: ratios within one run, each in the placements that it has a bound for.
 
 use serde_json::{Value as Json, json};
 
-use crate::results::{P50, P99, Rate, Results, Rounds};
+use crate::placement::Placement::{self, Apart, Free, Together};
+use crate::results::{Number, P50, P99, Rate, Results, Rounds};
 use crate::subjects::connections::{ALONE, CROWDED, MEMORY};
-use crate::subjects::echo::{BLOCKING, DYNAMIC, OUTSTANDING, THREADS_1, THREADS_32};
+use crate::subjects::echo::{BLOCKING, DYNAMIC, OUTSTANDING, THREADS_1, THREADS_32, core_name};
+use crate::subjects::foreign::TARPC_OUTSTANDING;
 use crate::subjects::objects::{ONE_CALLBACK, PLAIN, data_from, data_to};
 use crate::subjects::processes::{NODE, TRUE};
 use crate::subjects::raw::{COPIES, PING_PONG};
@@ -16,40 +18,87 @@ pub enum Good {
     AtLeast,
 }
 
-/// A goal, and what was reached of it.
+impl Good {
+    fn holds(self, reached: f64, bound: f64) -> bool {
+        match self {
+            Self::AtMost => reached <= bound,
+            Self::AtLeast => reached >= bound,
+        }
+    }
+}
+
+/// A ratio that is to be reached, in one placement or in several.
 pub struct Goal {
     pub what: &'static str,
     pub good: Good,
-    /// What is to be reached.
-    pub goal: f64,
-    /// What is to be reached after that.
-    pub then: f64,
-    /// What was; none where a subject was not measured.
+    /// The placements that have a bound.
+    pub placed: Vec<Placed>,
+    /// The next bound, in the last of these placements.
+    pub then: Option<f64>,
+}
+
+/// A goal in one placement, and what was reached of it.
+pub struct Placed {
+    pub placement: Placement,
+    /// The bound to reach.
+    pub bound: f64,
+    /// The ratio that was reached; none where a subject was not measured.
     pub reached: Option<f64>,
-    /// The same of the quiet rounds, for when other work disturbed the run.
+    /// The ratio of the quiet rounds, for a run that other work disturbed.
     pub quiet: Option<f64>,
 }
 
 impl Goal {
-    /// Whether `bound`, the goal or the next one, is reached.
-    pub fn holds(&self, bound: f64) -> Option<bool> {
-        self.reached.map(|reached| match self.good {
-            Good::AtMost => reached <= bound,
-            Good::AtLeast => reached >= bound,
-        })
+    fn new(what: &'static str, good: Good, placed: Vec<Placed>) -> Self {
+        Self {
+            what,
+            good,
+            placed,
+            then: None,
+        }
+    }
+
+    fn then(mut self, bound: f64) -> Self {
+        self.then = Some(bound);
+        self
+    }
+
+    /// Returns the goal in this placement, if there is one.
+    pub fn get(&self, placement: Placement) -> Option<&Placed> {
+        self.placed
+            .iter()
+            .find(|placed| placed.placement == placement)
+    }
+
+    /// Returns whether the bound is reached; none where it was not measured.
+    pub fn holds(&self, placed: &Placed) -> Option<bool> {
+        let reached = placed.reached?;
+        Some(self.good.holds(reached, placed.bound))
+    }
+
+    /// Returns whether the next bound is reached.
+    pub fn then_holds(&self) -> Option<bool> {
+        let reached = self.placed.last()?.reached?;
+        Some(self.good.holds(reached, self.then?))
     }
 
     /// Everything in it.
     pub fn json(&self) -> Json {
+        let placed = |placed: &Placed| {
+            json!({
+                "placement": placed.placement.word(),
+                "goal": placed.bound,
+                "reached": placed.reached,
+                "quiet": placed.quiet,
+                "goal_holds": self.holds(placed),
+            })
+        };
         json!({
             "what": self.what,
             "good": match self.good { Good::AtMost => "at most", Good::AtLeast => "at least" },
-            "goal": self.goal,
+            "placed": self.placed.iter().map(placed).collect::<Vec<_>>(),
             "then": self.then,
-            "reached": self.reached,
-            "quiet": self.quiet,
-            "goal_holds": self.holds(self.goal),
-            "then_holds": self.holds(self.then),
+            "then_holds": self.then_holds(),
         })
     }
 }
@@ -57,88 +106,123 @@ impl Goal {
 /// Every goal, and what these results reach of it.
 pub fn reached(results: &Results) -> Vec<Goal> {
     let [_, (copy_to, copy_from), _] = COPIES;
-    let (to, from) = (data_to("1 MiB"), data_from("1 MiB"));
-    let at_most = |what, goal, then, [reached, quiet]: [_; 2]| Goal {
-        what,
-        good: Good::AtMost,
-        goal,
-        then,
-        reached,
-        quiet,
+    let (to, from, core) = (data_to("1 MiB"), data_from("1 MiB"), core_name(BLOCKING));
+    let goal = |what, good, bounds: &[_], one: (&str, Number), other: (&str, Number)| {
+        let placed = |&bound: &(Placement, f64)| ratio(results, bound, one, other);
+        Goal::new(what, good, bounds.iter().map(placed).collect())
     };
-    let at_least = |what, goal, then, reached| Goal {
-        good: Good::AtLeast,
-        ..at_most(what, goal, then, reached)
+    let at_most = |what, bounds: &[_], one: &str, other: &str| {
+        goal(what, Good::AtMost, bounds, (one, P50), (other, P50))
     };
-    let ratio = |one, other| {
-        [Rounds::Median, Rounds::Quiet].map(|rounds| results.ratio(rounds, one, other))
+    let at_least = |what, bounds: &[_], one: &str, other: &str| {
+        goal(what, Good::AtLeast, bounds, (one, Rate), (other, Rate))
     };
+    let kib = results.bytes(MEMORY).map(|bytes| bytes / 1024.0);
     vec![
         at_most(
             "blocking call / raw ping-pong",
-            5.0,
-            3.0,
-            ratio((BLOCKING, P50), (PING_PONG, P50)),
+            &[(Together, 2.2), (Apart, 1.15)],
+            BLOCKING,
+            PING_PONG,
         ),
         at_most(
-            "p99 / p50 of the blocking call",
-            3.0,
-            2.0,
-            ratio((BLOCKING, P99), (BLOCKING, P50)),
-        ),
-        at_least(
-            "calls a second, 32 threads / 1 thread",
-            3.0,
-            6.0,
-            ratio((THREADS_32, Rate), (THREADS_1, Rate)),
-        ),
-        at_least(
-            "calls a second, 32 outstanding / raw ping-pongs",
-            0.8,
-            1.5,
-            ratio((OUTSTANDING, Rate), (PING_PONG, Rate)),
+            "blocking call from another thread / from main",
+            &[(Together, 1.15), (Apart, 1.1)],
+            THREADS_1,
+            BLOCKING,
         ),
         at_most(
             "call with one callback / plain call",
-            2.2,
-            2.0,
-            ratio((ONE_CALLBACK, P50), (PLAIN, P50)),
+            &[(Together, 2.0), (Apart, 2.1)],
+            ONE_CALLBACK,
+            PLAIN,
+        ),
+        at_least(
+            "32 outstanding, calls a second / tarpc's",
+            &[(Together, 1.0), (Free, 1.0)],
+            OUTSTANDING,
+            TARPC_OUTSTANDING,
+        ),
+        at_least(
+            "calls a second, 32 threads / 1 thread",
+            &[(Free, 5.0)],
+            THREADS_32,
+            THREADS_1,
         ),
         at_most(
             "Data of 1 MiB to / raw copy",
-            3.0,
-            1.5,
-            ratio((&to, P50), (copy_to, P50)),
+            &[(Together, 1.5), (Apart, 1.5)],
+            &to,
+            copy_to,
         ),
         at_most(
             "Data of 1 MiB from / raw copy",
-            3.0,
-            1.5,
-            ratio((&from, P50), (copy_from, P50)),
+            &[(Together, 1.5), (Apart, 1.5)],
+            &from,
+            copy_from,
+        ),
+        goal(
+            "a Bitcoin Core node / ours, blocking call",
+            Good::AtLeast,
+            &[(Together, 5.5), (Apart, 1.5)],
+            (&core, P50),
+            (BLOCKING, P50),
         ),
         at_most(
-            "spawn to first answer / spawn and wait of /bin/true",
-            3.0,
-            2.0,
-            ratio((NODE, P50), (TRUE, P50)),
+            "spawn to first answer / spawn of /bin/true",
+            &[(Free, 2.0)],
+            NODE,
+            TRUE,
         ),
+        goal(
+            "p99 / p50 of the blocking call",
+            Good::AtMost,
+            &[(Free, 3.0)],
+            (BLOCKING, P99),
+            (BLOCKING, P50),
+        )
+        .then(2.0),
         at_most(
             "dynamic JSON call / typed call",
-            1.5,
-            1.2,
-            ratio((DYNAMIC, P50), (BLOCKING, P50)),
-        ),
-        at_most(
+            &[(Free, 1.5)],
+            DYNAMIC,
+            BLOCKING,
+        )
+        .then(1.2),
+        Goal::new(
             "KiB for an idle connection at the server",
-            64.0,
-            16.0,
-            [results.bytes(MEMORY).map(|bytes| bytes / 1024.0); 2],
-        ),
+            Good::AtMost,
+            vec![Placed {
+                placement: Free,
+                bound: 64.0,
+                reached: kib,
+                quiet: kib,
+            }],
+        )
+        .then(16.0),
         at_most(
             "call beside 1,000 idle connections / alone",
-            1.3,
-            1.1,
-            ratio((CROWDED, P50), (ALONE, P50)),
-        ),
+            &[(Free, 1.3)],
+            CROWDED,
+            ALONE,
+        )
+        .then(1.1),
     ]
+}
+
+/// Divides a number of one subject by one of another, both in this placement.
+fn ratio(
+    results: &Results,
+    (placement, bound): (Placement, f64),
+    (one, a): (&str, Number),
+    (other, b): (&str, Number),
+) -> Placed {
+    let (one, other) = (placement.name(one), placement.name(other));
+    let of = |rounds| results.ratio(rounds, (&one, a), (&other, b));
+    Placed {
+        placement,
+        bound,
+        reached: of(Rounds::Median),
+        quiet: of(Rounds::Quiet),
+    }
 }

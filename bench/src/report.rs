@@ -83,29 +83,56 @@ fn print_raw(out: &mut impl Write, results: &Results) -> io::Result<()> {
 }
 
 fn print_goals(out: &mut impl Write, goals: &[Goal]) -> io::Result<()> {
-    writeln!(
-        out,
-        "\n{:<54}{:>9}{:>9}{:>9}{:>6}{:>6}{:>9}",
-        "goal", "goal", "then", "reached", "goal", "then", "if quiet"
-    )?;
+    write!(out, "\n{:<46}", "")?;
+    for placement in COLUMNS {
+        write!(out, "{:>14}{:15}", placement.word(), "")?;
+    }
+    write!(out, "\n{:<46}", "goal")?;
+    for _ in COLUMNS {
+        write!(
+            out,
+            "{:>7}{:>8}{:>9}{:>5}",
+            "goal", "reached", "if quiet", ""
+        )?;
+    }
+    writeln!(out, "{:>7}", "then")?;
     for goal in goals {
         let sign = match goal.good {
             Good::AtMost => "≤",
             Good::AtLeast => "≥",
         };
-        writeln!(
-            out,
-            "{:<54}{:>9}{:>9}{:>9}{:>6}{:>6}{:>9}",
-            goal.what,
-            format!("{sign} {}", goal.goal),
-            format!("{sign} {}", goal.then),
-            ratio(goal.reached),
-            word(goal.holds(goal.goal)),
-            word(goal.holds(goal.then)),
-            ratio(goal.quiet)
-        )?;
+        write!(out, "{:<46}", goal.what)?;
+        for placement in COLUMNS {
+            let cells = goal.get(placement).map_or_else(Default::default, |placed| {
+                let bound = format!("{sign} {}", placed.bound);
+                let (reached, quiet) = (ratio(placed.reached), ratio(placed.quiet));
+                [bound, reached, quiet, word(goal.holds(placed)).to_owned()]
+            });
+            let [bound, reached, quiet, holds] = cells;
+            write!(out, "{bound:>7}{reached:>8}{quiet:>9}{holds:>5}")?;
+        }
+        match goal.then {
+            Some(bound) => {
+                let bound = format!("{sign} {bound}");
+                writeln!(out, "{bound:>7}{:>5}", word(goal.then_holds()))?;
+            }
+            None => writeln!(out)?,
+        }
     }
-    Ok(())
+    let holds = || {
+        goals
+            .iter()
+            .flat_map(|goal| goal.placed.iter().map(|placed| goal.holds(placed)))
+    };
+    let count = |which| holds().filter(|holds| *holds == which).count();
+    writeln!(
+        out,
+        "\n{} of {} goals are reached, {} are not, {} were not measured.",
+        count(Some(true)),
+        holds().count(),
+        count(Some(false)),
+        count(None)
+    )
 }
 
 /// Prints the subjects that were not measured, by reason.
