@@ -31,6 +31,10 @@ pub struct Args {
     #[arg(long)]
     pub quick: bool,
 
+    /// Makes N blocking calls and measures nothing, for a profiler to count what they take.
+    #[arg(long, value_name = "N")]
+    pub calls: Option<u32>,
+
     /// Prints the subjects' names.
     #[arg(long)]
     pub list: bool,

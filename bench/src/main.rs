@@ -50,6 +50,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(count) = args.calls {
+        let shared = Shared::new(Processors::find()?)?;
+        let called = subjects::echo::make_calls(&shared, count);
+        return shared.end().and(called);
+    }
     let plans = chosen(subjects::all(&args.program)?, &args.only);
     ensure!(
         !plans.is_empty(),

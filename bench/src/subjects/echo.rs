@@ -182,6 +182,12 @@ fn many(server: &Server, placement: Placement) -> Plan {
     })
 }
 
+/// Makes so many blocking calls of a child and measures nothing, for a profiler.
+pub fn make_calls(shared: &Shared, count: u32) -> Result<()> {
+    let echo = shared.echo(&Server::Ours, Free)?;
+    (0..count).try_for_each(|_| call(&*echo, TEXT).map(drop))
+}
+
 /// A subject that calls the `Echo` of a child that it shares with others; another implementation's
 /// beside ours.
 fn plan(
