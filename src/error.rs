@@ -91,14 +91,17 @@ pub enum Error {
 }
 
 /// The kinds of exception on the wire (`rpc.capnp`, `Exception.Type`) that have no variant of
-/// their own in [`enum@Error`]: `disconnected` is [`Error::Disconnected`] and `unimplemented` is
-/// [`Error::Unimplemented`].
+/// their own in [`enum@Error`]: `unimplemented` is [`Error::Unimplemented`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RemoteKind {
     /// The method threw.
     Failed,
     /// The peer is at one of its limits; trying again later may work.
     Overloaded,
+    /// What the method needed at the peer is gone, such as a third process. The connection to the
+    /// peer goes on: when that ends, calls fail with [`Error::Disconnected`].
+    Disconnected,
 }
 
 impl Error {

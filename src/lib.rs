@@ -13,6 +13,7 @@ pub mod generation;
 pub mod interfaces;
 pub mod ipc;
 pub mod limits;
+mod peer;
 pub mod process;
 pub mod protocol;
 pub mod roles;

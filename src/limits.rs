@@ -28,20 +28,31 @@ pub struct Limits {
     /// How many calls back and forth may be nested on one thread. Default 100, which a thread's
     /// usual stack of 2 MiB bears.
     pub callback_depth: usize,
-    /// How many connections a listener serves at a time. Default 1000, below the usual limit of
-    /// 1024 open files.
+    /// How many connections all peers together may open. Default 1000, below the usual limit of
+    /// 1024 open files. One process may have as many as it leaves free, so at most half of them, and
+    /// the processes of one user seven eighths.
     pub connections: usize,
+    /// How many bytes of messages all peers together may make this process hold: received ones, those
+    /// that wait to be written, and answers kept for pipelined calls. Default 256 MiB. The shares of
+    /// processes and users are those of `connections`.
+    pub total_bytes: usize,
+    /// How many threads all peers together may have. Default 1024. The shares of processes and users
+    /// are those of `connections`.
+    pub total_threads: usize,
+    /// The time within which a peer must read something of what is queued for it. Default 30 s.
+    pub write_time: Duration,
     /// How many of the peer's calls may be unfinished at a time. Default 1000. A call beyond is
     /// answered with an exception of kind overloaded.
     pub calls_in_flight: usize,
     /// How many of our objects the peer may hold at a time. Default 10 000. Calls of a peer that
     /// holds more are answered with an exception of kind overloaded.
     pub objects: usize,
-    /// How many bytes of received messages may be held by calls in flight. Default 256 MiB, four
-    /// of the largest messages. A call beyond is answered with an exception of kind overloaded.
+    /// How many bytes the calls of a peer may have that are not answered. Default 96 MiB, below a
+    /// process's share of `total_bytes`. A call beyond is answered with an exception of kind
+    /// overloaded, unless it is the only one.
     pub received_bytes: usize,
-    /// How many bytes may wait to be written to a peer. Default 128 MiB, two of the largest
-    /// messages. A peer that reads so slowly is disconnected.
+    /// How many bytes may wait to be written to a peer. Default 96 MiB, below a
+    /// process's share of `total_bytes`. A peer that reads so slowly is disconnected.
     pub queued_bytes: usize,
     /// The time a message may take from its first byte to its last. Default 30 s. There is no
     /// limit on the silence between messages.
@@ -62,10 +73,13 @@ impl Default for Limits {
             threads_per_connection: 256,
             callback_depth: 100,
             connections: 1000,
+            total_bytes: 256 * MIB,
+            total_threads: 1024,
+            write_time: Duration::from_secs(30),
             calls_in_flight: 1000,
             objects: 10_000,
-            received_bytes: 256 * MIB,
-            queued_bytes: 128 * MIB,
+            received_bytes: 96 * MIB,
+            queued_bytes: 96 * MIB,
             frame_time: Duration::from_secs(30),
             handshake_time: Duration::from_secs(10),
             flush_time: Duration::from_secs(1),
@@ -96,6 +110,9 @@ setters! {
     with_threads_per_connection: threads_per_connection, usize;
     with_callback_depth: callback_depth, usize;
     with_connections: connections, usize;
+    with_total_bytes: total_bytes, usize;
+    with_total_threads: total_threads, usize;
+    with_write_time: write_time, Duration;
     with_calls_in_flight: calls_in_flight, usize;
     with_objects: objects, usize;
     with_received_bytes: received_bytes, usize;

@@ -32,12 +32,12 @@ use foo::interfaces::foo::*;
 use foo::wire::foo_capnp::foo_interface;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
-const INTERRUPTED: &str = "IPC client method call interrupted by disconnect.";
-const AFTER: &str = "IPC client method called after disconnect.";
+const INTERRUPTED: &str = "IPC client method call interrupted by disconnect";
+const AFTER: &str = "IPC client method called after disconnect";
 
 fn assert_disconnected<T: std::fmt::Debug>(result: Result<T, Error>, text: &str) {
     match result {
-        Err(Error::Disconnected(got)) => assert_eq!(got, text),
+        Err(Error::Disconnected(got)) => assert!(got.starts_with(text), "{got}"),
         other => panic!("expected a disconnection, got {other:?}"),
     }
 }
@@ -281,7 +281,9 @@ fn calling_ipc_method_after_server_connection_is_closed() {
         setup.server_disconnect()();
         // Whether the client has noticed yet decides which of the two it says.
         match foo.add(1, 2) {
-            Err(Error::Disconnected(text)) => assert!(text == INTERRUPTED || text == AFTER),
+            Err(Error::Disconnected(text)) => {
+                assert!(text.starts_with(INTERRUPTED) || text.starts_with(AFTER))
+            }
             other => panic!("{other:?}"),
         }
     });

@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Remote,
     Overloaded,
     Disconnected,
+    /// What the other side needed is gone; the connection goes on.
+    Lost,
     Unimplemented,
     Timeout,
     CannotStart,
@@ -38,7 +40,7 @@ impl Kind {
             Self::NoConnection => 3,
             Self::Remote => 64,
             Self::Overloaded => 65,
-            Self::Disconnected => 66,
+            Self::Disconnected | Self::Lost => 66,
             Self::Unimplemented => 67,
             Self::Timeout => 124,
             Self::CannotStart => 126,
@@ -55,7 +57,7 @@ impl Kind {
             Self::NoConnection => "no-connection",
             Self::Remote => "remote",
             Self::Overloaded => "overloaded",
-            Self::Disconnected => "disconnected",
+            Self::Disconnected | Self::Lost => "disconnected",
             Self::Unimplemented => "unimplemented",
             Self::Timeout => "timeout",
             Self::CannotStart => "cannot-start",
@@ -230,11 +232,19 @@ impl From<Error> for Failure {
                 format!("the other side is overloaded: {text}"),
             )
             .hint("try again later"),
-            Error::Disconnected(_) => Self::new(
-                Kind::Disconnected,
-                format!("the other side disconnected: {message}"),
+            Error::Remote {
+                kind: RemoteKind::Disconnected,
+                text,
+            } => Self::new(
+                Kind::Lost,
+                format!("the other side lost what it needed: {text}"),
             )
-            .hint("see whether the peer still runs, and its log"),
+            .hint("the connection goes on; see the log of the peer"),
+            // It tells who ended the connection, and why.
+            Error::Disconnected(_) => {
+                Self::new(Kind::Disconnected, format!("disconnected: {message}"))
+                    .hint("see whether the peer still runs, and its log")
+            }
             Error::Unimplemented(_) => Self::new(
                 Kind::Unimplemented,
                 format!("the other side does not implement it: {message}"),

@@ -14,7 +14,6 @@
 //! socket. So all of it happens under a lock (`flock`) of the directory, which leaves nothing
 //! behind. Core takes no lock and removes any socket; against it nothing helps.
 
-use std::fmt;
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -31,6 +30,7 @@ use super::address::Address;
 use super::datadir::DataDir;
 use super::socket_file::SocketFile;
 use crate::error::{Error, Result};
+use crate::peer::Peer;
 use crate::process;
 
 /// How many peers may wait to be accepted.
@@ -44,48 +44,6 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 pub struct Listener {
     file: Option<SocketFile>,
     socket: UnixListener,
-}
-
-/// Who is at the other end of a connection, as the kernel tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
-    /// Its process id when it connected; `None` where it has none here, as from another
-    /// container.
-    pub pid: Option<u32>,
-    /// Its user's id.
-    pub uid: u32,
-    /// Its group's id.
-    pub gid: u32,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.pid {
-            Some(pid) => write!(f, "process {pid} of user {}", self.uid),
-            None => write!(f, "a process elsewhere of user {}", self.uid),
-        }
-    }
-}
-
-impl Peer {
-    /// Who is at the other end of `stream`, where the system tells (Linux does).
-    #[cfg(target_os = "linux")]
-    pub fn of(stream: &UnixStream) -> Option<Self> {
-        use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-        // rustix reads the pid as one that cannot be 0, which it is from another pid namespace.
-        let peer = getsockopt(stream, PeerCredentials).ok()?;
-        Some(Self {
-            pid: u32::try_from(peer.pid()).ok().filter(|&pid| pid != 0),
-            uid: peer.uid(),
-            gid: peer.gid(),
-        })
-    }
-
-    /// Who is at the other end of `stream`, where the system tells (Linux does).
-    #[cfg(not(target_os = "linux"))]
-    pub fn of(_stream: &UnixStream) -> Option<Self> {
-        None
-    }
 }
 
 /// Listens at `address`: a unix socket, whose missing parent directories are made with mode 0700

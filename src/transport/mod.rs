@@ -15,8 +15,9 @@ mod datadir;
 mod listener;
 mod socket_file;
 
+pub use crate::peer::Peer;
 pub use address::Address;
 pub use connect::connect;
 pub use datadir::{Chain, DataDir, MAX_SOCKET_PATH};
-pub use listener::{Listener, Peer, bind};
+pub use listener::{Listener, bind};
 pub use socket_file::SocketFile;

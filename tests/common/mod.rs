@@ -108,11 +108,25 @@ impl Sandbox {
     }
 
     /// Starts a command whose stderr is `stderr`; [`Running::stderr`] is empty then.
-    pub fn start_with(&self, mut command: Command, stderr: Option<Stdio>) -> Running {
+    pub fn start_with(&self, command: Command, stderr: Option<Stdio>) -> Running {
+        self.start_to(command, None, stderr)
+    }
+
+    /// Starts a command whose stdout is `stdout`; [`Running::stdout`] is empty then.
+    pub fn start_with_output(&self, command: Command, stdout: Stdio) -> Running {
+        self.start_to(command, Some(stdout), None)
+    }
+
+    fn start_to(
+        &self,
+        mut command: Command,
+        stdout: Option<Stdio>,
+        stderr: Option<Stdio>,
+    ) -> Running {
         let output = tempfile::NamedTempFile::new_in(self.directory.path()).unwrap();
         let errors = tempfile::NamedTempFile::new_in(self.directory.path()).unwrap();
         let child = command
-            .stdout(output.reopen().unwrap())
+            .stdout(stdout.unwrap_or_else(|| output.reopen().unwrap().into()))
             .stderr(stderr.unwrap_or_else(|| errors.reopen().unwrap().into()))
             .process_group(0)
             .spawn()

@@ -40,14 +40,16 @@ fn emit_impl(code: &mut Code, scope: &Scope<'_>, client: &str, member: &Ancestor
             "fn {}(&self{params}) -> rt::Result<{output}> {{",
             method.name
         ));
-        code.add(format!("self.object.call({prepare}({arguments}))\n}}"));
+        code.add(format!(
+            "rt::call(&self.object, {prepare}({arguments}))\n}}"
+        ));
         code.blank();
         code.add(format!(
             "fn {}(&self{params}) -> rt::Call<{output}> {{",
             async_name(method)
         ));
         code.add(format!(
-            "self.object.call_async({prepare}({arguments}))\n}}"
+            "rt::call_async(&self.object, {prepare}({arguments}))\n}}"
         ));
     }
     if member.is_root {

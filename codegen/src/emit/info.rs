@@ -38,7 +38,7 @@ fn emit_methods(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
             ("show_results", &method.results_wire),
         ] {
             let show = format!("rt::show::<{}::Owned>", scope.wire(wire));
-            code.add(format!("{field}: rt::Held::Static(&{show}),"));
+            code.add(format!("{field}: rt::StaticOrShared::Static(&{show}),"));
         }
         code.add("pace: rt::Pace::new(),");
         code.add("},");
@@ -66,7 +66,10 @@ fn emit_interface(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
     for member in &family {
         let methods = scope.proxy_item(&member.named, &methods_static(&member.named));
         for method in &member.methods {
-            code.add(format!("rt::Held::Static(&{methods}[{}]),", method.ordinal));
+            code.add(format!(
+                "rt::StaticOrShared::Static(&{methods}[{}]),",
+                method.ordinal
+            ));
         }
     }
     code.add("]),\n};");

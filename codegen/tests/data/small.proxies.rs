@@ -19,7 +19,7 @@ pub mod small {
             by: i32,
             label: Option<&str>,
         ) -> rt::Result<interfaces::small::CounterAddResults> {
-            self.object.call(prepare_counter_add(by, label))
+            rt::call(&self.object, prepare_counter_add(by, label))
         }
 
         fn add_async(
@@ -27,29 +27,29 @@ pub mod small {
             by: i32,
             label: Option<&str>,
         ) -> rt::Call<interfaces::small::CounterAddResults> {
-            self.object.call_async(prepare_counter_add(by, label))
+            rt::call_async(&self.object, prepare_counter_add(by, label))
         }
 
         fn watch(
             &self,
             watcher: Option<Arc<dyn interfaces::small::Watcher>>,
         ) -> rt::Result<Result<Option<Arc<dyn interfaces::small::Watcher>>, interfaces::small::Failure>> {
-            self.object.call(prepare_counter_watch(watcher))
+            rt::call(&self.object, prepare_counter_watch(watcher))
         }
 
         fn watch_async(
             &self,
             watcher: Option<Arc<dyn interfaces::small::Watcher>>,
         ) -> rt::Call<Result<Option<Arc<dyn interfaces::small::Watcher>>, interfaces::small::Failure>> {
-            self.object.call_async(prepare_counter_watch(watcher))
+            rt::call_async(&self.object, prepare_counter_watch(watcher))
         }
 
         fn reset(&self) -> rt::Result<()> {
-            self.object.call(prepare_counter_reset())
+            rt::call(&self.object, prepare_counter_reset())
         }
 
         fn reset_async(&self) -> rt::Call<()> {
-            self.object.call_async(prepare_counter_reset())
+            rt::call_async(&self.object, prepare_counter_reset())
         }
 
         fn remote(&self) -> Option<&dyn rt::Remote> {
@@ -147,10 +147,10 @@ pub mod small {
             ordinal: 0,
             role: rt::Role::Destroy,
             threaded: true,
-            show_params: rt::Held::Static(
+            show_params: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::counter::destroy_params::Owned>,
             ),
-            show_results: rt::Held::Static(
+            show_results: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::counter::destroy_results::Owned>,
             ),
             pace: rt::Pace::new(),
@@ -162,10 +162,10 @@ pub mod small {
             ordinal: 1,
             role: rt::Role::Plain,
             threaded: true,
-            show_params: rt::Held::Static(
+            show_params: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::counter::add_params::Owned>,
             ),
-            show_results: rt::Held::Static(
+            show_results: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::counter::add_results::Owned>,
             ),
             pace: rt::Pace::new(),
@@ -177,10 +177,10 @@ pub mod small {
             ordinal: 2,
             role: rt::Role::Plain,
             threaded: true,
-            show_params: rt::Held::Static(
+            show_params: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::counter::watch_params::Owned>,
             ),
-            show_results: rt::Held::Static(
+            show_results: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::counter::watch_results::Owned>,
             ),
             pace: rt::Pace::new(),
@@ -192,10 +192,10 @@ pub mod small {
             ordinal: 3,
             role: rt::Role::Plain,
             threaded: false,
-            show_params: rt::Held::Static(
+            show_params: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::counter::reset_params::Owned>,
             ),
-            show_results: rt::Held::Static(
+            show_results: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::counter::reset_results::Owned>,
             ),
             pace: rt::Pace::new(),
@@ -207,10 +207,10 @@ pub mod small {
         name: rt::Cow::Borrowed("Counter"),
         id: 0xbf8aeeb7270460b6,
         methods: rt::Cow::Borrowed(&[
-            rt::Held::Static(&COUNTER_METHODS[0]),
-            rt::Held::Static(&COUNTER_METHODS[1]),
-            rt::Held::Static(&COUNTER_METHODS[2]),
-            rt::Held::Static(&COUNTER_METHODS[3]),
+            rt::StaticOrShared::Static(&COUNTER_METHODS[0]),
+            rt::StaticOrShared::Static(&COUNTER_METHODS[1]),
+            rt::StaticOrShared::Static(&COUNTER_METHODS[2]),
+            rt::StaticOrShared::Static(&COUNTER_METHODS[3]),
         ]),
     };
 
@@ -330,11 +330,11 @@ pub mod small {
 
     impl interfaces::small::Watcher for WatcherClient {
         fn call(&self, totals: &[i64]) -> rt::Result<bool> {
-            self.object.call(prepare_watcher_call(totals))
+            rt::call(&self.object, prepare_watcher_call(totals))
         }
 
         fn call_async(&self, totals: &[i64]) -> rt::Call<bool> {
-            self.object.call_async(prepare_watcher_call(totals))
+            rt::call_async(&self.object, prepare_watcher_call(totals))
         }
 
         fn remote(&self) -> Option<&dyn rt::Remote> {
@@ -378,10 +378,10 @@ pub mod small {
             ordinal: 0,
             role: rt::Role::Destroy,
             threaded: true,
-            show_params: rt::Held::Static(
+            show_params: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::watcher::destroy_params::Owned>,
             ),
-            show_results: rt::Held::Static(
+            show_results: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::watcher::destroy_results::Owned>,
             ),
             pace: rt::Pace::new(),
@@ -393,10 +393,10 @@ pub mod small {
             ordinal: 1,
             role: rt::Role::Plain,
             threaded: true,
-            show_params: rt::Held::Static(
+            show_params: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::watcher::call_params::Owned>,
             ),
-            show_results: rt::Held::Static(
+            show_results: rt::StaticOrShared::Static(
                 &rt::show::<wire::small_capnp::watcher::call_results::Owned>,
             ),
             pace: rt::Pace::new(),
@@ -408,8 +408,8 @@ pub mod small {
         name: rt::Cow::Borrowed("Watcher"),
         id: 0xd54e69fdcaadcbaa,
         methods: rt::Cow::Borrowed(&[
-            rt::Held::Static(&WATCHER_METHODS[0]),
-            rt::Held::Static(&WATCHER_METHODS[1]),
+            rt::StaticOrShared::Static(&WATCHER_METHODS[0]),
+            rt::StaticOrShared::Static(&WATCHER_METHODS[1]),
         ]),
     };
 

@@ -13,7 +13,7 @@ use crate::dynamic::json::{Converter, Handles, Options, is_runtimes};
 use crate::dynamic::schema::model::{Brand, Field, Place, Struct, Type};
 use crate::dynamic::schema::{MethodInfo, Registry};
 use crate::error::{Error, Result};
-use crate::protocol::capnp::rt::{self, Held, Role};
+use crate::protocol::capnp::rt::{self, Role, StaticOrShared};
 
 /// The name of the interface of a capability of which nothing is known.
 const UNKNOWN: &str = "Capability";
@@ -29,7 +29,7 @@ pub(super) struct Facts {
     /// Its methods and those it inherits.
     pub(super) methods: Vec<MethodFacts>,
     /// The same for the runtime, in the same order.
-    pub(super) info: Held<rt::Info>,
+    pub(super) info: StaticOrShared<rt::Info>,
 }
 
 /// A method: what its schema says, and what the runtime must know.
@@ -38,7 +38,7 @@ pub(super) struct MethodFacts {
     /// The schema's facts.
     pub(super) schema: MethodInfo,
     /// The runtime's.
-    pub(super) method: Held<rt::Method>,
+    pub(super) method: StaticOrShared<rt::Method>,
     /// The number of the parameters' pointer that is the context.
     pub(super) context: Option<u32>,
 }
@@ -72,7 +72,8 @@ impl Facts {
     }
 
     fn new(id: u64, name: String, brand: Brand, methods: Vec<MethodFacts>) -> Self {
-        let all: Vec<Held<rt::Method>> = methods.iter().map(|m| m.method.clone()).collect();
+        let all: Vec<StaticOrShared<rt::Method>> =
+            methods.iter().map(|m| m.method.clone()).collect();
         let info = rt::Info {
             name: Cow::Owned(name.clone()),
             id,
@@ -83,7 +84,7 @@ impl Facts {
             name,
             brand,
             methods,
-            info: Held::Shared(Arc::new(info)),
+            info: StaticOrShared::Shared(Arc::new(info)),
         }
     }
 
@@ -177,7 +178,7 @@ impl MethodFacts {
         };
         Ok(Self {
             schema,
-            method: Held::Shared(Arc::new(method)),
+            method: StaticOrShared::Shared(Arc::new(method)),
             context,
         })
     }
@@ -253,7 +254,7 @@ fn results_type(schema: &MethodInfo) -> Type {
 }
 
 /// Writes a message of type `ty` as JSON, for logs.
-fn show(registry: &Arc<Registry>, ty: Type) -> Held<rt::Show> {
+fn show(registry: &Arc<Registry>, ty: Type) -> StaticOrShared<rt::Show> {
     let registry = registry.clone();
     let show = move |message: any_pointer::Reader<'_>, writer: &mut dyn fmt::Write| {
         let options = Options::core();
@@ -263,7 +264,7 @@ fn show(registry: &Arc<Registry>, ty: Type) -> Held<rt::Show> {
             Err(error) => write!(writer, "(cannot be shown: {error})"),
         }
     };
-    Held::Shared(Arc::new(show))
+    StaticOrShared::Shared(Arc::new(show))
 }
 
 /// What a log says of capabilities, in the words of the typed interfaces.

@@ -47,16 +47,15 @@ impl Handles for Importing<'_> {
         }
         let imported = self
             .read
-            .import_untyped(&*hook, || facts.info.clone(), field)?;
+            .import_served(&*hook, || facts.info.clone(), field)?;
         let entry = match imported {
             Imported::Remote(object) => Entry::Remote(object, facts),
-            Imported::Own(Some(own)) => {
-                let any: Arc<dyn std::any::Any + Send + Sync> = own;
-                let Ok(hosted) = any.downcast::<Hosted>() else {
-                    return Err(Error::conversion(
-                        field,
-                        "this is an object of this process",
-                    ));
+            Imported::Own(own) => {
+                let any = own.map(|own| -> Arc<dyn std::any::Any + Send + Sync> { own });
+                let hosted = any.and_then(|any| any.downcast::<Hosted>().ok());
+                let Some(hosted) = hosted else {
+                    let text = format!("{field} is another object of this process");
+                    return Err(Error::failed(text));
                 };
                 // It keeps the handle that it has.
                 if let Some(name) = inner.name_of(
@@ -65,10 +64,6 @@ impl Handles for Importing<'_> {
                     return Ok(name.into());
                 }
                 Entry::Local(hosted)
-            }
-            Imported::Own(None) => {
-                let reason = "this is an object of this process with generated code";
-                return Err(Error::conversion(field, reason));
             }
         };
         let name = inner.name(&entry.facts().name);
@@ -121,7 +116,7 @@ impl Handles for Exporting<'_, '_> {
             return Ok(None);
         };
         match entry {
-            Entry::Local(hosted) => Ok(Some(build.export_untyped(hosted))),
+            Entry::Local(hosted) => Ok(Some(build.export_served(hosted))),
             Entry::Remote(object, _) => match build.export_object(&object)? {
                 Some(hook) => Ok(Some(hook)),
                 None => Err(Error::conversion(

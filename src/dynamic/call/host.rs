@@ -11,7 +11,7 @@ use super::request::{params_of, results_of};
 use super::table::{Hosted, Inner};
 use crate::dynamic::json::Converter;
 use crate::error::{Error, Result};
-use crate::protocol::capnp::rt::{Answer, Held, Info, Read, Untyped};
+use crate::protocol::capnp::rt::{Answer, Info, Read, Served, StaticOrShared};
 
 /// Handles that are held until the call that brought them is answered.
 struct Loan(Arc<Inner>, Vec<String>);
@@ -24,8 +24,8 @@ impl Drop for Loan {
     }
 }
 
-impl Untyped for Hosted {
-    fn info(&self) -> Held<Info> {
+impl Served for Hosted {
+    fn info(&self) -> StaticOrShared<Info> {
         self.facts.info.clone()
     }
 

@@ -32,7 +32,7 @@ use super::schema::{MethodInfo, Registry};
 use crate::error::{Error, Result};
 use crate::interfaces::{Call, Disconnection, Remote};
 use crate::protocol::capnp::Capnp;
-use crate::protocol::capnp::rt::Object;
+use crate::protocol::capnp::rt::{self, Object};
 
 /// Objects of peers and of this process, by handle. Clones are the same.
 #[derive(Clone)]
@@ -237,7 +237,7 @@ impl Objects {
     /// method does not answer an object to call on; [`Error::Remote`] when it answers null.
     pub fn chain(&self, handle: &str, steps: &[Step]) -> Result<Json> {
         let (object, outgoing, gathered) = outgoing(&self.0, handle, steps)?;
-        let answer = object.call(outgoing);
+        let answer = rt::call(&object, outgoing);
         gathered.finish(&self.0, answer)
     }
 
@@ -248,8 +248,7 @@ impl Objects {
             Err(error) => return crate::interfaces::ready(Err(error)),
         };
         let inner = self.0.clone();
-        object
-            .call_async(outgoing)
+        rt::call_async(&object, outgoing)
             .map(move |answer| gathered.finish(&inner, answer))
             .boxed()
     }

@@ -1,26 +1,30 @@
-//! One connection: what this process and its peer have of each other, for any thread.
+//! One connection: its link, its threads, and its end. Any thread may use it.
 //!
-//! Knows threads and the two sides' objects; nothing of addresses, processes or particular interfaces.
-//! The messages themselves are `rpc`'s.
+//! Knows which objects there are by their numbers; nothing of what they are, nor of addresses, processes
+//! or interfaces. The messages are `rpc`'s, and which thread is which is `threads`'s.
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::current;
+use super::accounts::{Account, Accounts};
 use super::event_loop::waiter::{ConnectionId, Slot, Waited};
 use super::event_loop::{EventLoop, Timer};
-use super::lanes::Lanes;
-use super::rpc::{Cap, CloseReason, Host, Link};
-use super::sync::{lock, wait, wait_timeout};
-use super::threads::{ThreadServer, Unthreaded};
-use crate::error::Result;
+use super::rpc::{
+    AFTER_DISCONNECT, Cap, CloseReason, Host, INTERRUPTED, Lifecycle, Link, Observer,
+};
+use super::sync::{Condvar, Mutex, Rank, lock, wait, wait_timeout};
+use super::threads::own_threads::{OwnThreads, ThreadServer};
+use super::threads::peer_threads::{Borrowed, PeerThread, PeerThreads};
+use super::threads::thread_context::{self, Calling, Route};
+use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::peer::Peer;
 
-/// How long a connection that is let go of, and the answer to a request, wait for the peer to answer
-/// the last `destroy`s.
+/// How long the end of a connection, and the answer to a request, wait for the peer to answer the last
+/// `destroy`s.
 pub const DESTROY_TIME: Duration = Duration::from_secs(2);
 
 /// Numbers connections; never reused within a process.
@@ -28,7 +32,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 type CleanupFn = Box<dyn FnOnce() + Send>;
 
-/// Who speaks first.
+/// Which side a process is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// This process connected, and calls the peer's `Init`.
@@ -51,25 +55,55 @@ pub struct Connection {
     changed: Condvar,
     /// The peer's thread map.
     pub thread_map: Mutex<Option<Cap>>,
-    /// Threads of the peer for calls that no thread waits for.
-    pub lanes: Lanes,
-    /// Worker threads that run for the peer.
-    pub workers: Arc<AtomicUsize>,
-    /// The threads of `makePool`.
-    pub pool: Mutex<Vec<Arc<ThreadServer>>>,
-    /// The thread for calls that name none.
-    pub unthreaded: Unthreaded,
+    /// The peer's threads that stand for this process's.
+    pub peer_threads: Arc<PeerThreads>,
+    /// This process's threads that the peer runs calls on.
+    pub own_threads: Arc<OwnThreads>,
     next_object: AtomicU64,
     destroying: Mutex<Destroying>,
+    /// Charged for everything that the peer makes this process hold.
+    pub account: Arc<Account>,
+    /// Runs once all pending calls have failed.
+    over: Mutex<Option<OverFn>>,
 }
+
+/// The terms on which a process has its connections.
+#[derive(Clone)]
+pub struct Terms {
+    /// The bounds on every peer.
+    pub limits: Limits,
+    /// What peers make this process hold.
+    pub accounts: Arc<Accounts>,
+    /// Sees every message.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+impl Terms {
+    /// These limits, with nobody who looks.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            accounts: Accounts::new(&limits),
+            limits,
+            observer: None,
+        }
+    }
+
+    /// The account of who is at the other end of a stream.
+    pub fn account(&self, stream: &UnixStream) -> Arc<Account> {
+        self.accounts.of(Peer::of(stream))
+    }
+}
+
+/// Runs once a connection is over. It must not block.
+pub type OverFn = Box<dyn FnOnce(&Arc<Connection>) + Send>;
 
 #[derive(Default)]
 struct Status {
     /// Why it ended, once it has.
     closed: Option<String>,
-    /// Whether all that the peer held has been let go of since.
+    /// Set once every object exported to the peer is dropped.
     over: bool,
-    /// What to run when an object goes, by the object.
+    /// The closures that run when an object is dropped, by the object.
     cleanups: BTreeMap<u64, Vec<CleanupFn>>,
 }
 
@@ -77,55 +111,49 @@ struct Status {
 #[derive(Default)]
 struct Destroying {
     count: usize,
-    /// The connection ends with the last of them, or when this goes off.
+    /// Set when the connection ends with the last of them, or when this timer fires.
     closing: Option<Option<Timer>>,
 }
 
 impl Connection {
-    /// A connection over `stream`. `bootstrap` makes what the peer gets when it asks for this
-    /// process's `Init`. `over` runs once the connection is; it must not block.
+    /// A connection over `stream`. `bootstrap` makes the object that the peer gets when it asks for this
+    /// process's `Init`. `over` runs once the connection has ended; it must not block.
     ///
     /// # Errors
-    /// What the operating system says of the stream.
+    /// Those of the stream.
     pub fn open(
         event_loop: &Arc<EventLoop>,
-        limits: Limits,
+        terms: &Terms,
+        account: Arc<Account>,
         stream: UnixStream,
         side: Side,
         bootstrap: impl FnOnce(&Arc<Self>) -> Option<Arc<dyn Host>>,
         over: impl FnOnce(&Arc<Self>) + Send + 'static,
     ) -> std::io::Result<Arc<Self>> {
         stream.set_nonblocking(true)?;
+        let limits = terms.limits.clone();
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let this = Arc::new(Self {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id,
             event_loop: event_loop.clone(),
             limits: limits.clone(),
             side,
             link: OnceLock::new(),
-            status: Mutex::default(),
+            status: Mutex::ranked(Rank::Status, Status::default()),
             changed: Condvar::new(),
             thread_map: Mutex::default(),
-            lanes: Lanes::default(),
-            workers: Arc::default(),
-            pool: Mutex::default(),
-            unthreaded: Unthreaded::default(),
+            peer_threads: PeerThreads::new(id),
+            own_threads: OwnThreads::new(event_loop, &limits, &account),
             next_object: AtomicU64::new(0),
-            destroying: Mutex::default(),
+            destroying: Mutex::ranked(Rank::Destroying, Destroying::default()),
+            account: account.clone(),
+            over: Mutex::new(Some(Box::new(over))),
         });
-        let connection = this.clone();
+        let lifecycle: Arc<dyn Lifecycle> = Arc::new(Ending(this.clone()));
+        let bootstrap = bootstrap(&this);
+        let observer = terms.observer.clone();
         let link = Link::new(
-            event_loop,
-            limits,
-            stream,
-            bootstrap(&this),
-            move |reason| {
-                connection.finish(reason);
-                Box::new(move || {
-                    over(&connection);
-                    lock(&connection.status).over = true;
-                    connection.changed.notify_all();
-                })
-            },
+            event_loop, limits, account, stream, bootstrap, lifecycle, observer,
         );
         let link = this.link.get_or_init(|| link);
         tracing::debug!(target: "ipc", "IPC {}: socket connected.", side_name(side));
@@ -150,8 +178,8 @@ impl Connection {
         lock(&self.status).closed.clone()
     }
 
-    /// Blocks until it has ended, and what the peer held has been let go of, or `timeout` has passed;
-    /// tells whether it has ended.
+    /// Blocks until it has ended and every object exported to the peer is dropped, or `timeout` has
+    /// passed. Returns whether it has ended.
     pub fn wait_closed(&self, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut status = lock(&self.status);
@@ -161,7 +189,7 @@ impl Connection {
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        // Who has heard of the end from a call is not told that there was none.
+                        // A caller whose call has seen the end is told the same here.
                         return status.closed.is_some();
                     }
                     wait_timeout(&self.changed, status, left).0
@@ -183,14 +211,14 @@ impl Connection {
             let link = Arc::downgrade(self.link());
             let timer = self.event_loop.after(DESTROY_TIME, move || {
                 if let Some(link) = link.upgrade() {
-                    link.end(let_go_of());
+                    link.end(released());
                 }
             });
             destroying.closing = Some(timer);
             return;
         }
         drop(destroying);
-        self.link().end(let_go_of());
+        self.link().end(released());
     }
 
     /// Notes that a `destroy` is under way; [`Connection::close`] waits for it.
@@ -208,43 +236,61 @@ impl Connection {
         let closing = destroying.closing.take();
         drop(destroying);
         if closing.is_some() {
-            self.link().end(let_go_of());
+            self.link().end(released());
         }
     }
 
-    /// Forgets everything of the peer. Handles that are left fail from now on.
-    fn finish(&self, reason: &CloseReason) {
+    /// Logs why the connection ended, at a limited rate for each process.
+    fn log_end(&self, reason: &CloseReason) {
         let name = side_name(self.side);
         if reason.is_clean() {
             tracing::debug!(target: "ipc", "IPC {name}: socket disconnected: {reason}");
-        } else {
-            tracing::warn!(target: "ipc", "IPC {name}: connection closed: {reason}");
+            return;
         }
+        let account = &self.account;
+        account.warn(
+            &self.event_loop,
+            format_args!("IPC {name}: connection to {account} closed: {reason}"),
+        );
+    }
+
+    /// The error of a call that the end of the connection interrupts.
+    pub fn interrupted(&self) -> Error {
+        self.link().disconnected(INTERRUPTED)
+    }
+
+    /// The error of a call on a connection that has ended.
+    pub fn after_disconnect(&self) -> Error {
+        self.link().disconnected(AFTER_DISCONNECT)
+    }
+
+    /// Releases everything of the peer. Handles that are left fail from now on.
+    fn finish(&self, reason: &CloseReason) {
+        self.log_end(reason);
         let mut status = lock(&self.status);
         status.closed = Some(reason.to_string());
-        // Before anyone can see that it has ended, so that who then waits for what is cleaned up waits
-        // for these, too.
+        // Before any thread can see that it has ended: one that then waits for the cleanup waits for
+        // these, too.
         for cleanup in std::mem::take(&mut status.cleanups).into_values().flatten() {
             self.event_loop.clean_up(cleanup);
         }
         drop(status);
         // Taken out first: dropping one may look at the others.
         let thread_map = lock(&self.thread_map).take();
-        let pool = std::mem::take(&mut *lock(&self.pool));
         let closing = lock(&self.destroying).closing.take();
-        self.lanes.clear();
-        self.unthreaded.close();
-        drop((thread_map, pool, closing));
+        self.peer_threads.end();
+        self.own_threads.end();
+        drop((thread_map, closing));
     }
 
     // ----- objects -----
 
-    /// A number for an object of the peer's that this process has a handle to.
+    /// Numbers an object of the peer that this process has a handle to.
     pub fn next_object(&self) -> u64 {
         self.next_object.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Runs `f` when the object goes, or now if the connection has ended.
+    /// Runs `f` when the object is dropped, or now if the connection has ended.
     pub fn on_cleanup(&self, object: u64, f: CleanupFn) {
         let mut status = lock(&self.status);
         if status.closed.is_none() {
@@ -255,7 +301,7 @@ impl Connection {
         }
     }
 
-    /// Runs what is to run when this object goes.
+    /// Runs the closures of an object that is dropped.
     pub fn object_gone(&self, object: u64) {
         let cleanups = lock(&self.status).cleanups.remove(&object);
         for cleanup in cleanups.into_iter().flatten() {
@@ -263,10 +309,74 @@ impl Connection {
         }
     }
 
+    // ----- threads -----
+
+    /// A thread of the peer for one call that no thread of this process waits for. It may be one that
+    /// is still to be made.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the peer makes no threads, [`Error::Disconnected`].
+    pub fn borrow_peer_thread(&self) -> Result<Borrowed> {
+        self.peer_threads.borrow(|| {
+            let exe_name = self.event_loop.exe_name();
+            let name = format!("{exe_name}-{}/async", std::process::id());
+            self.new_peer_thread(&name, ThreadServer::lazy(&self.own_threads, &name))
+        })
+    }
+
+    /// A thread of the peer, to be made when it is first needed, for this process's thread `callback` of
+    /// this name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the peer makes no threads, [`Error::Disconnected`].
+    pub fn new_peer_thread(
+        &self,
+        name: &str,
+        callback: Arc<ThreadServer>,
+    ) -> Result<Arc<PeerThread>> {
+        let map = lock(&self.thread_map).clone();
+        match map {
+            Some(Cap::Import(map)) => PeerThread::to_be_made(map, name, Cap::Own(callback)),
+            // The map went with the connection.
+            _ if self.closed().is_some() => Err(self.interrupted()),
+            _ => Err(Error::Usage(
+                "the peer gave no ThreadMap, so no thread can be named: its Init has no `construct`"
+                    .into(),
+            )),
+        }
+    }
+
+    /// Begins a blocking call of this thread.
+    pub fn begin_call(&self) -> Calling {
+        thread_context::begin_call(&self.peer_threads, &self.limits)
+    }
+
+    /// Where a call goes that this thread makes without waiting for its answer, and its depth.
+    pub fn route(&self) -> (Route, usize) {
+        thread_context::route_for(&self.peer_threads, &self.limits)
+    }
+
+    /// Has the peer make a thread that stands for this one, for a call that is about to be made.
+    ///
+    /// # Errors
+    /// Those of [`Connection::new_peer_thread`].
+    pub fn stand_for_this(&self, calling: &mut Calling) -> Result<Arc<PeerThread>> {
+        let name = thread_context::name(self.event_loop.exe_name(), &self.limits);
+        let server = ThreadServer::application(calling.waiter.clone(), &name);
+        let thread = self.new_peer_thread(&name, server)?;
+        calling.keep_peer_thread(&self.peer_threads, &thread);
+        Ok(thread)
+    }
+
+    /// Releases the peer's thread that stands for this one: the next call gets another.
+    pub fn forget_peer_thread(&self, thread: &Arc<PeerThread>) {
+        thread_context::forget_peer_thread(&self.peer_threads, thread);
+    }
+
     // ----- waiting -----
 
-    /// Has this thread wait for what `begin` is given a way to tell, until a time, or until `stopped`
-    /// comes true after the thread was woken.
+    /// Blocks until the value is told that `begin` gets a [`Tell`] for, until `deadline`, or until
+    /// `stopped` returns true after this thread was woken.
     ///
     /// # Errors
     /// [`crate::Error::Usage`] on a thread that drives the event loop.
@@ -277,7 +387,7 @@ impl Connection {
         begin: impl FnOnce(Tell<R>),
     ) -> Result<Waited<R>> {
         self.event_loop.check_not_on_loop()?;
-        let (waiter, _stranger) = current::waiter(self);
+        let (waiter, _detached) = thread_context::waiter(&self.limits);
         let slot = Arc::new(Slot::default());
         waiter.enter(self.id);
         let tell = {
@@ -287,7 +397,26 @@ impl Connection {
         begin(tell);
         let on = self.event_loop.as_loop();
         let wait = || waiter.wait(&on, self.id, &slot, deadline, stopped);
-        Ok(current::waiting(wait))
+        Ok(thread_context::waiting(wait))
+    }
+}
+
+/// Ends a connection with its link.
+struct Ending(Arc<Connection>);
+
+impl Lifecycle for Ending {
+    fn closing(&self, reason: &CloseReason) {
+        self.0.finish(reason);
+    }
+
+    fn closed(&self) {
+        let Self(connection) = self;
+        let over = lock(&connection.over).take();
+        if let Some(over) = over {
+            over(connection);
+        }
+        lock(&connection.status).over = true;
+        connection.changed.notify_all();
     }
 }
 
@@ -295,13 +424,13 @@ impl Connection {
 pub struct Tell<R>(Box<dyn FnOnce(R) + Send>);
 
 impl<R> Tell<R> {
-    /// This value. Does not block.
+    /// Gives it this value. Does not block.
     pub fn tell(self, value: R) {
         (self.0)(value);
     }
 }
 
-fn let_go_of() -> CloseReason {
+fn released() -> CloseReason {
     CloseReason::Local("let go of".into())
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use capnp::any_pointer;
 
-use super::rt::Method;
+use super::info::Method;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -16,7 +16,7 @@ const MAX_LENGTH: usize = (1 << 29) - 2;
 /// Room for the envelope around a message, in bytes.
 const ENVELOPE: usize = 8 * 1024;
 
-/// What capnp says of a message, in its own words.
+/// The text of an error of capnp's.
 fn words_of(error: capnp::Error) -> String {
     match error.extra.is_empty() {
         true => error.to_string(),
@@ -42,10 +42,10 @@ pub fn text(reader: capnp::Result<capnp::text::Reader<'_>>, field: &str) -> Resu
     text_in(reader, field).map(str::to_owned)
 }
 
-/// The same where it lies in the message.
+/// A Text field, borrowed from the message.
 ///
 /// # Errors
-/// As [`text`].
+/// Those of [`text`].
 pub fn text_in<'m>(reader: capnp::Result<capnp::text::Reader<'m>>, field: &str) -> Result<&'m str> {
     let text = reader.map_err(malformed(field))?;
     text.to_str()
@@ -60,10 +60,10 @@ pub fn data(reader: capnp::Result<capnp::data::Reader<'_>>, field: &str) -> Resu
     data_in(reader, field).map(<[u8]>::to_vec)
 }
 
-/// The same where it lies in the message.
+/// A Data field, borrowed from the message.
 ///
 /// # Errors
-/// As [`data`].
+/// Those of [`data`].
 pub fn data_in<'m>(
     reader: capnp::Result<capnp::data::Reader<'m>>,
     field: &str,
@@ -103,7 +103,7 @@ pub fn check_size(limits: &Limits, size: usize, method: &Method) -> Result<()> {
 /// Writes a struct in the schema language.
 ///
 /// # Errors
-/// What the writer says; a malformed message is written as such.
+/// Those of the writer; a malformed message is written as such.
 pub fn show<T>(reader: any_pointer::Reader<'_>, writer: &mut dyn fmt::Write) -> fmt::Result
 where
     T: capnp::traits::Owned,

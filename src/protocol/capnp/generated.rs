@@ -7,13 +7,9 @@
 use std::sync::Arc;
 
 use super::rt::{Interface, Object};
+pub use super::wire;
 use crate::generation::{AnyBlockTemplate, AnyInit};
 use crate::interfaces;
-
-/// The messages, as capnpc generates them.
-pub mod wire {
-    include!(concat!(env!("OUT_DIR"), "/core32/wire.rs"));
-}
 
 include!(concat!(env!("OUT_DIR"), "/core32/proxies.rs"));
 
@@ -37,14 +33,14 @@ pub mod core31 {
     include!(concat!(env!("OUT_DIR"), "/core31/proxies.rs"));
 }
 
-/// What callers get for a peer's `Init`.
+/// Makes what callers get for a peer's `Init`: a client of every generation.
 fn any_init(newest: init::InitClient, object: Object) -> Arc<dyn interfaces::init::Init> {
     let core30 = Interface::client(object.clone());
     let core31 = Interface::client(object);
     Arc::new(AnyInit::new(core30, core31, Arc::new(newest)))
 }
 
-/// What callers get for a `BlockTemplate` of a peer whose `Mining` is of the newest generation.
+/// Makes what callers get for a `BlockTemplate` of a peer whose `Mining` is of the newest generation.
 fn any_block_template(
     newest: mining::BlockTemplateClient,
     object: Object,

@@ -7,8 +7,8 @@ use std::fmt;
 
 use capnp::any_pointer;
 
+use super::info::{Method, Show};
 use super::rpc::{Incoming, Request, Response, Results};
-use super::rt::{Method, Show};
 use crate::error::Error;
 
 /// Where a message's values are cut in the log, in characters.

@@ -1,22 +1,39 @@
 //! Many clients on one connection: what `spawn … -- COMMAND` puts between its child and those who
 //! call it.
 //!
-//! Knows connections; no interface at all. The peer's bootstrap capability is handed to each
-//! client as it is, and calls on it and on everything it leads to are handed on. All clients share the
+//! Knows connections and, of interfaces, `proxy.capnp` alone. The peer's bootstrap capability is handed to
+//! each client, and calls on it and on everything it leads to are forwarded. All clients share the
 //! peer's one connection, so what the peer keeps per connection, such as the thread map for callbacks
 //! outside of any call, is the last one's.
+//!
+//! Each client has a share of what the peer gives to this process: objects, calls in flight, bytes on
+//! their way, and threads. A client beyond its share is answered that it is overloaded, and the others are
+//! served.
 
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use capnp::traits::HasTypeId;
+
 use super::Capnp;
-use super::connection::{Connection, Side};
-use super::rpc::{Cap, Host, Incoming, Response, hand_on};
-use super::sync::lock;
+use super::accounts::{Account, Accounts, Charge};
+use super::connection::{Connection, Side, Terms};
+use super::rpc::{Cap, Host, Import, Incoming, Passage, Response, forward_through};
+use super::sync::{Mutex, lock};
+use super::wire::proxy_capnp::thread_map;
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::protocol::Listening;
+
+/// Which part of what the peer gives to this process one client may have.
+const SHARE: usize = 4;
+
+/// The numbers of `ThreadMap`'s methods (`mp/proxy.capnp`).
+const MAKE_THREAD: u16 = 0;
+const MAKE_POOL: u16 = 1;
 
 /// A relay at work. When it is dropped its clients are disconnected and its peer is let go of.
 pub struct Relay {
@@ -33,7 +50,16 @@ impl Relay {
     /// # Errors
     /// When one of the sockets cannot be used at all.
     pub fn start(capnp: Capnp, stream: UnixStream, listener: UnixListener) -> Result<Self> {
-        let peer = capnp.open(stream, Side::Client, |_| None, |_| ())?;
+        let limits = &capnp.terms.limits;
+        // What goes to the peer is charged to the clients.
+        let unbounded = limits.clone().with_total_bytes(usize::MAX);
+        let account = Accounts::new(&unbounded).of(None);
+        let to_peer = Terms {
+            limits: unbounded.with_queued_bytes(limits.total_bytes),
+            ..capnp.terms.clone()
+        };
+        let (side, none) = (Side::Client, |_: &_| None);
+        let peer = capnp.open_with(&to_peer, account, stream, side, none, |_| ())?;
         let (given, ready) = mpsc::channel();
         let bootstrap = Arc::new(Bootstrap::default());
         let asking = bootstrap.clone();
@@ -56,7 +82,23 @@ impl Relay {
             done(answer);
         };
         peer.link().bootstrap(Box::new(done), []);
-        let listening = capnp.accept_with(listener, move |_| bootstrap.clone());
+        let of_client = Terms {
+            limits: share_of(limits),
+            ..capnp.terms.clone()
+        };
+        let threads = limits.threads_per_connection / SHARE;
+        let listening = capnp.accept_with(listener, of_client, move |connection| {
+            let client = Client {
+                account: connection.account.clone(),
+                threads: AtomicUsize::new(0),
+                most_threads: threads,
+            };
+            Arc::new(Relayed {
+                to: To::Bootstrap(bootstrap.clone()),
+                client: Arc::new(client),
+                _thread: None,
+            })
+        });
         let listening = listening.inspect_err(|_| peer.disconnect())?;
         Ok(Self {
             capnp,
@@ -97,14 +139,135 @@ impl Drop for Relay {
     }
 }
 
-/// What clients get: the peer's bootstrap capability, which may not be there yet.
+/// The limits of one client.
+fn share_of(limits: &Limits) -> Limits {
+    limits
+        .clone()
+        .with_objects(limits.objects / SHARE)
+        .with_calls_in_flight(limits.calls_in_flight / SHARE)
+}
+
+/// What one client has of the peer.
+struct Client {
+    account: Arc<Account>,
+    threads: AtomicUsize,
+    most_threads: usize,
+}
+
+/// A thread of the peer's that was made for a client, until it is dropped.
+struct CountedThread(Arc<Client>);
+
+impl CountedThread {
+    fn new(client: &Arc<Client>) -> Result<Self> {
+        let counted = Self(client.clone());
+        if client.threads.fetch_add(1, Ordering::SeqCst) < client.most_threads {
+            return Ok(counted);
+        }
+        Err(Error::overloaded(format!(
+            "too many threads for one client of a relay (limit {})",
+            client.most_threads
+        )))
+    }
+}
+
+impl Drop for CountedThread {
+    fn drop(&mut self) {
+        self.0.threads.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// An object of the peer's, as one client has it.
+struct Relayed {
+    to: To,
+    client: Arc<Client>,
+    _thread: Option<CountedThread>,
+}
+
+/// What a client's object stands for.
+enum To {
+    Import(Arc<Import>),
+    Bootstrap(Arc<Bootstrap>),
+}
+
+impl Host for Relayed {
+    fn call(self: Arc<Self>, call: Incoming) {
+        match &self.to {
+            To::Import(import) => forward(&self.client, import, call),
+            To::Bootstrap(bootstrap) => bootstrap.call(&self.client, call),
+        }
+    }
+}
+
+/// A call of a client's that the peer has not answered.
+struct Forwarding {
+    client: Arc<Client>,
+    /// The connection to the peer.
+    peer: usize,
+    /// The thread that it makes.
+    thread: Mutex<Option<CountedThread>>,
+    /// For what is on its way to the peer.
+    _charge: Charge,
+}
+
+impl Passage for Forwarding {
+    fn inward(&self, cap: Cap) -> Cap {
+        match cap.own::<Relayed>() {
+            Some(relayed) => match &relayed.to {
+                To::Import(import) => Cap::Import(import.clone()),
+                To::Bootstrap(_) => cap,
+            },
+            None => cap,
+        }
+    }
+
+    fn outward(&self, cap: Cap) -> Cap {
+        match cap {
+            Cap::Import(import) if import.owner().id() == self.peer => {
+                Cap::Own(Arc::new(Relayed {
+                    to: To::Import(import),
+                    client: self.client.clone(),
+                    _thread: lock(&self.thread).take(),
+                }))
+            }
+            // An object of a client's, which the peer gives back.
+            other => other,
+        }
+    }
+}
+
+/// Forwards a call of a client's, within its share.
+fn forward(client: &Arc<Client>, import: &Arc<Import>, call: Incoming) {
+    let makes = (call.interface() == thread_map::Client::TYPE_ID).then(|| call.method());
+    let thread = match makes {
+        Some(MAKE_THREAD) => CountedThread::new(client).map(Some),
+        // It would be everybody's.
+        Some(MAKE_POOL) => Err(Error::failed("a relay makes no pool of threads")),
+        _ => Ok(None),
+    };
+    let charge = client.account.bytes(call.bytes());
+    let charge = charge.map_err(|exceeded| Error::overloaded(exceeded.to_string()));
+    match thread.and_then(|thread| Ok((thread, charge?))) {
+        Ok((thread, charge)) => {
+            let passage = Forwarding {
+                client: client.clone(),
+                peer: import.owner().id(),
+                thread: Mutex::new(thread),
+                _charge: charge,
+            };
+            forward_through(import, call, passage);
+        }
+        Err(error) => call.fail(error),
+    }
+}
+
+/// The peer's bootstrap capability, which may not be there yet.
 #[derive(Default)]
 struct Bootstrap(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     found: Option<Result<Cap>>,
-    waiting: Vec<Incoming>,
+    waiting: Vec<(Arc<Client>, Incoming)>,
 }
 
 impl Bootstrap {
@@ -113,28 +276,26 @@ impl Bootstrap {
         state.found = Some(found.clone());
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        for call in waiting {
-            deliver(&found, call);
+        for (client, call) in waiting {
+            deliver(&found, &client, call);
         }
     }
-}
 
-impl Host for Bootstrap {
-    fn call(self: Arc<Self>, call: Incoming) {
+    fn call(&self, client: &Arc<Client>, call: Incoming) {
         let mut state = lock(&self.0);
         match state.found.clone() {
-            None => state.waiting.push(call),
+            None => state.waiting.push((client.clone(), call)),
             Some(found) => {
                 drop(state);
-                deliver(&found, call);
+                deliver(&found, client, call);
             }
         }
     }
 }
 
-fn deliver(found: &Result<Cap>, call: Incoming) {
+fn deliver(found: &Result<Cap>, client: &Arc<Client>, call: Incoming) {
     match found {
-        Ok(Cap::Import(import)) => hand_on(import, call),
+        Ok(Cap::Import(import)) => forward(client, import, call),
         Ok(Cap::Own(host)) => host.clone().call(call),
         Err(error) => call.fail(error.clone()),
     }

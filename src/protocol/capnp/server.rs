@@ -1,11 +1,10 @@
 //! An object of this process that a peer calls.
 //!
-//! Knows requests, threads and the order of things; nothing of particular methods, whose values
-//! the generated [`Interface::dispatch`] reads and writes.
+//! Knows requests, and the thread that executes each; nothing of particular methods, whose values
+//! [`Served::dispatch`] reads and writes.
 
 use std::any::Any;
-use std::convert::Infallible;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use capnp::any_pointer;
@@ -13,25 +12,29 @@ use capnp::capability::FromClientHook;
 
 use super::connection::{Connection, DESTROY_TIME};
 use super::convert::{check_size, from_capnp};
-use super::current;
 use super::event_loop::waiter::{Job, Refused, SharedWaiter, Work};
 use super::event_loop::{EventLoop, run_guarded};
-use super::lanes::Lane;
+use super::handshake;
+use super::info::{Info, Method, Role, StaticOrShared};
 use super::log;
 use super::rpc::{Cap, Host, Incoming, Results, find};
-use super::rt::{Answer, Held, Info, Interface, Method, Read, Role, Untyped};
-use super::sync::lock;
-use super::threads::{ThreadMapServer, ThreadServer, gone, unimplemented};
+use super::sync::{Mutex, lock};
+use super::threads::own_threads::{ThreadServer, gone, unimplemented};
+use super::threads::peer_threads::PeerThread;
+use super::threads::thread_context;
+use super::values::{Answer, Interface, Read};
 use crate::error::{Error, Result};
 
-/// A local object with its interface's type erased.
-pub trait Erased: Send + Sync {
-    /// The interface.
-    fn info(&self) -> Held<Info>;
-    /// [`Interface::dispatch`].
+/// An object of this process that is served to peers, whether its interface is one of generated code or
+/// of a schema at run time.
+pub trait Served: Any + Send + Sync {
+    /// Its interface.
+    fn info(&self) -> StaticOrShared<Info>;
+
+    /// Calls a method of the object, as [`Interface::dispatch`] does.
     ///
     /// # Errors
-    /// As that.
+    /// Those of [`Interface::dispatch`].
     fn dispatch(
         &self,
         method: usize,
@@ -39,15 +42,13 @@ pub trait Erased: Send + Sync {
         params: any_pointer::Reader<'_>,
         answer: &mut Answer<'_>,
     ) -> Result<()>;
-    /// The `Local` itself.
-    fn as_any(&self) -> &dyn Any;
 }
 
-/// A local object of interface `I`.
+/// An object of interface `I` of generated code.
 pub struct Local<I: Interface + ?Sized>(pub Arc<I>);
 
-impl<I: Interface + ?Sized> Erased for Local<I> {
-    fn info(&self) -> Held<Info> {
+impl<I: Interface + ?Sized> Served for Local<I> {
+    fn info(&self) -> StaticOrShared<Info> {
         I::INFO.into()
     }
 
@@ -60,46 +61,19 @@ impl<I: Interface + ?Sized> Erased for Local<I> {
     ) -> Result<()> {
         I::dispatch(&*self.0, method, read, params, answer)
     }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-/// A local object of an interface that a schema tells at run time.
-pub struct LocalUntyped(pub Arc<dyn Untyped>);
-
-impl Erased for LocalUntyped {
-    fn info(&self) -> Held<Info> {
-        self.0.info()
-    }
-
-    fn dispatch(
-        &self,
-        method: usize,
-        read: &Read<'_>,
-        params: any_pointer::Reader<'_>,
-        answer: &mut Answer<'_>,
-    ) -> Result<()> {
-        self.0.dispatch(method, read, params, answer)
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
 }
 
 /// The server of one object for one peer.
 pub struct ObjectServer {
     connection: Weak<Connection>,
     event_loop: Arc<EventLoop>,
-    info: Held<Info>,
-    object: Mutex<Option<Arc<dyn Erased>>>,
+    info: StaticOrShared<Info>,
+    object: Mutex<Option<Arc<dyn Served>>>,
 }
 
 impl ObjectServer {
     /// Serves `object` to the peer of `connection`.
-    pub fn new(connection: &Arc<Connection>, object: Arc<dyn Erased>) -> Arc<Self> {
+    pub fn new(connection: &Arc<Connection>, object: Arc<dyn Served>) -> Arc<Self> {
         Arc::new(Self {
             connection: Arc::downgrade(connection),
             event_loop: connection.event_loop.clone(),
@@ -108,26 +82,20 @@ impl ObjectServer {
         })
     }
 
-    fn erased(&self) -> Option<Arc<dyn Erased>> {
+    /// The object, if it has not been destroyed.
+    pub fn served(&self) -> Option<Arc<dyn Served>> {
         lock(&self.object).clone()
     }
 
-    /// The object, if it is of interface `I` and has not been destroyed.
+    /// The object, if it is of interface `I` of generated code and has not been destroyed.
     pub fn object<I: Interface + ?Sized>(&self) -> Option<Arc<I>> {
-        let object = self.erased()?;
-        let local = object.as_any().downcast_ref::<Local<I>>()?;
+        let object: Arc<dyn Any + Send + Sync> = self.served()?;
+        let local = object.downcast::<Local<I>>().ok()?;
         Some(local.0.clone())
     }
 
-    /// The object, if its interface is one of a schema at run time and it has not been destroyed.
-    pub fn untyped(&self) -> Option<Arc<dyn Untyped>> {
-        let object = self.erased()?;
-        let local = object.as_any().downcast_ref::<LocalUntyped>()?;
-        Some(local.0.clone())
-    }
-
-    fn method(&self, call: &Incoming) -> Option<(usize, Held<Method>)> {
-        let is = |method: &&Held<Method>| {
+    fn method(&self, call: &Incoming) -> Option<(usize, StaticOrShared<Method>)> {
+        let is = |method: &&StaticOrShared<Method>| {
             method.interface_id == call.interface() && method.ordinal == call.method()
         };
         let mut methods = self.info.methods.iter().enumerate();
@@ -148,7 +116,7 @@ impl Host for ObjectServer {
         let number = connection.event_loop.next_request();
         log::server_receives(number, &method, &call);
         if method.role == Role::Construct {
-            return construct(&connection, &method, number, call);
+            return handshake::answer(&connection, &method, number, call);
         }
         let context = match method.threaded {
             true => Context::read(&call).map(Some),
@@ -166,7 +134,7 @@ impl Host for ObjectServer {
         let job = Job {
             connection: connection.id,
             slow: method.pace.is_slow(),
-            work: Box::new(Request {
+            work: Box::new(PendingRequest {
                 number,
                 connection,
                 object: self,
@@ -185,7 +153,6 @@ impl Host for ObjectServer {
 impl Drop for ObjectServer {
     fn drop(&mut self) {
         let object = self.object.get_mut();
-        let object = object.unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(object) = object.take() {
             self.event_loop.clean_up(move || drop(object));
         }
@@ -193,24 +160,24 @@ impl Drop for ObjectServer {
 }
 
 /// A request on its way to the thread that executes it.
-struct Request {
+struct PendingRequest {
     number: u64,
     connection: Arc<Connection>,
     object: Arc<ObjectServer>,
     index: usize,
-    method: Held<Method>,
+    method: StaticOrShared<Method>,
     call: Incoming,
     executor: Executor,
 }
 
-impl Work for Request {
+impl Work for PendingRequest {
     fn run(self: Box<Self>) {
         let number = self.number;
         tracing::debug!(target: "ipc", "IPC server executing request #{number}");
-        let (begun, waited) = (Instant::now(), current::waited());
+        let (begun, waited) = (Instant::now(), thread_context::waited());
         let callback = self.executor.callback.clone();
         let outcome = run_guarded(&*self.method, || {
-            current::execute(self.connection.id, callback, || self.execute())
+            thread_context::execute(self.connection.id, callback, || self.execute())
         });
         let outcome = outcome.unwrap_or_else(|| {
             Err(Error::failed(format!(
@@ -220,7 +187,7 @@ impl Work for Request {
         });
         self.wait_destroyed();
         // While it waits it reads what comes, as every thread that waits does.
-        let waited = current::waited().saturating_sub(waited);
+        let waited = thread_context::waited().saturating_sub(waited);
         self.method
             .pace
             .note(begun.elapsed().saturating_sub(waited));
@@ -254,7 +221,7 @@ impl Work for Request {
     }
 }
 
-impl Request {
+impl PendingRequest {
     /// Runs the method.
     fn execute(&self) -> Result<Results> {
         if self.method.role == Role::Destroy {
@@ -263,11 +230,8 @@ impl Request {
             drop(object.ok_or_else(|| self.destroyed())?);
             return self.call.results(|_, _| Ok(()));
         }
-        let object = self.object.erased().ok_or_else(|| self.destroyed())?;
-        let read = Read {
-            connection: &self.connection,
-            caps: self.call.caps(),
-        };
+        let object = self.object.served().ok_or_else(|| self.destroyed())?;
+        let read = Read::new(&self.connection, self.call.caps());
         let mut answer = Answer::new(&self.connection, &self.call);
         let dispatched = self
             .call
@@ -288,16 +252,16 @@ impl Request {
     /// Destructors are part of the method: once the caller has its answer, its thread is no longer
     /// there for them.
     fn wait_destroyed(&self) {
-        let Some(lane) = &self.executor.callback else {
+        let Some(thread) = &self.executor.callback else {
             return;
         };
-        let Some(then) = lane.destroyed(|| ()) else {
+        let Some(then) = thread.destroyed(|| ()) else {
             let deadline = Instant::now().checked_add(DESTROY_TIME);
             let _ = self.connection.wait_for(
                 deadline,
                 || false,
                 |tell| {
-                    if let Some(then) = lane.destroyed(move || tell.tell(())) {
+                    if let Some(then) = thread.destroyed(move || tell.tell(())) {
                         then();
                     }
                 },
@@ -305,42 +269,6 @@ impl Request {
             return;
         };
         then();
-    }
-}
-
-/// Swaps thread maps with the peer.
-fn construct(connection: &Arc<Connection>, method: &Method, number: u64, call: Incoming) {
-    use super::generated::wire::init_capnp::init::{construct_params, construct_results};
-    let map = call.params(|params| {
-        let params = params.get_as::<construct_params::Reader<'_>>()?;
-        match params.has_thread_map() {
-            true => {
-                let map = params.get_thread_map()?;
-                Ok(find(call.caps(), map.as_client_hook()).cloned())
-            }
-            false => Ok(None),
-        }
-    });
-    match map.and_then(|map| map) {
-        Ok(Some(map)) => {
-            let before = lock(&connection.thread_map).replace(map);
-            drop(before);
-        }
-        Ok(None) => {}
-        Err(error) => return call.fail(from_capnp(error)),
-    }
-    let results = call.results(|caps, results| {
-        let map = caps.add(ThreadMapServer::of(connection));
-        let mut results = results.init_as::<construct_results::Builder<'_>>();
-        results.set_thread_map(FromClientHook::new(map));
-        Ok::<_, Infallible>(())
-    });
-    match results {
-        Ok(results) => {
-            log::server_sends(number, method, &results);
-            call.answer(results);
-        }
-        Err(never) => match never {},
     }
 }
 
@@ -354,12 +282,12 @@ impl Context {
     /// Reads the context of any method: it is the first parameter of each that has one, so each
     /// one's parameters read as `Echo.destroy`'s.
     fn read(call: &Incoming) -> Result<Self> {
-        use super::generated::wire::echo_capnp::echo::destroy_params;
+        use super::wire::echo_capnp::echo::destroy_params;
         let read = call.params(|params| {
             let params = params.get_as::<destroy_params::Reader<'_>>()?;
             let context = params.get_context()?;
             let cap = |has: bool, client: capnp::Result<_>| -> capnp::Result<Option<Cap>> {
-                let client: super::generated::wire::proxy_capnp::thread::Client = match has {
+                let client: super::wire::proxy_capnp::thread::Client = match has {
                     true => client?,
                     false => return Ok(None),
                 };
@@ -377,16 +305,16 @@ impl Context {
 /// The thread that executes a request, and where its callbacks go.
 struct Executor {
     waiter: SharedWaiter,
-    /// Keeps the thread for the request, also when the peer lets go of its handle meanwhile.
+    /// Keeps the thread for the request, also when the peer drops its handle meanwhile.
     _thread: Option<Arc<ThreadServer>>,
-    callback: Option<Arc<Lane>>,
+    callback: Option<Arc<PeerThread>>,
 }
 
 impl Executor {
     fn of(connection: &Arc<Connection>, context: Option<Context>) -> Result<Self> {
         let Some(context) = context else {
             return Ok(Self {
-                waiter: connection.unthreaded.waiter(connection)?,
+                waiter: connection.own_threads.unthreaded()?,
                 _thread: None,
                 callback: None,
             });
@@ -400,12 +328,7 @@ impl Executor {
                 }
                 server
             }
-            None => {
-                let pool = lock(&connection.pool);
-                let least = pool.iter().min_by_key(|server| server.waiter.busy());
-                let none = || Error::failed("no thread specified and no pool configured");
-                least.cloned().ok_or_else(none)?
-            }
+            None => connection.own_threads.of_pool()?,
         };
         server.ensure_running()?;
         let executes = Cap::Own(server.clone());
@@ -413,7 +336,7 @@ impl Executor {
             waiter: server.waiter.clone(),
             callback: context
                 .callback
-                .map(|callback| Lane::new(callback, executes)),
+                .map(|callback| PeerThread::new(callback, executes)),
             _thread: Some(server),
         })
     }

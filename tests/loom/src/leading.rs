@@ -187,3 +187,41 @@ fn a_server_thread_reads_its_own_requests() {
         assert!(!events.leadership.is_led());
     });
 }
+
+/// A server thread leads while it is idle. When it reads a request for another one it leaves the lead to
+/// that, which reads its next request itself; what comes for the first one then wakes it all the same.
+#[test]
+fn an_idle_server_thread_leaves_the_lead_to_the_one_it_woke() {
+    model(|| {
+        let events = Events::new();
+        let idle = Arc::new(Waiter::new(true, 8));
+        let called = Arc::new(Waiter::new(true, 8));
+        let ran = counter();
+        let serve = |waiter: &Arc<Waiter>| {
+            let (on, waiter): (Arc<dyn Loop>, _) = (events.clone(), waiter.clone());
+            thread::spawn(move || waiter.serve(&on))
+        };
+        let threads = [serve(&idle), serve(&called)];
+        let (next, waiters, count) = (events.clone(), (idle, called), ran.clone());
+        events.tell(move || {
+            let (idle, called) = waiters;
+            let answering = called.clone();
+            // Once it is answered, the peer calls the other thread.
+            let answers = job(move || {
+                count.fetch_add(1, Ordering::SeqCst);
+                next.tell(move || {
+                    let count = count.clone();
+                    let closing = idle.clone();
+                    let ends = job(move || {
+                        count.fetch_add(1, Ordering::SeqCst);
+                        drop((closing.close(), answering.close()));
+                    });
+                    assert!(idle.post(ends).is_ok());
+                });
+            });
+            assert!(called.post(answers).is_ok());
+        });
+        join(threads);
+        assert_eq!(ran.load(Ordering::SeqCst), 2);
+    });
+}

@@ -1,17 +1,97 @@
-//! Model checks of the event loop's `waiter` and `leader`: every interleaving of a few threads, with
-//! loom's locks in place of the standard library's. The files under test are the library's own.
+//! Model checks of the files that coordinate threads: every interleaving of a few threads, with loom's
+//! locks in place of the standard library's. The files under test are the library's own.
 
 #![cfg(test)]
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
 mod event_loop;
+mod rpc;
+mod threads;
 
 mod sync {
-    pub use loom::sync::{Condvar, Mutex, MutexGuard};
+    pub use loom::sync::{Condvar, MutexGuard};
     use std::time::Duration;
 
+    use loom::sync::atomic::{AtomicBool, Ordering};
+
+    /// Loom's own, which does not know `const`.
+    macro_rules! loom_thread_local {
+        ($(#[$attribute:meta])* static $name:ident: $of:ty = const $value:block;) => {
+            loom::thread_local! {
+                $(#[$attribute])*
+                static $name: $of = $value;
+            }
+        };
+    }
+    pub(crate) use loom_thread_local as thread_local;
+
+    /// A cell that loom lacks: other threads run before each look at it.
+    pub struct OnceLock<T> {
+        is_set: AtomicBool,
+        value: std::sync::OnceLock<T>,
+    }
+
+    impl<T> OnceLock<T> {
+        pub fn new() -> Self {
+            Self {
+                is_set: AtomicBool::new(false),
+                value: std::sync::OnceLock::new(),
+            }
+        }
+
+        pub fn get(&self) -> Option<&T> {
+            let is_set = self.is_set.load(Ordering::Acquire);
+            is_set.then(|| self.value.get().unwrap())
+        }
+
+        pub fn set(&self, value: T) -> Result<(), T> {
+            let set = self.value.set(value);
+            self.is_set.store(true, Ordering::Release);
+            set
+        }
+    }
+
+    impl<T> From<T> for OnceLock<T> {
+        fn from(value: T) -> Self {
+            Self {
+                is_set: AtomicBool::new(true),
+                value: value.into(),
+            }
+        }
+    }
+
+    /// The ranks that the files under test name. The library's own tests check them.
+    pub enum Rank {
+        Decisions,
+        Pending,
+        Sink,
+        Waiter,
+    }
+
+    pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub fn ranked(_: Rank, value: T) -> Self {
+            Self::new(value)
+        }
+
+        pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+    }
+
+    impl<T: Default> Default for Mutex<T> {
+        fn default() -> Self {
+            Self::new(T::default())
+        }
+    }
+
     pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-        mutex.lock().unwrap()
+        mutex.0.lock().unwrap()
     }
 
     pub fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
@@ -28,15 +108,19 @@ mod sync {
     }
 }
 
+mod calls;
 mod leading;
+mod order;
 mod waiting;
+mod writing;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use loom::sync::Condvar;
 use loom::sync::atomic::{AtomicUsize, Ordering};
-use loom::sync::{Condvar, Mutex};
+use sync::Mutex;
 
 use event_loop::leader::{Leadership, Loop};
 use event_loop::waiter::{Job, Refused, Slot, Waited, Waiter, Work};
@@ -54,6 +138,13 @@ fn model(of: impl Fn() + Send + Sync + 'static) {
     let asked = std::env::var("PREEMPTIONS").ok();
     builder.preemption_bound = Some(asked.map_or(PREEMPTIONS, |bound| bound.parse().unwrap()));
     builder.check(of);
+}
+
+/// Waits until these threads have ended.
+fn join(threads: impl IntoIterator<Item = loom::thread::JoinHandle<()>>) {
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
 
 /// Loom's own reference counts, so that it sees who holds what.

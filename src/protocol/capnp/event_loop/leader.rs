@@ -15,6 +15,10 @@
 //! whether someone has led meanwhile, and if not it leads. So nothing that comes waits longer than
 //! a tick, however long the threads are busy with other things.
 //!
+//! A server thread leads while it is idle, since its next request is the likeliest thing to come. When
+//! it wakes another thread instead, it leaves the lead to that one and sleeps until there is something
+//! for it: so the thread that is called again and again reads its requests itself.
+//!
 //! While it leads, the standby thread stays for as long as there are followers. Many threads that
 //! call at once are best served by one that only reads and wakes. When it has woken the last of them
 //! it leaves the loop alone.
@@ -61,6 +65,8 @@ struct State {
     due: usize,
     /// How often a follower was woken that will lead before long.
     woken: u64,
+    /// How often a server thread became idle while another led.
+    idle: u64,
     /// The standby thread is to lead.
     summoned: bool,
     /// The standby thread sleeps, instead of looking after a tick.
@@ -86,9 +92,40 @@ pub struct Lead<'a> {
     leadership: &'a Leadership,
     /// Whether the next leader is wanted at once, whatever else there is.
     summons: bool,
+    /// The lead has been left.
+    left: bool,
+}
+
+/// Tells which threads were woken since, and whether one may have come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    woken: u64,
+    idle: u64,
 }
 
 impl Lead<'_> {
+    /// A turn of an idle server thread begins.
+    pub fn turn(&self) -> Turn {
+        let state = lock(&self.leadership.state);
+        Turn {
+            woken: state.woken,
+            idle: state.idle,
+        }
+    }
+
+    /// Leaves the lead to the one thread that was woken since `turn`, unless that may have come back,
+    /// and found this one leading; tells whether it has.
+    pub fn pass_on(&mut self, turn: Turn) -> bool {
+        let state = lock(&self.leadership.state);
+        // Of several, each would be woken by another that has just begun to lead.
+        if state.woken != turn.woken + 1 || state.idle != turn.idle {
+            return false;
+        }
+        self.left = true;
+        self.leadership.leave(state, self.summons);
+        true
+    }
+
     /// Has the standby thread lead next, because nobody else will for a while.
     pub fn summon(&mut self) {
         self.summons = true;
@@ -97,7 +134,10 @@ impl Lead<'_> {
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        self.leadership.leave(self.summons);
+        if !self.left {
+            let state = lock(&self.leadership.state);
+            self.leadership.leave(state, self.summons);
+        }
     }
 }
 
@@ -108,12 +148,14 @@ impl Leadership {
         let mut state = lock(&self.state);
         if state.led {
             state.followers += usize::from(waits);
+            state.idle += u64::from(!waits);
             return None;
         }
         state.lead();
         Some(Lead {
             leadership: self,
             summons: false,
+            left: false,
         })
     }
 
@@ -172,8 +214,7 @@ impl Leadership {
         self.standby.notify_all();
     }
 
-    fn leave(&self, summons: bool) {
-        let mut state = lock(&self.state);
+    fn leave(&self, mut state: MutexGuard<'_, State>, summons: bool) {
         state.led = false;
         if summons || state.is_wanted() {
             self.summon(state);

@@ -1,38 +1,44 @@
-//! What all connections of a process's IPC have in common: who reads their streams, the times they
-//! wait for, and the thread on which objects are destroyed.
+//! The event loop that all connections of a process share: it reads their streams, runs their timers,
+//! and has a thread on which objects are destroyed.
 //!
-//! Knows descriptors, timers and threads; nothing of messages. What a stream's news mean is for its
-//! [`Source`] to know. The loop may have a thread of its own, see [`threads`], but that only stands by:
-//! most of the time a thread that waits for something drives it, see [`leader`]. [`waiter`] is where
-//! threads wait.
+//! Knows descriptors, timers and threads; nothing of messages. A [`Source`] knows what events on its
+//! stream mean. The loop may have a thread of its own, but that only stands by: most of the time a
+//! thread that waits for something drives it, see [`leader`]. [`waiter`] is where threads wait.
 //!
 //! No code of the application's runs while a thread drives the loop, but for the wakers of futures: it
 //! would hold up every connection. What it must not do then, [`EventLoop::check_not_on_loop`] finds
 //! out; what must not be dropped then is an [`OffLoop`].
 
+mod cleanup;
+mod guard;
 pub mod leader;
+mod off_loop;
 mod poller;
-mod threads;
+mod spawn;
+mod stand_in;
 mod timers;
 pub mod waiter;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::cleanup::Cleanup;
+pub use self::guard::run_guarded;
 use self::leader::{Leadership, Loop, Standby};
+pub use self::off_loop::OffLoop;
 use self::poller::{Poller, Watch};
 pub use self::poller::{Ready, Token};
-use self::threads::{Job, Threads};
-pub use self::threads::{OffLoop, run_guarded, spawn_thread};
+pub use self::spawn::spawn_thread;
+use self::spawn::start_thread;
+pub use self::stand_in::StandIn;
 pub use self::timers::Timer;
 use self::timers::Timers;
-use super::sync::lock;
+use super::sync::{Mutex, Rank, lock};
 use crate::error::{Error, Result};
 
 /// How long a loop rests that the system gives no news, so that it does not spin.
@@ -41,7 +47,7 @@ const REST: Duration = Duration::from_millis(10);
 /// The memory that small messages are read into, in bytes; one for all connections.
 const SCRATCH: usize = 64 * 1024;
 
-/// What the loop reads for: a connection, or a listener.
+/// A connection or a listener, whose descriptor the loop watches.
 pub trait Source: Send + Sync {
     /// Its stream has news. Says whether there is more to do than should be done in one go. Does not
     /// block. `scratch` is memory to read into, as much as it has.
@@ -70,8 +76,9 @@ struct Core {
     unwritten: Mutex<Unwritten>,
     /// The leader is at work, and will write what there is when it is done.
     at_work: AtomicBool,
-    cleanup: mpsc::Sender<Job>,
-    threads: Mutex<Threads>,
+    cleanup: Cleanup,
+    /// A thread stands by: the loop's own, or one that stands in for it.
+    has_standby: Mutex<bool>,
     exe_name: String,
     requests: AtomicU64,
 }
@@ -125,13 +132,12 @@ impl EventLoop {
     /// # Errors
     /// [`Error::Io`] when the operating system gives no descriptors.
     pub fn new(exe_name: &str) -> Result<Arc<Self>> {
-        let (cleanup, jobs) = mpsc::channel::<Job>();
         let failed = |error| Error::io("start the event loop", error);
         let (poller, watch) = poller::poller().map_err(failed)?;
         let core = Core {
             leadership: Leadership::default(),
-            poller: Mutex::new(poller),
-            scratch: Mutex::new(Vec::with_capacity(SCRATCH)),
+            poller: Mutex::ranked(Rank::Poller, poller),
+            scratch: Mutex::ranked(Rank::Scratch, Vec::with_capacity(SCRATCH)),
             watch,
             sources: Mutex::default(),
             next: AtomicUsize::new(Token::FIRST),
@@ -139,15 +145,15 @@ impl EventLoop {
             busy: Mutex::default(),
             unwritten: Mutex::default(),
             at_work: AtomicBool::new(false),
-            cleanup,
-            threads: Mutex::new(Threads::new(jobs)),
+            cleanup: Cleanup::new(),
+            has_standby: Mutex::new(false),
             exe_name: exe_name.to_owned(),
             requests: AtomicU64::new(0),
         };
         Ok(Arc::new(Self(Arc::new(core))))
     }
 
-    /// What waiters drive.
+    /// The loop as waiters drive it.
     pub fn as_loop(&self) -> Arc<dyn Loop> {
         self.0.clone()
     }
@@ -175,6 +181,57 @@ impl EventLoop {
         }
     }
 
+    // ----- threads -----
+
+    /// Starts the thread that stands by, unless one does.
+    fn ensure_standby(&self) -> std::io::Result<()> {
+        let mut has_standby = lock(&self.0.has_standby);
+        if !*has_standby {
+            let core = self.0.clone();
+            start_thread(THREAD, move || core.stand_by(&|| false))?;
+            *has_standby = true;
+        }
+        Ok(())
+    }
+
+    /// Keeps the loop from starting a thread that stands by, since the caller is about to. Returns
+    /// false when a thread stands by already.
+    fn reserve_standby(&self) -> bool {
+        !std::mem::replace(&mut lock(&self.0.has_standby), true)
+    }
+
+    /// Stands by until `over` comes true.
+    fn stand_by(&self, over: &dyn Fn() -> bool) {
+        self.0.leadership.attend();
+        self.0.stand_by(over);
+    }
+
+    /// Ends what [`EventLoop::reserve_standby`] began. The loop's own thread stands by from now on.
+    fn return_standby(&self) {
+        *lock(&self.0.has_standby) = false;
+        if !lock(&self.0.sources).is_empty()
+            && let Err(error) = self.ensure_standby()
+        {
+            tracing::error!("the event loop is not looked after: {error}");
+        }
+    }
+
+    /// Has the thread that stands by look whether it still is to.
+    pub fn relieve(&self) {
+        self.0.leadership.look();
+        self.interrupt();
+    }
+
+    /// Runs `job` on the thread that destroys objects, after all jobs before it.
+    pub fn clean_up(&self, job: impl FnOnce() + Send + 'static) {
+        self.0.cleanup.run(job);
+    }
+
+    /// Blocks until all jobs given to [`EventLoop::clean_up`] so far have run.
+    pub fn wait_cleaned_up(&self) {
+        self.0.cleanup.wait();
+    }
+
     // ----- sources -----
 
     /// A number for a source.
@@ -185,7 +242,7 @@ impl EventLoop {
     /// Reads for `source` from `descriptor` from now on, and keeps it.
     ///
     /// # Errors
-    /// What the operating system says when it cannot watch it, or gives no thread.
+    /// The error of the operating system, when it cannot watch the descriptor or gives no thread.
     pub fn add(
         &self,
         token: Token,
@@ -207,7 +264,7 @@ impl EventLoop {
     /// Watches for room to write as well, or no longer.
     ///
     /// # Errors
-    /// What the operating system says when it cannot watch it.
+    /// The error of the operating system, when it cannot watch the descriptor.
     pub fn watch_writable(
         &self,
         token: Token,
@@ -270,6 +327,12 @@ impl EventLoop {
         timer
     }
 
+    /// Runs `action` on the loop at a time, as [`EventLoop::at`]; it cannot be stopped.
+    pub fn certainly_at(&self, time: Instant, action: impl FnOnce() + Send + 'static) {
+        self.0.timers.add_certain(time, action);
+        self.interrupt();
+    }
+
     /// Runs `action` on the loop after a time; never, if that is longer than a clock can tell.
     pub fn after(&self, time: Duration, action: impl FnOnce() + Send + 'static) -> Option<Timer> {
         let time = Instant::now().checked_add(time)?;
@@ -297,6 +360,11 @@ impl Drop for EventLoop {
 }
 
 impl Core {
+    fn stand_by(&self, over: &dyn Fn() -> bool) {
+        self.leadership
+            .stand_by(over, |standby| self.drive(standby));
+    }
+
     /// The standby thread leads, for as long as it is needed.
     fn drive(&self, standby: &Standby<'_>) {
         let before = standby.woken();

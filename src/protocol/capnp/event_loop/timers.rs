@@ -1,13 +1,13 @@
-//! What is to happen at a time.
+//! Actions that run at a time.
 //!
-//! Knows clocks and closures; nothing of who looks at the clock.
+//! Knows clocks and closures; nothing of which thread looks at the clock.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::sync::lock;
-use super::run_guarded;
+use super::super::sync::{Mutex, lock};
+use super::guard::run_guarded;
 
 type Action = Box<dyn FnOnce() + Send>;
 
@@ -38,16 +38,26 @@ impl Drop for Timer {
 }
 
 impl Timers {
-    /// Has `action` run at `time`. It runs on the event loop and must not block.
+    /// Has `action` run at `time`, unless the timer is dropped before. It runs on the event loop and
+    /// must not block.
     pub fn add(self: &Arc<Self>, time: Instant, action: impl FnOnce() + Send + 'static) -> Timer {
+        Timer {
+            key: self.add_certain(time, action),
+            timers: self.clone(),
+        }
+    }
+
+    /// Has `action` run at `time`, as [`Timers::add`]; only the end of the loop keeps it from that.
+    pub fn add_certain(
+        &self,
+        time: Instant,
+        action: impl FnOnce() + Send + 'static,
+    ) -> (Instant, u64) {
         let mut state = lock(&self.0);
         let key = (time, state.next);
         state.next += 1;
         state.due.insert(key, Box::new(action));
-        Timer {
-            timers: self.clone(),
-            key,
-        }
+        key
     }
 
     /// When the next one goes off.

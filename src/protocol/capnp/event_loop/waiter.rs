@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::sync::{Condvar, Mutex, MutexGuard, lock, wait, wait_timeout};
+use super::super::sync::{Condvar, Mutex, MutexGuard, Rank, lock, wait, wait_timeout};
 use super::leader::Loop;
 
 /// Identifies a connection within its process.
@@ -117,15 +117,18 @@ impl Waiter {
     /// that nests at most `max_depth` jobs. How many are queued is not bounded here.
     pub fn new(serves: bool, max_depth: usize) -> Self {
         Self {
-            state: Mutex::new(State {
-                jobs: VecDeque::new(),
-                calls: Vec::new(),
-                serves,
-                closed: false,
-                depth: 0,
-                woken: false,
-                rest: Rest::Awake,
-            }),
+            state: Mutex::ranked(
+                Rank::Waiter,
+                State {
+                    jobs: VecDeque::new(),
+                    calls: Vec::new(),
+                    serves,
+                    closed: false,
+                    depth: 0,
+                    woken: false,
+                    rest: Rest::Awake,
+                },
+            ),
             wakeup: Condvar::new(),
             max_depth,
         }
@@ -255,12 +258,17 @@ impl Waiter {
         match on.leadership().lead_or_follow(waits) {
             Some(mut lead) => {
                 let mut state = lock(&self.state);
-                while !(state.woken || has_passed(deadline)) {
+                let mut has_passed_on = false;
+                while !(has_passed_on || state.woken || has_passed(deadline)) {
                     state.rest = Rest::Leads(on.clone());
                     drop(state);
+                    let turn = (!waits).then(|| lead.turn());
                     on.wait(deadline);
                     lock(&self.state).rest = Rest::Awake;
                     on.process();
+                    // A server thread that leads only because it is idle leaves the lead to the one that
+                    // it woke, so that this one reads its next request itself.
+                    has_passed_on = turn.is_some_and(|turn| lead.pass_on(turn));
                     state = lock(&self.state);
                 }
                 if state.jobs.front().is_some_and(|job| job.slow) {
@@ -268,27 +276,42 @@ impl Waiter {
                 }
                 drop(state);
                 drop(lead);
-                lock(&self.state)
+                let state = lock(&self.state);
+                match has_passed_on {
+                    true => self.follow(on, state, deadline, waits),
+                    false => state,
+                }
             }
             None => {
-                let mut state = lock(&self.state);
-                state.rest = Rest::Follows(on.clone(), waits);
-                while !(state.woken || has_passed(deadline)) {
-                    state = match deadline {
-                        None => wait(&self.wakeup, state),
-                        Some(deadline) => {
-                            let left = deadline.saturating_duration_since(Instant::now());
-                            wait_timeout(&self.wakeup, state, left).0
-                        }
-                    };
-                }
-                // Unless who woke it has done so.
-                if let Rest::Follows(..) = std::mem::replace(&mut state.rest, Rest::Awake) {
-                    on.leadership().stop_following(waits, false);
-                }
-                state
+                let state = lock(&self.state);
+                self.follow(on, state, deadline, waits)
             }
         }
+    }
+
+    /// Sleeps until this thread is woken or the deadline has passed.
+    fn follow<'a>(
+        &'a self,
+        on: &Arc<dyn Loop>,
+        mut state: MutexGuard<'a, State>,
+        deadline: Option<Instant>,
+        waits: bool,
+    ) -> MutexGuard<'a, State> {
+        state.rest = Rest::Follows(on.clone(), waits);
+        while !(state.woken || has_passed(deadline)) {
+            state = match deadline {
+                None => wait(&self.wakeup, state),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    wait_timeout(&self.wakeup, state, left).0
+                }
+            };
+        }
+        // Unless who woke it has done so.
+        if let Rest::Follows(..) = std::mem::replace(&mut state.rest, Rest::Awake) {
+            on.leadership().stop_following(waits, false);
+        }
+        state
     }
 
     /// Says that this thread is about to send a call over `connection` and wait for it, so that a

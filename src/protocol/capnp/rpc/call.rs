@@ -1,44 +1,48 @@
-//! A call of the peer's, as the object that it is made on has it.
+//! The messages that a call and its answer are, with their capabilities beside them.
 //!
-//! Knows the messages that a call and its answer are; nothing of how they are counted.
-
-use std::sync::Arc;
+//! Knows `rpc.capnp`'s Call and Return; nothing of what a capability is, of how calls are counted, or of
+//! when they are sent.
 
 use capnp::any_pointer;
-use capnp_rpc::rpc_capnp::{message, return_};
+use capnp_rpc::rpc_capnp::{call, cap_descriptor, message, message_target, return_};
 
-use super::cap::{Cap, Caps, read};
-use super::frame::Received;
-use super::link::Link;
-use super::message::{Building, room};
-use super::tables::Tables;
-use super::write::Built;
-use crate::error::{Error, Result};
+use super::wire::cap_table::{Caps, read};
+use super::wire::frame::{Received, WORD};
+use super::wire::message::{Building, content, room};
+use super::wire::write::Built;
+use crate::error::Result;
 
 /// The memory that results begin with, in words.
-const FIRST_SEGMENT: u32 = 32;
-
-/// A call of the peer's, to be answered once. Dropped without an answer, it is answered with an error.
-pub struct Incoming {
-    link: Arc<Link>,
-    pub(super) question: u32,
-    interface: u64,
-    method: u16,
-    /// There until it is answered.
-    received: Option<Received>,
-    pub(super) caps: Vec<Option<Cap>>,
-}
+const RESULTS: u32 = 32;
+/// The memory that a call begins with, in words: most need some thirty.
+const CALL: u32 = 64;
 
 /// What answers a call, written but not sent.
-pub struct Results {
+pub struct Results<C> {
     message: Building,
-    caps: Vec<Option<Cap>>,
+    caps: Vec<Option<C>>,
 }
 
-impl Results {
+impl<C: Clone> Results<C> {
+    /// Results of a question that `fill` writes.
+    ///
+    /// # Errors
+    /// What `fill` says.
+    pub fn of<E>(
+        question: u32,
+        fill: impl FnOnce(&mut Caps<C>, any_pointer::Builder<'_>) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut message = room(RESULTS);
+        let mut answer = message.init_root::<message::Builder<'_>>().init_return();
+        answer.set_answer_id(question);
+        answer.set_release_param_caps(false);
+        let caps = Caps::fill(answer.init_results().init_content(), fill)?;
+        Ok(Self { message, caps })
+    }
+
     /// Its size in bytes.
     pub fn size(&self) -> usize {
-        self.message.size_in_words() * 8
+        self.message.size_in_words() * WORD
     }
 
     /// Has `with` read what was written.
@@ -49,119 +53,15 @@ impl Results {
         let root = self.message.get_root_as_reader()?;
         Ok(read(content(root)?, &self.caps, with))
     }
-}
 
-impl Incoming {
-    /// A call of this method of this interface. Its capabilities are not known yet.
-    pub(super) fn new(
-        link: &Arc<Link>,
-        question: u32,
-        (interface, method): (u64, u16),
-        received: Received,
-    ) -> Self {
-        Self {
-            link: link.clone(),
-            question,
-            interface,
-            method,
-            received: Some(received),
-            caps: Vec::new(),
-        }
-    }
-
-    /// The interface that declares the method.
-    pub fn interface(&self) -> u64 {
-        self.interface
-    }
-
-    /// The method's ordinal.
-    pub fn method(&self) -> u16 {
-        self.method
-    }
-
-    /// The objects among its parameters.
-    pub fn caps(&self) -> &[Option<Cap>] {
-        &self.caps
-    }
-
-    /// Has `with` read its parameters.
+    /// Has `describe` write each capability's descriptor.
     ///
     /// # Errors
-    /// When they cannot be read.
-    pub fn params<R>(&self, with: impl FnOnce(any_pointer::Reader<'_>) -> R) -> capnp::Result<R> {
-        let received = self.received.as_ref();
-        let received = received.ok_or_else(|| capnp::Error::failed("answered already".into()))?;
-        match received.root()?.which()? {
-            message::Call(call) => Ok(read(call?.get_params()?.get_content(), &self.caps, with)),
-            _ => Err(capnp::Error::failed("no call".into())),
-        }
-    }
-
-    /// Results that `fill` writes.
-    ///
-    /// # Errors
-    /// What `fill` says.
-    pub fn results<E>(
-        &self,
-        fill: impl FnOnce(&mut Caps<Cap>, any_pointer::Builder<'_>) -> Result<(), E>,
-    ) -> Result<Results, E> {
-        results(self.question, fill)
-    }
-
-    /// Answers it.
-    pub fn answer(mut self, results: Results) {
-        self.give(Ok(results));
-    }
-
-    /// Answers it with an error.
-    pub fn fail(mut self, error: Error) {
-        self.give(Err(error));
-    }
-
-    fn give(&mut self, outcome: Result<Results>) {
-        // Gone before the peer can know of the answer, and so may call again.
-        let Some(received) = self.received.take() else {
-            return;
-        };
-        let caps = std::mem::take(&mut self.caps);
-        self.link.held(|| drop((received, caps)));
-        self.link.give(self.question, outcome);
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        self.give(Err(Error::failed(
-            "the thread ended before the request was executed",
-        )));
-    }
-}
-
-/// Results of a question that `fill` writes.
-pub(super) fn results<E>(
-    question: u32,
-    fill: impl FnOnce(&mut Caps<Cap>, any_pointer::Builder<'_>) -> Result<(), E>,
-) -> Result<Results, E> {
-    let mut message = room(FIRST_SEGMENT);
-    let mut answer = message.init_root::<message::Builder<'_>>().init_return();
-    answer.set_answer_id(question);
-    answer.set_release_param_caps(false);
-    let caps = Caps::fill(answer.init_results().init_content(), fill)?;
-    Ok(Results { message, caps })
-}
-
-impl Results {
-    /// What is sent, and the capabilities in it.
-    pub(super) fn into_built(self) -> (Built, Vec<Option<Cap>>) {
-        (Arc::new(self.message), self.caps)
-    }
-
-    /// Writes what only the tables know: gives the objects that the peer gets.
-    pub(super) fn complete(
+    /// When these are no results.
+    pub fn complete(
         &mut self,
-        tables: &mut Tables,
-        link: &Arc<Link>,
-    ) -> capnp::Result<Vec<u32>> {
+        mut describe: impl FnMut(Option<&C>, cap_descriptor::Builder<'_>),
+    ) -> capnp::Result<()> {
         let root: message::Builder<'_> = self.message.get_root()?;
         let message::Return(answer) = root.which()? else {
             return Err(capnp::Error::failed("no answer".into()));
@@ -170,29 +70,161 @@ impl Results {
         if self.caps.is_empty() {
             // Both sides forget the question with this, and a Finish of it would be late.
             answer.set_no_finish_needed(true);
-            return Ok(Vec::new());
+            return Ok(());
         }
         let return_::Results(results) = answer.which()? else {
             return Err(capnp::Error::failed("no results".into()));
         };
         let count = u32::try_from(self.caps.len()).unwrap_or(u32::MAX);
         let mut table = results?.init_cap_table(count);
-        let mut exports = Vec::new();
         for (index, cap) in (0..).zip(&self.caps) {
-            let descriptor = table.reborrow().get(index);
-            exports.extend(tables.describe(link, cap.as_ref(), descriptor));
+            describe(cap.as_ref(), table.reborrow().get(index));
         }
-        Ok(exports)
+        Ok(())
+    }
+
+    /// The message, and the capabilities in it.
+    pub fn into_parts(self) -> (Building, Vec<Option<C>>) {
+        (self.message, self.caps)
     }
 }
 
-/// The content of a Return.
-pub(super) fn content(root: message::Reader<'_>) -> capnp::Result<any_pointer::Reader<'_>> {
-    let message::Return(answer) = root.which()? else {
-        return Err(capnp::Error::failed("no answer".into()));
-    };
-    match answer?.which()? {
-        return_::Results(results) => Ok(results?.get_content()),
-        _ => Err(capnp::Error::failed("no results".into())),
+/// What a call was answered.
+pub struct Response<C> {
+    message: Message,
+    caps: Vec<Option<C>>,
+}
+
+/// Where results are.
+enum Message {
+    Received(Received),
+    /// They are those of a call of the peer's, which it has passed on to a call of this process.
+    Own(Built),
+}
+
+impl<C> Response<C> {
+    /// Results that the peer sent.
+    pub fn new(received: Received, caps: Vec<Option<C>>) -> Self {
+        Self {
+            message: Message::Received(received),
+            caps,
+        }
+    }
+
+    /// Results that this process gave to a call of the peer's.
+    pub fn own(message: Built, caps: Vec<Option<C>>) -> Self {
+        Self {
+            message: Message::Own(message),
+            caps,
+        }
+    }
+
+    /// The objects in it.
+    pub fn caps(&self) -> &[Option<C>] {
+        &self.caps
+    }
+
+    /// The objects in it, without the rest.
+    pub fn into_caps(self) -> Vec<C> {
+        self.caps.into_iter().flatten().collect()
+    }
+
+    /// Says what one of its capabilities is.
+    pub fn supply(&mut self, index: usize, cap: Option<C>) {
+        if let Some(place) = self.caps.get_mut(index) {
+            *place = cap;
+        }
+    }
+
+    /// Has `with` read it.
+    ///
+    /// # Errors
+    /// When it holds no results.
+    pub fn read<R>(&self, with: impl FnOnce(any_pointer::Reader<'_>) -> R) -> capnp::Result<R> {
+        let root = match &self.message {
+            Message::Received(received) => received.root()?,
+            Message::Own(built) => built.message().get_root_as_reader()?,
+        };
+        Ok(read(content(root)?, &self.caps, with))
+    }
+}
+
+/// A call that is written, but not sent.
+pub struct Request<C> {
+    message: Building,
+    caps: Vec<Option<C>>,
+}
+
+impl<C: Clone> Request<C> {
+    /// A call of a method, whose parameters `fill` writes.
+    ///
+    /// # Errors
+    /// What `fill` says.
+    pub fn new(
+        interface: u64,
+        method: u16,
+        fill: impl FnOnce(&mut Caps<C>, any_pointer::Builder<'_>) -> Result<()>,
+    ) -> Result<Self> {
+        let mut message = room(CALL);
+        let mut call = message.init_root::<message::Builder<'_>>().init_call();
+        call.set_interface_id(interface);
+        call.set_method_id(method);
+        let caps = Caps::fill(call.init_params().init_content(), fill)?;
+        Ok(Self { message, caps })
+    }
+
+    /// Its capabilities.
+    pub fn caps_mut(&mut self) -> impl Iterator<Item = &mut C> {
+        self.caps.iter_mut().flatten()
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> usize {
+        self.message.size_in_words() * WORD
+    }
+
+    /// Has `with` read its parameters.
+    ///
+    /// # Errors
+    /// When it was not written as a call.
+    pub fn read<R>(&self, with: impl FnOnce(any_pointer::Reader<'_>) -> R) -> capnp::Result<R> {
+        let root: message::Reader<'_> = self.message.get_root_as_reader()?;
+        match root.which()? {
+            message::Call(call) => Ok(read(call?.get_params()?.get_content(), &self.caps, with)),
+            _ => Err(capnp::Error::failed("no call".into())),
+        }
+    }
+
+    /// Makes it question `question`. `target` writes what it is made on, `describe` each capability's
+    /// descriptor.
+    ///
+    /// # Errors
+    /// When this is no call.
+    pub fn complete(
+        &mut self,
+        question: u32,
+        target: impl FnOnce(message_target::Builder<'_>),
+        mut describe: impl FnMut(Option<C>, cap_descriptor::Builder<'_>),
+    ) -> capnp::Result<()> {
+        let root: message::Builder<'_> = self.message.get_root()?;
+        let message::Call(call) = root.which()? else {
+            return Err(capnp::Error::failed("no call".into()));
+        };
+        let mut call: call::Builder<'_> = call?;
+        call.set_question_id(question);
+        target(call.reborrow().init_target());
+        if !self.caps.is_empty() {
+            let count = u32::try_from(self.caps.len()).unwrap_or(u32::MAX);
+            let mut table = call.get_params()?.init_cap_table(count);
+            for (index, cap) in (0..).zip(self.caps.drain(..)) {
+                describe(cap, table.reborrow().get(index));
+            }
+        }
+        Ok(())
+    }
+
+    /// The message.
+    pub fn into_message(self) -> Building {
+        self.message
     }
 }

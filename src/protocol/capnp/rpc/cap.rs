@@ -1,21 +1,28 @@
-//! Capabilities: what they stand for, and how they are in a message.
+//! What a capability is, and what a call on one is: objects of this process by what they do with a
+//! call, and objects of peers by their numbers.
 //!
-//! Knows objects of this process by what they do with a call, and objects of peers by their numbers;
-//! nothing of interfaces. In a message a capability is an index into the message's table. capnp wants
-//! a [`ClientHook`] in its place: those here are nothing but the index, and what it stands for is in
-//! a table beside the message.
+//! Knows calls and answers as messages with capabilities; nothing of interfaces, nor of how a connection
+//! keeps count. An import and a call of the peer's know their connection as an [`Owner`], which
+//! outlives the connection's descriptor.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
 use capnp::any_pointer;
-use capnp::capability::{Promise, Request};
-use capnp::private::capability::{ClientHook, ParamsHook, ResultsHook};
-use capnp::traits::{Imbue, ImbueMut};
+use capnp_rpc::rpc_capnp::message;
 
-use super::call::Incoming;
-use super::link::Link;
+use super::call;
+use super::wire::cap_table::{Caps, read};
+use super::wire::frame::Received;
+use crate::error::{Error, Result};
+
+/// What answers a call of the peer's, written but not sent.
+pub type Results = call::Results<Cap>;
+/// What a call of this process was answered.
+pub type Response = call::Response<Cap>;
+/// A call of this process, written but not sent.
+pub type Request = call::Request<Param>;
 
 /// What a capability stands for.
 #[derive(Clone)]
@@ -28,11 +35,27 @@ pub enum Cap {
 
 /// An object of this process that peers can call.
 pub trait Host: Any + Send + Sync {
-    /// Answers a call. Runs on whatever thread read it, and must not block.
+    /// Answers a call. Runs on whatever thread delivers it, and must not block.
     fn call(self: Arc<Self>, call: Incoming);
+}
 
-    /// The object of a peer that this stands for, if it is nothing of its own.
-    fn stands_for(&self) -> Option<&Arc<Import>> {
+/// A connection, as what came over it knows it.
+pub trait Owner: Send + Sync {
+    /// Identifies the connection within the process.
+    fn id(&self) -> usize;
+
+    /// An import that the peer has given `given` times is dropped.
+    fn release(&self, id: u32, given: u64);
+
+    /// Answers question `question` of the peer's. What the call brought is dropped before the peer
+    /// can know of the answer.
+    fn answer(&self, question: u32, outcome: Result<Results>, spent: Spent);
+
+    /// Makes calls of imports, all at once and in this order.
+    fn ask(&self, asks: &mut dyn Iterator<Item = Ask>);
+
+    /// Why every call fails, where this stands for no connection.
+    fn failure(&self) -> Option<&Error> {
         None
     }
 }
@@ -40,44 +63,98 @@ pub trait Host: Any + Send + Sync {
 /// An object of a peer. When the last reference goes, so does the peer's right to say that it is
 /// still in use: the peer is told.
 pub struct Import {
-    pub(super) link: Arc<Link>,
-    pub(super) id: u32,
+    owner: Arc<dyn Owner>,
+    id: u32,
     /// How often the peer has given it.
-    pub(super) given: AtomicU64,
+    given: AtomicU64,
 }
 
+/// How often a peer may have given an object before most of these references are released: other
+/// implementations count in 32 bits.
+const GIVEN: u64 = 1000;
+
 impl Import {
-    pub(super) fn new(link: &Arc<Link>, id: u32) -> Arc<Self> {
+    /// Object `id` of the peer, given once.
+    pub fn new(owner: &Arc<dyn Owner>, id: u32) -> Arc<Self> {
         Arc::new(Self {
-            link: link.clone(),
+            owner: owner.clone(),
             id,
             given: AtomicU64::new(1),
         })
     }
 
+    /// An object on which every call fails with `error`: what a promise has become that was broken.
+    pub fn broken(error: Error) -> Arc<Self> {
+        let owner: Arc<dyn Owner> = Arc::new(Broken(error));
+        Self::new(&owner, 0)
+    }
+
     /// The connection that it came over.
-    pub fn link(&self) -> &Arc<Link> {
-        &self.link
+    pub fn owner(&self) -> &Arc<dyn Owner> {
+        &self.owner
+    }
+
+    /// Its number at the peer.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Counts another reference. Returns how many references to release now, if any. Called with the
+    /// connection's state locked, which orders this with other messages.
+    pub fn count_reference(&self) -> Option<u64> {
+        let given = self.given.fetch_add(1, Ordering::Relaxed) + 1;
+        (given > GIVEN).then(|| {
+            self.given.store(1, Ordering::Relaxed);
+            given - 1
+        })
     }
 }
 
 impl Drop for Import {
     fn drop(&mut self) {
         let given = *self.given.get_mut();
-        self.link.let_go(self.id, given);
+        self.owner.release(self.id, given);
+    }
+}
+
+/// Stands for no connection.
+struct Broken(Error);
+
+impl Owner for Broken {
+    fn id(&self) -> usize {
+        0
+    }
+
+    fn release(&self, _: u32, _: u64) {}
+
+    fn answer(&self, _: u32, _: Result<Results>, _: Spent) {}
+
+    fn ask(&self, asks: &mut dyn Iterator<Item = Ask>) {
+        for ask in asks {
+            (ask.done)(Err(self.0.clone()));
+        }
+    }
+
+    fn failure(&self) -> Option<&Error> {
+        Some(&self.0)
     }
 }
 
 impl Cap {
     /// Whether the two are the same object.
     pub fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Import(one), Self::Import(other)) => Arc::ptr_eq(one, other),
-            (Self::Own(one), Self::Own(other)) => std::ptr::addr_eq(
-                Arc::as_ptr(one).cast::<()>(),
-                Arc::as_ptr(other).cast::<()>(),
-            ),
-            _ => false,
+        let same_kind = matches!(
+            (self, other),
+            (Self::Import(_), Self::Import(_)) | (Self::Own(_), Self::Own(_))
+        );
+        same_kind && self.address() == other.address()
+    }
+
+    /// What tells an object from others, for as long as it is held.
+    pub fn address(&self) -> usize {
+        match self {
+            Self::Import(import) => Arc::as_ptr(import).addr(),
+            Self::Own(host) => Arc::as_ptr(host).cast::<()>().addr(),
         }
     }
 
@@ -93,168 +170,173 @@ impl Cap {
     }
 }
 
-/// The imports of a connection that are still held, by number.
-pub(super) type Held = Weak<Import>;
-
-/// How often a peer may have given an object before it is told that most of that is done with: other
-/// implementations count in 32 bits.
-const GIVEN: u64 = 1000;
-
-impl Import {
-    /// Notes that the peer has given it once more. Gives how much of it the peer is to be told to
-    /// forget, if that is time. Under the lock of the connection's tables, which orders this with
-    /// other messages.
-    pub(super) fn give(&self) -> Option<u64> {
-        let given = self.given.fetch_add(1, Ordering::Relaxed) + 1;
-        (given > GIVEN).then(|| {
-            self.given.store(1, Ordering::Relaxed);
-            given - 1
-        })
-    }
+/// A call of the peer's, to be answered once. Dropped without an answer, it is answered with an error.
+pub struct Incoming {
+    owner: Arc<dyn Owner>,
+    question: u32,
+    interface: u64,
+    method: u16,
+    /// There until it is answered.
+    spent: Option<Spent>,
 }
 
-/// A capability in a message: its index.
-trait Index: 'static {
-    fn index(&self) -> usize;
+/// What a call brought.
+#[derive(Default)]
+pub struct Spent {
+    received: Option<Received>,
+    caps: Vec<Option<Cap>>,
 }
 
-/// One of the first few, of which nothing has to be allocated to say which it is.
-struct Small<const INDEX: usize>;
-
-/// Any other.
-struct Large(usize);
-
-impl<const INDEX: usize> Index for Small<INDEX> {
-    fn index(&self) -> usize {
-        INDEX
-    }
-}
-
-impl Index for Large {
-    fn index(&self) -> usize {
-        self.0
-    }
-}
-
-struct Hook<I>(I);
-
-/// What stands for the capability with this index.
-fn hook(index: usize) -> Box<dyn ClientHook> {
-    match index {
-        0 => Box::new(Hook(Small::<0>)),
-        1 => Box::new(Hook(Small::<1>)),
-        2 => Box::new(Hook(Small::<2>)),
-        3 => Box::new(Hook(Small::<3>)),
-        _ => Box::new(Hook(Large(index))),
-    }
-}
-
-impl<I: Index> ClientHook for Hook<I> {
-    fn add_ref(&self) -> Box<dyn ClientHook> {
-        hook(self.0.index())
+impl Incoming {
+    /// A call of this method of this interface. Its capabilities are not known yet.
+    pub fn new(
+        owner: &Arc<dyn Owner>,
+        question: u32,
+        (interface, method): (u64, u16),
+        received: Received,
+    ) -> Self {
+        Self {
+            owner: owner.clone(),
+            question,
+            interface,
+            method,
+            spent: Some(Spent {
+                received: Some(received),
+                caps: Vec::new(),
+            }),
+        }
     }
 
-    fn new_call(
+    /// Says what its capabilities are.
+    pub fn supply(&mut self, caps: Vec<Option<Cap>>) {
+        if let Some(spent) = &mut self.spent {
+            spent.caps = caps;
+        }
+    }
+
+    /// Its question.
+    pub fn question(&self) -> u32 {
+        self.question
+    }
+
+    /// The interface that declares the method.
+    pub fn interface(&self) -> u64 {
+        self.interface
+    }
+
+    /// The method's ordinal.
+    pub fn method(&self) -> u16 {
+        self.method
+    }
+
+    /// The objects among its parameters.
+    pub fn caps(&self) -> &[Option<Cap>] {
+        self.spent.as_ref().map_or(&[], |spent| &spent.caps)
+    }
+
+    /// The size of its message in bytes.
+    pub fn bytes(&self) -> usize {
+        let received = self
+            .spent
+            .as_ref()
+            .and_then(|spent| spent.received.as_ref());
+        received.map_or(0, Received::bytes)
+    }
+
+    /// Has `with` read its parameters.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are no longer here.
+    pub fn params<R>(&self, with: impl FnOnce(any_pointer::Reader<'_>) -> R) -> capnp::Result<R> {
+        let received = self
+            .spent
+            .as_ref()
+            .and_then(|spent| spent.received.as_ref());
+        let received = received.ok_or_else(|| capnp::Error::failed("answered already".into()))?;
+        match received.root()?.which()? {
+            message::Call(call) => Ok(read(call?.get_params()?.get_content(), self.caps(), with)),
+            _ => Err(capnp::Error::failed("no call".into())),
+        }
+    }
+
+    /// Takes what the call brought, for when its answer needs it no longer.
+    pub fn take_params(&mut self) -> Spent {
+        self.spent.replace(Spent::default()).unwrap_or_default()
+    }
+
+    /// Results that `fill` writes.
+    ///
+    /// # Errors
+    /// What `fill` says.
+    pub fn results<E>(
         &self,
-        interface: u64,
-        method: u16,
-        size: Option<capnp::MessageSize>,
-    ) -> Request<any_pointer::Owned, any_pointer::Owned> {
-        let broken = capnp_rpc::new_broken_cap(not_called());
-        broken.hook.new_call(interface, method, size)
+        fill: impl FnOnce(&mut Caps<Cap>, any_pointer::Builder<'_>) -> Result<(), E>,
+    ) -> Result<Results, E> {
+        Results::of(self.question, fill)
     }
 
-    fn call(
-        &self,
-        _: u64,
-        _: u16,
-        _: Box<dyn ParamsHook>,
-        _: Box<dyn ResultsHook>,
-    ) -> Promise<(), capnp::Error> {
-        Promise::err(not_called())
+    /// Answers it.
+    pub fn answer(mut self, results: Results) {
+        self.give(Ok(results));
     }
 
-    fn get_brand(&self) -> usize {
-        0
+    /// Answers it with an error.
+    pub fn fail(mut self, error: Error) {
+        self.give(Err(error));
     }
 
-    fn get_ptr(&self) -> usize {
-        self.0.index()
-    }
-
-    fn get_resolved(&self) -> Option<Box<dyn ClientHook>> {
-        None
-    }
-
-    fn when_more_resolved(&self) -> Option<Promise<Box<dyn ClientHook>, capnp::Error>> {
-        None
-    }
-
-    fn when_resolved(&self) -> Promise<(), capnp::Error> {
-        Promise::ok(())
+    fn give(&mut self, outcome: Result<Results>) {
+        if let Some(spent) = self.spent.take() {
+            self.owner.answer(self.question, outcome, spent);
+        }
     }
 }
 
-fn not_called() -> capnp::Error {
-    capnp::Error::unimplemented("a capability in a message is called through its object".into())
-}
-
-/// capnp's table of a message's capabilities.
-type Hooks = Vec<Option<Box<dyn ClientHook>>>;
-
-/// The capabilities of a message that is written.
-pub struct Caps<C> {
-    caps: Vec<Option<C>>,
-}
-
-impl<C: Clone> Caps<C> {
-    /// What stands for `cap` in the message.
-    pub fn add(&mut self, cap: C) -> Box<dyn ClientHook> {
-        self.caps.push(Some(cap));
-        hook(self.caps.len() - 1)
-    }
-
-    /// The capabilities of a message whose content is copied into this one.
-    pub(super) fn take_over(&mut self, caps: impl Iterator<Item = Option<C>>) {
-        self.caps = caps.collect();
-    }
-
-    /// Has `fill` write the content of a message, and gives the message's capabilities, in the order
-    /// of their indices there.
-    pub(super) fn fill<E>(
-        mut content: any_pointer::Builder<'_>,
-        fill: impl FnOnce(&mut Self, any_pointer::Builder<'_>) -> Result<(), E>,
-    ) -> Result<Vec<Option<C>>, E> {
-        let mut this = Self { caps: Vec::new() };
-        let mut hooks = Hooks::new();
-        let mut inner = content.reborrow();
-        inner.imbue_mut(&mut hooks);
-        fill(&mut this, inner)?;
-        let caps = hooks.into_iter().map(|hook| {
-            let index = hook?.get_ptr();
-            this.caps.get(index).cloned().flatten()
-        });
-        Ok(caps.collect())
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.give(Err(Error::failed(
+            "the thread ended before the request was executed",
+        )));
     }
 }
 
-/// Has `read` read the content of a message that has these capabilities.
-pub(super) fn read<C, R>(
-    content: any_pointer::Reader<'_>,
-    caps: &[Option<C>],
-    read: impl FnOnce(any_pointer::Reader<'_>) -> R,
-) -> R {
-    let mut content = content;
-    let hooks: Hooks = caps
-        .iter()
-        .enumerate()
-        .map(|(index, cap)| cap.as_ref().map(|_| hook(index)))
-        .collect();
-    content.imbue(&hooks);
-    read(content)
+/// Takes an answer, once. Runs on whatever thread read it, and must not block.
+pub type Done = Box<dyn FnOnce(Result<Response>) + Send>;
+
+/// A call, what it is made on, and what gets its answer.
+pub struct Ask {
+    /// What it is made on.
+    pub target: Target,
+    /// The call.
+    pub request: Request,
+    /// What gets the answer.
+    pub done: Done,
 }
 
-/// The capability that a hook in a message with these capabilities stands for.
-pub fn find<'c>(caps: &'c [Option<Cap>], hook: &dyn ClientHook) -> Option<&'c Cap> {
-    caps.get(hook.get_ptr())?.as_ref()
+/// What a call is made on.
+pub enum Target {
+    /// An object.
+    Import(Arc<Import>),
+    /// What the call before it in the same batch will answer: the capability at this pointer of its
+    /// results, or the results themselves.
+    Previous(Option<u16>),
+}
+
+/// A capability in a call that is not sent yet.
+#[derive(Clone)]
+pub enum Param {
+    /// This one.
+    Cap(Cap),
+    /// One that is known when the call is sent: [`supply`] tells which.
+    Later(usize),
+    /// What the first call of the same batch will answer, at this pointer of its results.
+    First(u16),
+}
+
+/// Tells which capability of a request the one is that was to be known later.
+pub fn supply(request: &mut Request, number: usize, known: Param) {
+    let is_it = |param: &&mut Param| matches!(param, Param::Later(n) if *n == number);
+    if let Some(param) = request.caps_mut().find(is_it) {
+        *param = known;
+    }
 }

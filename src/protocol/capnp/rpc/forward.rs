@@ -1,52 +1,63 @@
-//! Calls that are handed on to the object of a peer: of another connection, for which this process
+//! Calls that are forwarded to the object of a peer: of another connection, for which this process
 //! stands, or of the caller itself, that had pipelined on what turned out to be its own.
 //!
-//! Knows nothing of what is in them. An object of one connection is given to another as one that hands
-//! on what it is called with.
+//! Knows nothing of what is in them.
 
 use std::sync::Arc;
 
-use super::call::Incoming;
-use super::cap::{Cap, Caps, Host, Import};
-use super::questions::{Ask, Param, Request, Target};
+use super::cap::{Ask, Cap, Import, Incoming, Param, Request, Results, Target};
+use super::wire::cap_table::Caps;
 use crate::error::Error;
 
-/// An object of this process that is nothing but another's.
-struct Forwarded(Arc<Import>);
+/// What becomes of the capabilities of a call that is forwarded.
+pub trait Passage: Send + 'static {
+    /// A capability among the parameters, as the object's side gets it.
+    fn inward(&self, cap: Cap) -> Cap;
 
-impl Host for Forwarded {
-    fn call(self: Arc<Self>, call: Incoming) {
-        forward(&self.0, call);
+    /// A capability among the results, as the caller's side gets it.
+    fn outward(&self, cap: Cap) -> Cap;
+}
+
+/// Capabilities pass as they are.
+struct Plain;
+
+impl Passage for Plain {
+    fn inward(&self, cap: Cap) -> Cap {
+        cap
     }
 
-    fn stands_for(&self) -> Option<&Arc<Import>> {
-        Some(&self.0)
+    fn outward(&self, cap: Cap) -> Cap {
+        cap
     }
 }
 
-/// An object of this process that stands for a peer's.
-pub fn host(import: &Arc<Import>) -> Arc<dyn Host> {
-    Arc::new(Forwarded(import.clone()))
-}
-
-/// Hands a call on, and its answer back.
+/// Forwards a call, and its answer back. Of the call nothing is kept but its number: a caller that
+/// leaves takes the rest along.
 pub fn forward(import: &Arc<Import>, call: Incoming) {
+    forward_through(import, call, Plain);
+}
+
+/// Forwards a call, and its answer back, whose capabilities pass as `passage` says.
+pub fn forward_through(import: &Arc<Import>, mut call: Incoming, passage: impl Passage) {
     let request = Request::new(call.interface(), call.method(), |to, mut content| {
-        to.take_over(call.caps().iter().cloned().map(|cap| cap.map(Param::Cap)));
+        let inward = |cap| Param::Cap(passage.inward(cap));
+        to.take_over(call.caps().iter().cloned().map(|cap| cap.map(inward)));
         let copied = call.params(|params| content.set_as(params));
         copied.and_then(|copied| copied).map_err(malformed)
     });
+    drop(call.take_params());
     let request = match request {
         Ok(request) => request,
         Err(error) => return call.fail(error),
     };
-    import.link().ask([Ask {
+    let ask = Ask {
         target: Target::Import(import.clone()),
         request,
         done: Box::new(move |answer| {
             let results = answer.and_then(|response| {
-                call.results(|to: &mut Caps<Cap>, mut content| {
-                    to.take_over(response.caps().iter().cloned());
+                Results::of(call.question(), |to: &mut Caps<Cap>, mut content| {
+                    let outward = |cap| passage.outward(cap);
+                    to.take_over(response.caps().iter().cloned().map(|cap| cap.map(outward)));
                     let copied = response.read(|results| content.set_as(results));
                     copied.and_then(|copied| copied).map_err(malformed)
                 })
@@ -56,9 +67,10 @@ pub fn forward(import: &Arc<Import>, call: Incoming) {
                 Err(error) => call.fail(error),
             }
         }),
-    }]);
+    };
+    import.owner().ask(&mut [ask].into_iter());
 }
 
 fn malformed(error: capnp::Error) -> Error {
-    Error::failed(format!("a message to be handed on: {error}"))
+    Error::failed(format!("a message to be forwarded: {error}"))
 }

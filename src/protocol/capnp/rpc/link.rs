@@ -1,28 +1,37 @@
 //! One connection: its stream, what is read and written, and how it ends.
 //!
-//! Knows bytes, frames and times, and leaves what messages do to `tables`. A link is open, then
-//! ending (nothing is read any more, and what is queued has a little time to be written), then over.
-//! It never waits for the peer beyond that. Everything here may be called by any thread; what is read
-//! is read by the one that drives the event loop.
+//! Knows bytes, times and the order of effects, and leaves what messages do to [`state`](super::state).
+//! A link is open, then ending (nothing is read any more, and what is queued has a little time to be
+//! written), then over. It never waits for the peer beyond that. Everything here may be called by any
+//! thread; the stream is read by the thread that drives the event loop.
+//!
+//! Effects are carried out by one thread at a time, in the order in which they were decided
+//! ([`ordered`](super::ordered)). So calls reach objects in the order of their arrival, whichever
+//! threads read and answer.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU8, AtomicUsize};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
-use rustix::net::{RecvFlags, recv};
-
-use super::super::event_loop::{EventLoop, Ready, Source, Timer, Token};
-use super::super::sync::lock;
-use super::cap::Host;
-use super::check::{Trail, check};
-use super::frame::{Frame, Received};
-use super::message;
-use super::read::FrameReader;
-use super::reason::CloseReason;
-use super::tables::Tables;
-use super::write::WriteQueue;
+use super::super::accounts::Account;
+use super::super::event_loop::{EventLoop, Ready, Source, Token, run_guarded};
+use super::super::sync::{Mutex, Rank, lock};
+use super::cap::{Ask, Cap, Done, Host, Owner, Results, Spent};
+use super::deadlines::{Deadline, Deadlines};
+use super::forward::forward;
+use super::input::{Input, Progress};
+use super::lifecycle::Lifecycle;
+use super::observer::{Observed, Observer};
+use super::ordered::{Ordered, Todo};
+use super::output::{Flushed, Output, Watch};
+use super::released::Released;
+use super::schedule::Schedule;
+use super::state::{Effect, Effects, Flush, Phase, State};
+use super::stream::StreamSink;
+use super::wire::reason::CloseReason;
+use crate::error::{Error, Result};
 use crate::limits::Limits;
 
 /// The memory for what is sent and not yet read, in bytes. The fewer of the pieces of a large message
@@ -31,83 +40,72 @@ const SEND_BUFFER: usize = 256 * 1024;
 /// How many reads in a row one connection gets before others get their turn.
 const TURN: usize = 16;
 
-/// How far a connection has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    Open,
-    Ending,
-    Over,
-}
+/// Numbers links; 0 is none.
+static NEXT_ID: AtomicUsize = AtomicUsize::new(1);
 
-/// What is called once when the connection is over, with the reason, before anyone hears of that.
-/// What it gives is called when everybody has.
-type OnOver = Box<dyn FnOnce(&CloseReason) -> Box<dyn FnOnce() + Send> + Send>;
-
-/// A connection. The event loop keeps it until it is over.
+/// A connection. The event loop keeps it until it is over; its stream is closed then, whoever still
+/// holds it.
 pub struct Link {
-    /// The loop that reads its stream.
-    pub(in super::super) event_loop: Arc<EventLoop>,
-    /// Its bounds.
-    pub(in super::super) limits: Limits,
-    pub(super) token: Token,
-    pub(super) stream: UnixStream,
+    id: usize,
+    weak: Weak<Self>,
+    event_loop: Arc<EventLoop>,
+    limits: Limits,
+    token: Token,
+    decisions: Ordered<Deciding, Effect>,
+    /// Whether messages are read. Kept beside the state, which is locked for each message anyway.
+    is_open: AtomicBool,
+    output: Output<StreamSink>,
     /// Only ever locked by the thread that drives the loop, or tried at the end.
-    reader: Mutex<Reading>,
-    /// Only ever locked by the thread that has set `Tables::writing`.
-    pub(super) output: Mutex<WriteQueue>,
-    pub(super) tables: Mutex<Tables>,
-    /// Objects of the peer that were let go of, and how often they had been given. A lock of its own,
-    /// since they may be dropped anywhere.
-    pub(super) let_go: Mutex<Vec<(u32, u64)>>,
-    /// Whether the event loop has been told that there is something to write, and when.
-    pub(super) listed: AtomicU8,
-    /// The bytes of received messages that someone holds.
-    pub(super) received: Arc<AtomicUsize>,
-    over: Mutex<Option<OnOver>>,
+    input: Mutex<Option<Input>>,
+    /// Gone when the connection is over.
+    stream: Mutex<Option<Arc<UnixStream>>>,
+    released: Released,
+    schedule: Schedule,
+    deadlines: Deadlines,
+    lifecycle: Mutex<Option<Arc<dyn Lifecycle>>>,
+    observed: Observed,
 }
 
-struct Reading {
-    frames: FrameReader,
-    trail: Trail,
-    /// Goes off when the message that has begun takes too long.
-    frame_timer: Option<Timer>,
-    /// Goes off when a connection that came in does not send a message.
-    handshake_timer: Option<Timer>,
-}
-
-impl Reading {
-    fn new(limits: &Limits) -> Self {
-        Self {
-            frames: FrameReader::new(limits),
-            trail: Trail::default(),
-            frame_timer: None,
-            handshake_timer: None,
-        }
-    }
+/// What decisions are made with.
+struct Deciding {
+    state: State,
+    /// Empty between two decisions.
+    effects: Effects,
 }
 
 impl Link {
     /// A connection over a stream that does not block. The peer gets `bootstrap` when it asks for
-    /// this side's object. `over` runs once, when the connection is, on any thread, and what it gives
-    /// once everybody has heard of that; they must not block.
+    /// this side's object, and `account` pays for what the peer makes this process hold.
     pub fn new(
         event_loop: &Arc<EventLoop>,
         limits: Limits,
+        account: Arc<Account>,
         stream: UnixStream,
         bootstrap: Option<Arc<dyn Host>>,
-        over: impl FnOnce(&CloseReason) -> Box<dyn FnOnce() + Send> + Send + 'static,
+        lifecycle: Arc<dyn Lifecycle>,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let token = event_loop.token();
+        let stream = Arc::new(stream);
+        Arc::new_cyclic(|weak| Self {
+            id,
+            weak: weak.clone(),
             event_loop: event_loop.clone(),
-            token: event_loop.token(),
-            stream,
-            reader: Mutex::new(Reading::new(&limits)),
-            output: Mutex::default(),
-            tables: Mutex::new(Tables::new(bootstrap)),
-            let_go: Mutex::default(),
-            listed: AtomicU8::new(0),
-            received: Arc::default(),
-            over: Mutex::new(Some(Box::new(over))),
+            token,
+            output: Output::new(StreamSink::new(&stream)),
+            input: Mutex::ranked(Rank::Input, Some(Input::new(&stream, &limits, &account))),
+            is_open: AtomicBool::new(true),
+            decisions: Ordered::new(Deciding {
+                state: State::new(id, limits.clone(), account, bootstrap),
+                effects: Effects::default(),
+            }),
+            stream: Mutex::new(Some(stream)),
+            released: Released::default(),
+            schedule: Schedule::new(id, event_loop, token),
+            deadlines: Deadlines::new(event_loop),
+            lifecycle: Mutex::new(Some(lifecycle)),
+            observed: Observed::new(id, observer),
             limits,
         })
     }
@@ -117,190 +115,327 @@ impl Link {
     /// # Errors
     /// What the operating system says when it cannot watch the stream.
     pub fn start(self: &Arc<Self>, incoming: bool) -> io::Result<()> {
+        let Some(stream) = lock(&self.stream).clone() else {
+            return Ok(());
+        };
         // As much as the system gives: it is a matter of speed alone.
-        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.stream, SEND_BUFFER);
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
         if incoming {
             let time = self.limits.handshake_time;
-            let weak = Arc::downgrade(self);
-            lock(&self.reader).handshake_timer = self.event_loop.after(time, move || {
-                if let Some(this) = weak.upgrade() {
-                    this.end(CloseReason::Timeout(format!(
-                        "no complete message within {time:?} of connecting"
-                    )));
-                }
+            self.by(Deadline::Handshake, time, move |this| {
+                this.end(CloseReason::Timeout(format!(
+                    "no complete message within {time:?} of connecting"
+                )));
             });
         }
-        self.event_loop
-            .add(self.token, &self.stream, self.clone())?;
+        self.event_loop.add(self.token, &stream, self.clone())?;
         // It may have ended before it was there to be removed.
-        if lock(&self.tables).phase == Phase::Over {
-            self.event_loop.remove(self.token, &self.stream);
+        let is_over = |deciding: &Deciding| deciding.state.phase() == Phase::Over;
+        if self.decisions.look(is_over) {
+            self.event_loop.remove(self.token, &stream);
         }
         Ok(())
     }
 
-    /// Why it ended or is about to, if so.
-    #[cfg(test)]
-    pub(super) fn reason(&self) -> Option<CloseReason> {
-        lock(&self.tables).reason.clone()
+    /// Runs `action` on the loop after a time, unless what is waited for comes before.
+    fn by(
+        &self,
+        deadline: Deadline,
+        time: Duration,
+        action: impl FnOnce(&Arc<Self>) + Send + 'static,
+    ) {
+        let weak = self.weak.clone();
+        self.deadlines.set(deadline, time, move || {
+            if let Some(this) = weak.upgrade() {
+                action(&this);
+            }
+        });
+    }
+
+    /// The error of a call after the connection has ended.
+    pub fn disconnected(&self, what: &str) -> Error {
+        self.decisions
+            .look(|deciding| deciding.state.disconnected(what))
+    }
+
+    // ----- calls -----
+
+    /// Makes calls, all at once and in this order. When the connection has ended they are answered
+    /// with that.
+    pub fn ask(&self, asks: impl IntoIterator<Item = Ask>) {
+        let mut asks = asks.into_iter();
+        self.update(|state, effects| state.ask(None, &mut asks, effects));
+    }
+
+    /// Asks for the peer's object, and makes calls on it at once.
+    pub fn bootstrap(&self, done: Done, then: impl IntoIterator<Item = Ask>) {
+        let mut asks = then.into_iter();
+        self.update(|state, effects| state.ask(Some(done), &mut asks, effects));
+    }
+
+    // ----- decisions and effects -----
+
+    /// Has `decide` change the state, and does what follows.
+    fn update<R>(&self, decide: impl FnOnce(&mut State, &mut Effects) -> R) -> R {
+        let (result, follows) = self.decide(decide);
+        self.follow(follows);
+        result
+    }
+
+    /// Has `decide` change the state, and queues the messages that follow.
+    fn decide<R>(&self, decide: impl FnOnce(&mut State, &mut Effects) -> R) -> (R, Follows) {
+        let ((result, flush, exceeded), todo) = self.decisions.decide(|deciding, queue| {
+            let effects = &mut deciding.effects;
+            let result = decide(&mut deciding.state, effects);
+            if !effects.messages.is_empty() {
+                self.observed.sent(&effects.messages);
+                let cost = effects.messages.iter().map(|message| message.cost()).sum();
+                // Here, for the order to be that of the decisions.
+                self.output.queue(effects.messages.drain(..), cost);
+            }
+            queue.append(&mut effects.todo);
+            let flush = std::mem::take(&mut effects.flush);
+            (result, flush, effects.exceeded.take())
+        });
+        let follows = Follows {
+            todo,
+            flush,
+            exceeded,
+        };
+        (result, follows)
+    }
+
+    /// Does what follows from a decision.
+    fn follow(&self, follows: Follows) {
+        self.carry_out(follows.todo);
+        self.schedule_flush(follows.flush);
+        if let Some(reason) = follows.exceeded {
+            self.kill(reason);
+        }
+    }
+
+    /// Carries effects out, if they are this thread's.
+    fn carry_out(&self, todo: Option<Todo<Effect>>) {
+        if let Some(todo) = todo {
+            self.decisions.carry_out(todo, |effect| {
+                // What it wakes or calls is the application's, and a panic there is nobody else's matter.
+                run_guarded("what waits for a message", || self.apply(effect));
+            });
+        }
+    }
+
+    fn apply(&self, effect: Effect) {
+        match effect {
+            Effect::Deliver(Cap::Own(host), call) => host.call(call),
+            Effect::Deliver(Cap::Import(import), call) => forward(&import, call),
+            Effect::Fail(call, error) => call.fail(error),
+            Effect::Tell(done, answer, about) => {
+                drop(about);
+                done(answer);
+            }
+            Effect::Loopback { import, embargo } => {
+                self.update(|state, effects| state.loopback(import, embargo, effects));
+            }
+            Effect::Drop(dropped) => drop(dropped),
+            Effect::Closing(reason) => {
+                let lifecycle = lock(&self.lifecycle).clone();
+                if let Some(lifecycle) = lifecycle {
+                    lifecycle.closing(&reason);
+                }
+            }
+            Effect::Closed => {
+                let lifecycle = lock(&self.lifecycle).take();
+                if let Some(lifecycle) = lifecycle {
+                    lifecycle.closed();
+                }
+            }
+        }
     }
 
     // ----- ending -----
 
     /// Reads no more, and writes what is queued for a short time only.
     pub fn end(self: &Arc<Self>, reason: CloseReason) {
-        let mut tables = lock(&self.tables);
-        if tables.phase != Phase::Open {
-            return;
-        }
-        tables.phase = Phase::Ending;
-        // So that the peer can tell a fault of its own from a farewell.
-        match &reason {
-            CloseReason::Violation(text) | CloseReason::Timeout(text) => {
-                tables.push(message::abort(text, true));
-            }
-            CloseReason::Local(text) => tables.push(message::abort(text, false)),
-            // It has gone.
-            CloseReason::PeerClosed | CloseReason::Aborted(_) | CloseReason::Io(_) => {}
-        }
-        tables.reason.get_or_insert(reason);
-        let weak = Arc::downgrade(self);
-        tables.flush_timer = self.event_loop.after(self.limits.flush_time, move || {
-            if let Some(this) = weak.upgrade() {
+        let (was_open, follows) = self.decide(|state, effects| state.end(reason, effects));
+        if was_open {
+            self.is_open.store(false, Ordering::SeqCst);
+            self.by(Deadline::Flush, self.limits.flush_time, |this| {
                 this.kill(CloseReason::PeerClosed);
-            }
-        });
-        drop(tables);
-        self.flush();
+            });
+            self.output.end();
+        }
+        self.follow(follows);
+        if was_open {
+            self.flush();
+        }
     }
 
-    /// Ends the connection now, whatever is queued.
+    /// Ends the connection now, whatever is queued. When this returns, nothing is read or written any
+    /// more.
     pub fn kill(&self, reason: CloseReason) {
-        let mut tables = lock(&self.tables);
-        let reason = tables.reason.get_or_insert(reason).clone();
-        if tables.phase == Phase::Over {
-            return;
+        let (was_there, follows) = self.decide(|state, effects| state.close(reason, effects));
+        if was_there {
+            // First, so that who reads at the moment sees it when it has done so.
+            self.is_open.store(false, Ordering::SeqCst);
+            self.shut();
         }
-        tables.phase = Phase::Over;
-        let blocked = std::mem::take(&mut tables.blocked);
-        let gone = tables.clear();
-        drop(tables);
-        // An error means that the peer was faster.
-        let _ = self.stream.shutdown(std::net::Shutdown::Both);
-        self.event_loop.remove(self.token, &self.stream);
-        if blocked {
+        self.follow(follows);
+    }
+
+    /// Closes the stream, and drops what was to be written and what was being read.
+    fn shut(&self) {
+        if self.output.close() {
             self.event_loop.settle();
         }
-        // Who writes at the moment, does so itself.
-        if let Ok(mut output) = self.output.try_lock() {
-            output.clear();
+        let stream = lock(&self.stream).take();
+        if let Some(stream) = stream {
+            // An error means that the peer was faster.
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+            self.event_loop.remove(self.token, &stream);
         }
+        self.deadlines.clear_all();
         self.forget_input();
-        let over = lock(&self.over).take();
-        // First, so that who hears of it from a call finds the connection over.
-        let then = over.map(|over| over(&reason));
-        gone.tell();
-        if let Some(then) = then {
-            then();
-        }
+    }
+
+    /// Drops a message that has begun, and the timer of its end, once the connection is over.
+    fn forget_input(&self) {
+        // Who reads at the moment, does so itself.
+        drop(self.input.try_lock().map(|mut input| input.take()));
     }
 
     // ----- reading -----
 
-    /// Lets go of a message that has begun, and of who waits for its end, once the connection is over.
-    fn forget_input(&self) {
-        // Who reads at the moment, does so itself.
-        if let Ok(mut reading) = self.reader.try_lock() {
-            *reading = Reading::new(&self.limits);
-        }
-    }
-
     fn read(self: &Arc<Self>, scratch: &mut Vec<u8>, closed: bool) -> Result<bool, CloseReason> {
-        let mut reading = lock(&self.reader);
-        let mut more = true;
+        let mut guard = lock(&self.input);
+        let Some(input) = &mut *guard else {
+            return Ok(false);
+        };
+        let owner: Arc<dyn Owner> = self.clone();
+        let mut progress = Progress::More;
+        let mut has_come = false;
         for _ in 0..TURN {
-            if lock(&self.tables).phase != Phase::Open {
+            if !self.is_open.load(Ordering::SeqCst) {
                 return Ok(false);
             }
-            let direct = reading.frames.missing() >= scratch.capacity();
-            scratch.clear();
-            let read = match direct {
-                true => reading.frames.read_body(&self.stream).map(|read| {
-                    let drained = read.count < read.room;
-                    (read.count, drained, read.rest)
-                }),
-                false => recv(&self.stream, spare_capacity(scratch), RecvFlags::empty())
-                    .map(|(_, count)| (count, count < scratch.capacity(), Vec::new()))
-                    .map_err(Into::into),
-            };
-            let (count, drained, rest) = match read {
-                Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    more = false;
-                    break;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                // It has gone without reading all that it was sent.
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
-                    return Err(reading.frames.at_end());
-                }
-                Err(error) => return Err(CloseReason::Io(format!("reading failed: {error}"))),
-            };
-            if count == 0 {
-                return Err(reading.frames.at_end());
-            }
-            let mut input = match direct {
-                true => rest.as_slice(),
-                false => scratch.as_slice(),
-            };
-            while let Some(frame) = reading.frames.next(&mut input)? {
-                reading.frame_timer = None;
-                reading.handshake_timer = None;
-                self.accept(frame, &mut reading.trail)?;
-            }
-            // Of a read that does not fill its memory one learns that no more is there, which saves
-            // the next read. The end of the stream is told of only once, and so is looked for.
-            if drained && !closed {
-                more = false;
+            progress = input.read(scratch, closed, |received| {
+                has_come = true;
+                self.observed.received(&received);
+                self.update(|state, effects| state.handle(&owner, received, effects))
+            })?;
+            if progress == Progress::Drained {
                 break;
             }
         }
-        self.begin_frame(&mut reading);
-        drop(reading);
+        let is_inside = input.is_inside();
+        drop(guard);
+        self.time_messages(has_come, is_inside);
+        let more = progress == Progress::More;
         // Only now, because what the peer sent before it closed is still worth having.
-        match lock(&self.tables).write_error.clone().filter(|_| !more) {
+        match self.output.error().filter(|_| !more) {
             Some(failed) => Err(CloseReason::Io(failed)),
             None => Ok(more),
         }
     }
 
-    /// Sets a deadline for the message of which a part has come.
-    fn begin_frame(self: &Arc<Self>, reading: &mut Reading) {
-        if !reading.frames.is_inside() || reading.frame_timer.is_some() {
-            return;
+    /// Sets a deadline for the message of which a part has come. One that has come ends those before.
+    fn time_messages(&self, has_come: bool, is_inside: bool) {
+        if has_come {
+            self.deadlines.clear(Deadline::Handshake);
+            self.deadlines.clear(Deadline::Frame);
         }
-        let time = self.limits.frame_time;
-        let weak = Arc::downgrade(self);
-        reading.frame_timer = self.event_loop.after(time, move || {
-            if let Some(this) = weak.upgrade() {
+        if is_inside && !self.deadlines.is_set(Deadline::Frame) {
+            let time = self.limits.frame_time;
+            self.by(Deadline::Frame, time, move |this| {
                 this.end(CloseReason::Timeout(format!(
                     "a message was not complete {time:?} after its first byte"
                 )));
-            }
-        });
+            });
+        }
     }
 
-    fn accept(self: &Arc<Self>, frame: Frame, trail: &mut Trail) -> Result<(), CloseReason> {
-        check(&frame, self.limits.nesting, trail).map_err(CloseReason::Violation)?;
-        let received = Received::new(frame, self.limits.nesting, &self.received);
-        self.incoming(received)
+    // ----- writing -----
+
+    fn schedule_flush(&self, flush: Flush) {
+        if self.schedule.is_now(flush) {
+            self.flush();
+        }
+    }
+
+    /// Writes what is queued, as far as the stream takes it. Where another thread is at that, it
+    /// writes this, too.
+    fn flush(&self) {
+        self.schedule.begin();
+        if let Some(released) = self.released.take() {
+            let ((), follows) = self.decide(|state, effects| {
+                for (id, given) in released {
+                    state.release(id, given, effects);
+                }
+            });
+            self.carry_out(follows.todo);
+        }
+        match self.output.flush(self) {
+            Flushed::Done => {}
+            Flushed::Ended => self.kill(CloseReason::PeerClosed),
+            Flushed::Left(queued) => self.check_queued(queued),
+            Flushed::Blocked { queued, turn } => {
+                let time = self.limits.write_time;
+                self.by(Deadline::Write, time, move |this| {
+                    if this.output.is_stalled(turn) {
+                        let text = format!("it has read nothing for {time:?}");
+                        this.kill(CloseReason::Timeout(text));
+                    }
+                });
+                self.check_queued(queued);
+            }
+            Flushed::Failed => self.event_loop.nudge(self.token),
+            Flushed::Unwatched(error) => {
+                self.kill(CloseReason::Io(format!("watching the stream: {error}")));
+            }
+        }
+    }
+
+    /// Ends the connection of a peer that reads too slowly.
+    fn check_queued(&self, queued: usize) {
+        if queued > self.limits.queued_bytes {
+            self.kill(CloseReason::Violation(format!(
+                "peer does not read: {queued} bytes queued"
+            )));
+        }
+    }
+}
+
+impl Owner for Link {
+    fn id(&self) -> usize {
+        self.id
+    }
+
+    fn release(&self, id: u32, given: u64) {
+        self.released.push(id, given);
+        // An import may be dropped anywhere, and so also where this thread has the state.
+        let is_free = self.event_loop.is_driven_here() || self.decisions.is_free();
+        match is_free {
+            true => self.schedule_flush(Flush::Later),
+            false => self.event_loop.write_soon(self.token),
+        }
+    }
+
+    fn answer(&self, question: u32, outcome: Result<Results>, spent: Spent) {
+        // First, since the peer may call again as soon as it has the answer. What is released with it
+        // goes out with the answer.
+        self.schedule.hold_back(|| drop(spent));
+        self.update(|state, effects| state.answer(question, outcome, effects));
+    }
+
+    fn ask(&self, asks: &mut dyn Iterator<Item = Ask>) {
+        self.update(|state, effects| state.ask(None, asks, effects));
     }
 }
 
 impl Source for Link {
     fn ready(self: Arc<Self>, ready: Ready, scratch: &mut Vec<u8>) -> bool {
-        if ready.writable {
-            self.unblock();
+        if ready.writable && self.output.unblock() {
+            self.event_loop.settle();
+            self.flush();
         }
         if !ready.readable {
             return false;
@@ -312,7 +447,7 @@ impl Source for Link {
                 false
             }
         };
-        if lock(&self.tables).phase != Phase::Open {
+        if !self.is_open.load(Ordering::SeqCst) {
             self.forget_input();
         }
         more
@@ -325,5 +460,41 @@ impl Source for Link {
     fn failed(&self) {
         let text = "the peer sent what this process cannot handle";
         self.kill(CloseReason::Violation(text.to_owned()));
+    }
+}
+
+/// What is to be done after a decision.
+struct Follows {
+    /// The effects, unless another thread carries them out.
+    todo: Option<Todo<Effect>>,
+    flush: Flush,
+    exceeded: Option<CloseReason>,
+}
+
+impl Watch for Link {
+    fn watch(&self, writable: bool) -> io::Result<()> {
+        match &*lock(&self.stream) {
+            Some(stream) => self
+                .event_loop
+                .watch_writable(self.token, &**stream, writable),
+            None => Ok(()),
+        }
+    }
+
+    fn blocked(&self) {
+        self.event_loop.expect();
+    }
+}
+
+#[cfg(test)]
+impl Link {
+    /// Has `look` look at the state, for tests.
+    pub(super) fn look<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        self.decisions.look(|deciding| look(&deciding.state))
+    }
+
+    /// The memory, in bytes, of messages that wait to be written.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.output.queued()
     }
 }

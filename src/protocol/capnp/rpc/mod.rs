@@ -1,46 +1,52 @@
 //! RPC over one stream, level 1 of Cap'n Proto's: calls, answers, objects of both sides, and calls on
 //! what has not been answered yet. Objects and calls may be used by any thread.
 //!
-//! Nothing that a peer sends may panic, hang, or make memory grow without bound. What comes in goes
-//! through these steps, each in its file:
+//! Nothing that a peer sends may panic, hang, or make memory grow without bound. A message passes, on
+//! its way in, through these:
 //!
-//! 1. [`read`] makes frames of bytes, within a size;
-//! 2. [`check`] walks a frame's pointers once, so that every later reader of it is safe;
-//! 3. [`incoming`] looks at what the message is; [`answers`] knows the peer's calls and refuses what is
-//!    too much, [`pipeline`] has them wait for each other, [`forward`] hands on what is for others, and
-//!    [`call`] is what the object gets; [`questions`] knows our calls;
-//! 4. [`tables`] is what all of them have to remember;
-//! 5. [`flush`] is when messages go out, and [`mod@write`] how, in few system calls.
+//! 1. [`link`] reads the stream, with [`input`];
+//! 2. [`wire`] makes checked messages of the bytes;
+//! 3. [`state`] decides, under one lock, what a message does: its answer is a list of effects;
+//! 4. [`link`] carries the effects out, without the lock and in their order ([`ordered`]): it delivers
+//!    calls to objects ([`cap`]), forwards those that are for others ([`mod@forward`]), and hands answers
+//!    to who asked;
+//! 5. [`output`] writes the messages that were queued, into the [`stream`]; [`schedule`] says when,
+//!    and [`deadlines`] how long the peer has for its part.
 //!
-//! [`cap`] is what a capability stands for, [`message`] writes what holds no values, [`link`] ties it
-//! all to one stream and its end, and [`reason`] are the words for that.
+//! An [`observer`] sees every message between 2 and 3, and where it is queued.
 //!
-//! Nothing in this module knows an interface or a thread, an address or a process. It never prints.
+//! A call of this process goes the same way from 3. [`call`] are a call and its answer as messages.
+//!
+//! Nothing in this module knows an interface, an address or a process. It never prints.
 
-mod answers;
 mod call;
 mod cap;
-mod check;
-mod flush;
+mod deadlines;
 mod forward;
-mod frame;
-mod incoming;
+mod input;
+mod lifecycle;
 mod link;
-mod message;
-mod pipeline;
-mod questions;
-mod read;
-mod reason;
-mod tables;
-mod write;
+mod observer;
+mod ordered;
+mod output;
+mod released;
+mod schedule;
+mod state;
+mod stream;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
-pub use call::{Incoming, Results};
-pub use cap::{Cap, Caps, Host, Import, find};
-pub use forward::forward as hand_on;
+pub use cap::{
+    Ask, Cap, Host, Import, Incoming, Param, Request, Response, Results, Target, supply,
+};
+pub use forward::{Passage, forward_through};
+pub use lifecycle::Lifecycle;
 pub use link::Link;
-pub use questions::{AFTER_DISCONNECT, Ask, Param, Request, Response, Target};
-pub use reason::CloseReason;
-pub use tables::INTERRUPTED;
+pub use observer::{Direction, Observer, Seen};
+pub use state::{AFTER_DISCONNECT, INTERRUPTED};
+pub use stream::refuse;
+pub use wire::cap_table::{Caps, find};
+pub use wire::envelope::{self, Envelope};
+pub use wire::reason::CloseReason;

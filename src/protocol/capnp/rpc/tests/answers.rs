@@ -45,7 +45,7 @@ fn a_call_that_is_dropped_is_answered() {
     let mut test = Test::new(Limits::default());
     test.peer.call(1, WAIT);
     test.until(|test| test.service.waiting() == 1);
-    lock(&test.service.waiting).clear();
+    test.service.drop_calls();
     assert_eq!(
         test.peer.read(),
         "return 1 Failed: the thread ended before the request was executed"
@@ -129,7 +129,7 @@ impl Host for Calls {
 
 impl Drop for Calls {
     fn drop(&mut self) {
-        drop(lock(&self.0.tables));
+        self.0.look(|_| ());
     }
 }
 
@@ -166,24 +166,38 @@ fn what_an_answer_held_is_dropped_without_the_tables() {
     assert!(test.peer.read().starts_with("return 3 results"));
 }
 
-/// Each names one that comes later, and so is on nothing: when what all of them wait for is there, one
-/// after the other fails, however many they are.
+/// Each names one that comes later, and so is on nothing.
 #[test]
-fn calls_on_what_comes_later_are_no_chain() {
+fn calls_on_what_comes_later_fail_at_once() {
     const CALLS: u32 = 900;
     let mut test = Test::new(Limits::default());
     test.peer.call(1, WAIT);
     for call in (0..CALLS).rev() {
         waits(&mut test.peer, 10 + call, 9 + call, 1);
+        let text = format!("return {} Failed: called on what question", 10 + call);
+        assert!(test.peer.read().starts_with(&text));
+    }
+    test.service.answer();
+    assert_eq!(test.peer.read(), "return 1 results [hosted 1]");
+}
+
+/// As many calls wait for one answer as there may be: when it is there they are delivered one after the
+/// other, and not one within the other.
+#[test]
+fn many_calls_that_wait_for_one_answer_take_no_stack() {
+    const CALLS: u32 = 900;
+    let mut test = Test::new(Limits::default());
+    test.peer.call(1, WAIT);
+    for call in 0..CALLS {
+        waits(&mut test.peer, 10 + call, 1, 1);
     }
     test.until(|test| test.calls_in_flight() == CALLS as usize + 2);
     let small = std::thread::Builder::new().stack_size(256 * 1024);
     let service = test.service.clone();
     let answers = small.spawn(move || service.answer()).unwrap();
     assert_eq!(test.peer.read(), "return 1 results [hosted 1]");
-    for call in (0..CALLS).rev() {
-        let (question, on) = (10 + call, 9 + call);
-        let text = format!("return {question} Failed: called on what question {on} did not answer");
+    for call in 0..CALLS {
+        let text = format!("return {} results", 10 + call);
         assert!(test.peer.read().starts_with(&text));
     }
     answers.join().unwrap();
@@ -208,7 +222,7 @@ fn calls_on_what_fails_fail_with_it() {
     test.peer.pipelined(2, 1, MAKE);
     test.peer.pipelined(3, 2, MAKE);
     test.until(|test| test.calls_in_flight() == 4);
-    lock(&test.service.waiting).clear();
+    test.service.drop_calls();
     for question in 1..4 {
         assert_eq!(
             test.peer.read(),
@@ -338,9 +352,9 @@ fn an_embargo_of_nothing_of_the_peers_closes() {
 fn what_cannot_be_answered_closes() {
     let mut test = Test::new(Limits::default());
     test.peer.call_with(1, ECHO, |call| {
-        call.init_send_results_to().set_yourself(());
+        call.init_send_results_to().init_third_party();
     });
-    test.violation("results shall go elsewhere");
+    assert_eq!(test.peer.read(), "unimplemented");
 
     let mut test = Test::new(Limits::default());
     test.peer.call_with(1, ECHO, |call| {
@@ -355,13 +369,93 @@ fn what_cannot_be_answered_closes() {
         table.get(0).set_receiver_hosted(77);
     });
     test.violation("no object of ours: 77");
+}
 
+/// Nobody is introduced to a third party: calls go to the vine.
+#[test]
+fn an_object_of_a_third_party_is_its_vine() {
     let mut test = Test::new(Limits::default());
     test.peer.call_with(1, ECHO, |call| {
-        let table = call.init_params().init_cap_table(1);
-        table.get(0).init_third_party_hosted();
+        let mut params = call.init_params();
+        let table = params.reborrow().init_cap_table(1);
+        table.get(0).init_third_party_hosted().set_vine_id(7);
+        params.get_content().set_as_capability(only());
     });
-    test.violation("hosted by a third party");
+    assert_eq!(test.peer.read(), "return 1 results [yours 7]");
+    test.peer.finish(1);
+    assert_eq!(test.peer.read(), "release 7 by 1");
+}
+
+/// A tail call: the results of a call of the peer's stay here, and answer a call of ours.
+#[test]
+fn the_results_of_a_call_may_answer_one_of_ours() {
+    for early in [true, false] {
+        let mut test = Test::new(Limits::default());
+        let remote = test.remote();
+        let pending = test.call(&remote, MAKE, &[]);
+        assert_eq!(test.peer.read(), "call 0 method 2");
+        test.peer.call_with(1, WAIT, |call| {
+            call.init_send_results_to().set_yourself(());
+        });
+        test.until(|test| test.service.waiting() == 1);
+        let take = |test: &mut Test| {
+            test.peer.answer(0, |mut answer| {
+                answer.set_take_from_other_question(1);
+            });
+            assert_eq!(test.peer.read(), "finish 0");
+        };
+        if early {
+            take(&mut test);
+            assert!(pending.try_recv().is_err());
+        }
+        test.service.answer();
+        assert_eq!(test.peer.read(), "return 1 elsewhere");
+        if !early {
+            take(&mut test);
+        }
+        let answer = pending.recv_timeout(LONG).unwrap().unwrap();
+        assert!(matches!(answer.caps(), [Some(Cap::Own(_))]));
+        // The peer was given nothing by it, and may finish it.
+        assert_eq!(test.objects(), 1);
+        test.peer.finish(1);
+        test.until(|test| test.calls_in_flight() == 1);
+    }
+}
+
+/// The caller says what it will not do with a call's results.
+#[test]
+fn results_that_only_calls_are_made_on_are_not_returned() {
+    let mut test = Test::new(Limits::default());
+    test.peer
+        .call_with(1, MAKE, |mut call| call.set_only_promise_pipeline(true));
+    test.peer.pipelined(2, 1, MAKE);
+    assert_eq!(test.peer.read(), "return 2 results [hosted 1]");
+    test.peer.finish(1);
+    test.peer
+        .call_with(3, MAKE, |mut call| call.set_no_promise_pipelining(true));
+    assert_eq!(test.peer.read(), "return 3 results [hosted 2]");
+    test.peer.pipelined(4, 3, MAKE);
+    assert!(
+        test.peer
+            .read()
+            .starts_with("return 4 Failed: called on what was not")
+    );
+    test.peer.finish(3);
+    test.until(|test| test.objects() == 2);
+}
+
+#[test]
+fn a_large_unknown_message_is_not_sent_back() {
+    let mut test = Test::new(Limits::default());
+    test.peer.send(|root| {
+        let mut join = root.init_join();
+        join.reborrow().init_target();
+        let mut part = join.get_key_part();
+        part.set_as::<capnp::data::Owned>(&[7; 100_000][..])
+            .unwrap();
+    });
+    assert_eq!(test.peer.read(), "unimplemented");
+    assert!(test.peer.bytes < 1000, "{} bytes", test.peer.bytes);
 }
 
 #[test]

@@ -3,15 +3,19 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod conversations;
+mod describe;
 mod ending;
 mod limits;
 mod objects;
+mod observed;
+mod promised;
 mod questions;
 mod random;
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use capnp::any_pointer;
@@ -19,12 +23,14 @@ use capnp::message::{Builder, HeapAllocator};
 use capnp::traits::ImbueMut;
 use capnp_rpc::rpc_capnp::{call, exception, message, return_};
 
+use self::describe::describe;
+use super::super::accounts::{Account, Accounts, Resource};
 use super::super::event_loop::EventLoop;
-use super::super::sync::lock;
-use super::frame::Received;
-use super::link::Link;
-use super::questions::Done;
-use super::read::FrameReader;
+use super::super::sync::{Mutex, lock};
+use super::cap::Done;
+use super::state::State;
+use super::wire::frame::Received;
+use super::wire::read::FrameReader;
 use super::*;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -39,7 +45,7 @@ const MAKE: u16 = 2;
 /// Answers 100 kB, and an object, so that the answer is kept until it is finished.
 const LARGE: u16 = 3;
 
-/// Longer than anything takes here.
+/// Longer than anything takes.
 const LONG: Duration = Duration::from_secs(10);
 /// How long nothing is waited for.
 const SHORT: Duration = Duration::from_millis(50);
@@ -57,6 +63,12 @@ impl Service {
         for call in waiting {
             make(call);
         }
+    }
+
+    /// Drops every call that waits.
+    fn drop_calls(&self) {
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        drop(waiting);
     }
 
     /// How many calls wait.
@@ -121,6 +133,7 @@ fn object() -> Cap {
 /// Our side of a connection, and the other end of the stream.
 struct Test {
     link: Arc<Link>,
+    account: Arc<Account>,
     service: Arc<Service>,
     over: mpsc::Receiver<CloseReason>,
     peer: Peer,
@@ -140,10 +153,12 @@ impl Test {
         let event_loop = EventLoop::new("test").unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
         let service = Arc::<Service>::default();
-        let (link, over) = link(&event_loop, limits, ours, service.clone());
+        let account = Accounts::new(&limits).of(None);
+        let (link, over) = link(&event_loop, limits, &account, ours, service.clone());
         link.start(true).unwrap();
         Self {
             link,
+            account,
             service,
             over,
             peer: Peer::new(theirs),
@@ -187,22 +202,22 @@ impl Test {
 
     /// The peer's calls that are not finished.
     fn calls_in_flight(&self) -> usize {
-        lock(&self.link.tables).answers.len()
+        self.link.look(State::counts).answers
     }
 
     /// Our calls that are not answered.
     fn questions(&self) -> usize {
-        lock(&self.link.tables).questions.len()
+        self.link.look(State::counts).questions
     }
 
     /// Our objects that the peer holds.
     fn objects(&self) -> usize {
-        lock(&self.link.tables).exported()
+        self.link.look(State::counts).exports
     }
 
     /// The bytes of messages that someone holds.
     fn received_bytes(&self) -> usize {
-        self.link.received.load(std::sync::atomic::Ordering::SeqCst)
+        self.account.used(Resource::Bytes)
     }
 
     /// Waits until `done` says that it is so.
@@ -215,23 +230,49 @@ impl Test {
     }
 }
 
+/// Tells of the end of a connection when everybody knows.
+struct Ends {
+    reason: Mutex<Option<CloseReason>>,
+    over: mpsc::Sender<CloseReason>,
+}
+
+impl Lifecycle for Ends {
+    fn closing(&self, reason: &CloseReason) {
+        *lock(&self.reason) = Some(reason.clone());
+    }
+
+    fn closed(&self) {
+        drop(self.over.send(lock(&self.reason).clone().unwrap()));
+    }
+}
+
 fn link(
     event_loop: &Arc<EventLoop>,
     limits: Limits,
+    account: &Arc<Account>,
     stream: UnixStream,
     service: Arc<Service>,
 ) -> (Arc<Link>, mpsc::Receiver<CloseReason>) {
     let (sender, over) = mpsc::channel();
     stream.set_nonblocking(true).unwrap();
-    let link = Link::new(event_loop, limits, stream, Some(service), move |reason| {
-        let reason = reason.clone();
-        Box::new(move || drop(sender.send(reason)))
+    let (reason, account) = (Mutex::default(), account.clone());
+    let lifecycle = Arc::new(Ends {
+        reason,
+        over: sender,
     });
+    let link = Link::new(
+        event_loop,
+        limits,
+        account,
+        stream,
+        Some(service),
+        lifecycle,
+        None,
+    );
     (link, over)
 }
 
 type Answered = mpsc::Receiver<Result<Response>>;
-
 fn answer() -> (Done, Answered) {
     let (sender, receiver) = mpsc::channel();
     (Box::new(move |answer| drop(sender.send(answer))), receiver)
@@ -269,6 +310,8 @@ struct Peer {
     stream: UnixStream,
     reader: FrameReader,
     input: Vec<u8>,
+    /// The size of the last message that was read.
+    bytes: usize,
 }
 
 /// Something that stands for the only capability in a message, when that is built by hand.
@@ -276,13 +319,20 @@ fn only() -> Box<dyn capnp::private::capability::ClientHook> {
     capnp_rpc::new_broken_cap(capnp::Error::failed("only to be written".into())).hook
 }
 
+/// Reads what the other side sends, at nobody's cost.
+fn reader() -> FrameReader {
+    let limits = Limits::default();
+    FrameReader::new(&limits, &Accounts::new(&limits).of(None))
+}
+
 impl Peer {
     fn new(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(LONG)).unwrap();
         Self {
             stream,
-            reader: FrameReader::new(&Limits::default()),
+            reader: reader(),
             input: Vec::new(),
+            bytes: 0,
         }
     }
 
@@ -366,7 +416,8 @@ impl Peer {
             self.input = input.to_vec();
             match next {
                 Ok(Some(frame)) => {
-                    let received = Received::new(frame, 64, &Arc::default());
+                    let received = Received::new(frame, 64);
+                    self.bytes = received.bytes();
                     return describe(received.root().unwrap());
                 }
                 Ok(None) => {}
@@ -382,14 +433,6 @@ impl Peer {
         }
     }
 
-    /// The next message, if one comes within a while.
-    fn read_within(&mut self, time: Duration) -> Option<String> {
-        self.stream.set_read_timeout(Some(time)).unwrap();
-        let read = self.read();
-        self.stream.set_read_timeout(Some(LONG)).unwrap();
-        (!read.starts_with("nothing")).then_some(read)
-    }
-
     /// The next message, if there is one.
     fn read_now(&mut self) -> Option<String> {
         self.stream.set_nonblocking(true).unwrap();
@@ -401,64 +444,9 @@ impl Peer {
     /// Nothing comes for a while.
     #[track_caller]
     fn hears_nothing(&mut self) {
-        assert_eq!(self.read_within(SHORT), None);
+        self.stream.set_read_timeout(Some(SHORT)).unwrap();
+        let read = self.read();
+        assert!(read.starts_with("nothing"), "{read}");
+        self.stream.set_read_timeout(Some(LONG)).unwrap();
     }
-}
-
-fn describe(root: message::Reader<'_>) -> String {
-    use capnp_rpc::rpc_capnp::cap_descriptor::Which as Cap;
-    match root.which().unwrap() {
-        message::Bootstrap(bootstrap) => {
-            format!("bootstrap {}", bootstrap.unwrap().get_question_id())
-        }
-        message::Call(call) => {
-            let call = call.unwrap();
-            format!(
-                "call {} method {}",
-                call.get_question_id(),
-                call.get_method_id()
-            )
-        }
-        message::Return(answer) => {
-            let answer = answer.unwrap();
-            let what = match answer.which().unwrap() {
-                return_::Results(results) => {
-                    let table = results.unwrap().get_cap_table().unwrap();
-                    let caps: Vec<String> = table
-                        .iter()
-                        .map(|cap| match cap.which().unwrap() {
-                            Cap::SenderHosted(id) => format!("hosted {id}"),
-                            Cap::ReceiverHosted(id) => format!("yours {id}"),
-                            _ => "other".into(),
-                        })
-                        .collect();
-                    format!("results [{}]", caps.join(", "))
-                }
-                return_::Exception(exception) => kind(exception.unwrap()),
-                _ => "other".into(),
-            };
-            format!("return {} {what}", answer.get_answer_id())
-        }
-        message::Finish(finish) => format!("finish {}", finish.unwrap().get_question_id()),
-        message::Release(release) => {
-            let release = release.unwrap();
-            format!(
-                "release {} by {}",
-                release.get_id(),
-                release.get_reference_count()
-            )
-        }
-        message::Disembargo(_) => "disembargo".into(),
-        message::Abort(abort) => format!("abort {}", kind(abort.unwrap())),
-        message::Unimplemented(_) => "unimplemented".into(),
-        _ => "other".into(),
-    }
-}
-
-fn kind(exception: exception::Reader<'_>) -> String {
-    format!(
-        "{:?}: {}",
-        exception.get_type().unwrap(),
-        exception.get_reason().unwrap().to_str().unwrap()
-    )
 }

@@ -111,21 +111,39 @@ fn a_promise_stays_what_it_is() {
     }
 }
 
+/// Results may hold what a call of the peer's will answer: the caller has them once that is there.
 #[test]
-fn results_that_hold_a_promise_of_ours_close() {
+fn results_that_hold_a_promise_of_ours_are_complete_when_it_is_kept() {
     let mut test = Test::new(Limits::default());
     let remote = test.remote();
-    let pending = test.call(&remote, MAKE, &[]);
-    assert_eq!(test.peer.read(), "call 0 method 2");
-    test.peer.call(1, WAIT);
-    test.peer.answer(0, |answer| {
-        let mut results = answer.init_results();
-        let table = results.reborrow().init_cap_table(1);
-        table.get(0).init_receiver_answer().set_question_id(1);
-        results.get_content().set_as_capability(only());
-    });
-    assert!(pending.recv_timeout(LONG).unwrap().is_err());
-    test.violation("a promise of ours");
+    for (question, fails) in [(1, false), (2, true)] {
+        let pending = test.call(&remote, MAKE, &[]);
+        assert_eq!(test.peer.read(), "call 0 method 2");
+        test.peer.call(question, WAIT);
+        test.until(|test| test.service.waiting() == 1);
+        test.peer.answer(0, |answer| {
+            let mut results = answer.init_results();
+            let table = results.reborrow().init_cap_table(1);
+            let mut answer = table.get(0).init_receiver_answer();
+            answer.set_question_id(question);
+            results.get_content().set_as_capability(only());
+        });
+        assert_eq!(test.peer.read(), "finish 0");
+        assert!(pending.try_recv().is_err());
+        match fails {
+            false => test.service.answer(),
+            true => test.service.drop_calls(),
+        }
+        let answer = pending.recv_timeout(LONG).unwrap().unwrap();
+        match answer.caps() {
+            [Some(Cap::Own(_))] => assert!(!fails),
+            [Some(Cap::Import(broken))] => {
+                assert!(fails && broken.owner().failure().is_some());
+            }
+            _ => panic!("no object"),
+        }
+        test.peer.read();
+    }
 }
 
 /// An object of one connection is given to another as one that hands on calls, and comes back as
@@ -181,5 +199,6 @@ fn an_object_of_another_connection_is_called_through_us() {
     while !read.starts_with("return") {
         read = test.peer.read();
     }
-    assert_eq!(read, format!("return 2 Disconnected: {INTERRUPTED}"));
+    let why = "the peer closed the connection";
+    assert_eq!(read, format!("return 2 Disconnected: {INTERRUPTED}: {why}"));
 }

@@ -183,7 +183,7 @@ fn no_conversation_panics_or_hangs() {
                     _ => break,
                 }
             }
-            if test.link.reason().is_some() {
+            if test.link.look(|state| state.reason().is_some()) {
                 break;
             }
         }

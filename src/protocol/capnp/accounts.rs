@@ -1,0 +1,476 @@
+//! What peers make this process hold, by process and by user, across all connections.
+//!
+//! Knows credentials, counters and shares, and the event loop's timers for what is left out of the
+//! log; nothing of what is counted. Each peer process has one [`Account`], which all its connections
+//! share. A process may hold no more than it leaves free to others: the first may take half of a
+//! total, the next half of the rest, and so a newcomer always finds something. A little is never
+//! refused while there is any. A user's processes together may hold seven eighths, so that one user
+//! cannot keep out another. The rule is that of dbus-broker, which charges everything to a user across
+//! connections.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use super::event_loop::EventLoop;
+use super::sync::{Mutex, Rank, lock};
+use crate::limits::Limits;
+use crate::peer::Peer;
+
+/// How many lines about one process go to the log within any [`LOG_TIME`].
+const LOG_LINES: usize = 10;
+const LOG_TIME: Duration = Duration::from_secs(1);
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// Bytes of memory: received messages that are held, and messages that wait to be written or are
+    /// kept for pipelined calls.
+    Bytes,
+    /// Threads that run for peers.
+    Threads,
+    /// Connections that peers opened.
+    Connections,
+}
+
+impl Resource {
+    const COUNT: usize = 3;
+
+    /// How much is never too much for one process, as long as there is any.
+    fn little(self) -> usize {
+        match self {
+            Self::Bytes => 1024 * 1024,
+            Self::Threads | Self::Connections => 16,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes of messages",
+            Self::Threads => "threads",
+            Self::Connections => "connections",
+        }
+    }
+}
+
+/// Counters, one for each resource.
+#[derive(Debug, Default)]
+struct Usage([AtomicUsize; Resource::COUNT]);
+
+impl Usage {
+    fn of(&self, resource: Resource) -> &AtomicUsize {
+        match resource {
+            Resource::Bytes => &self.0[0],
+            Resource::Threads => &self.0[1],
+            Resource::Connections => &self.0[2],
+        }
+    }
+
+    /// Adds `amount`; returns the sum.
+    fn add(&self, resource: Resource, amount: usize) -> usize {
+        self.of(resource).fetch_add(amount, Ordering::Relaxed) + amount
+    }
+
+    fn subtract(&self, resource: Resource, amount: usize) {
+        self.of(resource).fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    #[cfg(test)]
+    fn get(&self, resource: Resource) -> usize {
+        self.of(resource).load(Ordering::Relaxed)
+    }
+}
+
+/// The accounts of all peers of a process's IPC.
+#[derive(Debug)]
+pub struct Accounts {
+    limits: Limits,
+    total: Usage,
+    users: Mutex<HashMap<Option<u32>, Weak<User>>>,
+}
+
+/// A user's processes.
+#[derive(Debug, Default)]
+struct User {
+    used: Usage,
+    processes: Mutex<HashMap<Option<u32>, Weak<Account>>>,
+}
+
+impl Accounts {
+    /// Accounts whose totals are those of `limits`.
+    pub fn new(limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            limits: limits.clone(),
+            total: Usage::default(),
+            users: Mutex::default(),
+        })
+    }
+
+    /// The account of a process. Those of which the system does not tell who they are share one.
+    pub fn of(self: &Arc<Self>, peer: Option<Peer>) -> Arc<Account> {
+        let user = entry(&self.users, peer.map(|peer| peer.uid), Arc::default);
+        entry(&user.processes, peer.and_then(|peer| peer.pid), || {
+            Arc::new(Account {
+                accounts: self.clone(),
+                user: user.clone(),
+                used: Usage::default(),
+                peer,
+                log: Mutex::ranked(Rank::Log, LogRate::default()),
+            })
+        })
+    }
+
+    fn limit(&self, resource: Resource) -> usize {
+        match resource {
+            Resource::Bytes => self.limits.total_bytes,
+            Resource::Threads => self.limits.total_threads,
+            Resource::Connections => self.limits.connections,
+        }
+    }
+
+    /// How much of a resource all peers together hold.
+    #[cfg(test)]
+    pub fn used(&self, resource: Resource) -> usize {
+        self.total.get(resource)
+    }
+}
+
+/// The living entry of this key, or a new one.
+fn entry<T>(
+    entries: &Mutex<HashMap<Option<u32>, Weak<T>>>,
+    key: Option<u32>,
+    new: impl FnOnce() -> Arc<T>,
+) -> Arc<T> {
+    let mut entries = lock(entries);
+    if let Some(found) = entries.get(&key).and_then(Weak::upgrade) {
+        return found;
+    }
+    entries.retain(|_, entry| entry.strong_count() > 0);
+    let made = new();
+    entries.insert(key, Arc::downgrade(&made));
+    made
+}
+
+/// What one process makes this process hold.
+#[derive(Debug)]
+pub struct Account {
+    accounts: Arc<Accounts>,
+    user: Arc<User>,
+    used: Usage,
+    peer: Option<Peer>,
+    log: Mutex<LogRate>,
+}
+
+/// The lines about a process in the log.
+#[derive(Debug, Default)]
+struct LogRate {
+    /// When the last ones were written, at most [`LOG_LINES`].
+    written: VecDeque<Instant>,
+    /// How many were not written since.
+    left_out: u64,
+    /// Whether a timer goes off when the last one is [`LOG_TIME`] old. It keeps the account, so that a
+    /// process which has no connection for a moment has no new one.
+    is_timed: bool,
+}
+
+impl LogRate {
+    /// Counts a line; returns whether it may be written. Once one may not, none may until
+    /// [`LogRate::summary`] tells of it.
+    fn add(&mut self, now: Instant) -> bool {
+        let is_old = |at: &Instant| now.saturating_duration_since(*at) >= LOG_TIME;
+        while self.written.front().is_some_and(is_old) {
+            self.written.pop_front();
+        }
+        let is_free = self.left_out == 0 && self.written.len() < LOG_LINES;
+        match is_free {
+            true => self.written.push_back(now),
+            false => self.left_out += 1,
+        }
+        is_free
+    }
+
+    /// Returns when the last line is [`LOG_TIME`] old, if it is not yet.
+    fn busy_until(&self, now: Instant) -> Option<Instant> {
+        let end = self.written.back()?.checked_add(LOG_TIME)?;
+        (end > now).then_some(end)
+    }
+
+    /// Returns how many lines were left out, if any, and counts the line that says so.
+    fn summary(&mut self, now: Instant) -> Option<u64> {
+        let left_out = std::mem::take(&mut self.left_out);
+        let is_some = left_out > 0;
+        is_some.then(|| {
+            self.add(now);
+            left_out
+        })
+    }
+}
+
+impl Account {
+    /// Charges `amount` of a resource, for as long as the charge lives.
+    ///
+    /// # Errors
+    /// [`Exceeded`] where the process, its user, or all peers together would hold too much.
+    pub fn charge(self: &Arc<Self>, resource: Resource, amount: usize) -> Result<Charge, Exceeded> {
+        let mut charge = Charge::to(self, resource);
+        charge.add(amount)?;
+        Ok(charge)
+    }
+
+    /// Charges bytes of memory.
+    ///
+    /// # Errors
+    /// As [`Account::charge`].
+    pub fn bytes(self: &Arc<Self>, amount: usize) -> Result<Charge, Exceeded> {
+        self.charge(Resource::Bytes, amount)
+    }
+
+    /// Adds to all counters; tells whether that is within the shares.
+    fn add(&self, resource: Resource, amount: usize) -> Result<(), Exceeded> {
+        let limit = self.accounts.limit(resource);
+        let total = self.accounts.total.add(resource, amount);
+        let user = self.user.used.add(resource, amount);
+        let process = self.used.add(resource, amount);
+        let is_fair = process <= limit.saturating_sub(total) && user <= limit - limit / 8;
+        if total <= limit && (is_fair || process <= resource.little()) {
+            return Ok(());
+        }
+        Err(Exceeded {
+            peer: self.peer,
+            resource,
+            held: process,
+            limit,
+        })
+    }
+
+    fn subtract(&self, resource: Resource, amount: usize) {
+        self.used.subtract(resource, amount);
+        self.user.used.subtract(resource, amount);
+        self.accounts.total.subtract(resource, amount);
+    }
+
+    /// How much of a resource the process makes this one hold.
+    #[cfg(test)]
+    pub fn used(&self, resource: Resource) -> usize {
+        self.used.get(resource)
+    }
+
+    /// Logs a warning about this process. What is more than [`LOG_LINES`] within [`LOG_TIME`] is left
+    /// out, and one line says afterwards how many were.
+    pub fn warn(self: &Arc<Self>, event_loop: &Arc<EventLoop>, line: fmt::Arguments<'_>) {
+        let mut log = lock(&self.log);
+        let now = Instant::now();
+        let is_written = log.add(now);
+        let timer = log.busy_until(now).filter(|_| !log.is_timed);
+        log.is_timed |= timer.is_some();
+        drop(log);
+        if is_written {
+            tracing::warn!(target: "ipc", "{line}");
+        }
+        self.summarize_at(timer, event_loop);
+    }
+
+    fn summarize_at(self: &Arc<Self>, time: Option<Instant>, event_loop: &Arc<EventLoop>) {
+        let Some(time) = time else { return };
+        let (this, weak) = (self.clone(), Arc::downgrade(event_loop));
+        event_loop.certainly_at(time, move || {
+            if let Some(event_loop) = weak.upgrade() {
+                this.summarize(&event_loop);
+            }
+        });
+    }
+
+    /// Runs when some time has passed since a line: tells how many were left out, once the log may
+    /// have another.
+    fn summarize(self: &Arc<Self>, event_loop: &Arc<EventLoop>) {
+        let mut log = lock(&self.log);
+        let now = Instant::now();
+        let is_busy = log.busy_until(now).is_some();
+        let left_out = if is_busy { None } else { log.summary(now) };
+        let timer = log.busy_until(now);
+        log.is_timed = timer.is_some();
+        drop(log);
+        if let Some(left_out) = left_out {
+            tracing::warn!(target: "ipc", "IPC: {left_out} more lines about {self} were left out");
+        }
+        self.summarize_at(timer, event_loop);
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.peer {
+            Some(peer) => peer.fmt(f),
+            None => f.write_str("an unknown process"),
+        }
+    }
+}
+
+/// A part of a resource that is charged to a process until this is dropped.
+#[derive(Debug)]
+pub struct Charge {
+    account: Option<Arc<Account>>,
+    resource: Resource,
+    amount: usize,
+}
+
+impl Charge {
+    /// A charge to nobody.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        Self {
+            account: None,
+            resource: Resource::Bytes,
+            amount: 0,
+        }
+    }
+
+    /// A charge to an account, of nothing yet.
+    pub fn to(account: &Arc<Account>, resource: Resource) -> Self {
+        Self {
+            account: Some(account.clone()),
+            resource,
+            amount: 0,
+        }
+    }
+
+    /// Charges more of the same. What is beyond a share is charged all the same, until this is
+    /// dropped: the caller decides what becomes of it.
+    ///
+    /// # Errors
+    /// As [`Account::charge`].
+    pub fn add(&mut self, amount: usize) -> Result<(), Exceeded> {
+        let Some(account) = &self.account else {
+            return Ok(());
+        };
+        self.amount += amount;
+        account.add(self.resource, amount)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some(account) = &self.account {
+            account.subtract(self.resource, self.amount);
+        }
+    }
+}
+
+/// A process would make this one hold more than its share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exceeded {
+    peer: Option<Peer>,
+    resource: Resource,
+    held: usize,
+    limit: usize,
+}
+
+impl fmt::Display for Exceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.peer {
+            Some(peer) => peer.fmt(f)?,
+            None => f.write_str("the peer")?,
+        }
+        let (what, held, limit) = (self.resource.name(), self.held, self.limit);
+        write!(
+            f,
+            " would hold {held} {what} here, beyond its share of {limit}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(pid: u32, uid: u32) -> Option<Peer> {
+        Some(Peer {
+            pid: Some(pid),
+            uid,
+            gid: 0,
+        })
+    }
+
+    fn accounts(connections: usize) -> Arc<Accounts> {
+        Accounts::new(&Limits::default().with_connections(connections))
+    }
+
+    /// Takes connections until one is refused.
+    fn all(account: &Arc<Account>) -> Vec<Charge> {
+        let charge = || account.charge(Resource::Connections, 1).ok();
+        std::iter::from_fn(charge).collect()
+    }
+
+    #[test]
+    fn a_process_leaves_as_much_to_others_as_it_takes() {
+        let accounts = accounts(1000);
+        let first = all(&accounts.of(peer(1, 7)));
+        let second = all(&accounts.of(peer(2, 7)));
+        let third = all(&accounts.of(peer(3, 8)));
+        assert_eq!([first.len(), second.len(), third.len()], [500, 250, 125]);
+        assert_eq!(accounts.used(Resource::Connections), 875);
+        drop((first, second, third));
+        assert_eq!(accounts.used(Resource::Connections), 0);
+    }
+
+    #[test]
+    fn a_user_leaves_an_eighth_to_others() {
+        let accounts = accounts(8000);
+        let held: Vec<_> = (0..20).map(|pid| all(&accounts.of(peer(pid, 7)))).collect();
+        // And a little for each process.
+        assert!(held.iter().flatten().count() <= 7000 + 20 * 16);
+        assert!(all(&accounts.of(peer(99, 8))).len() > 300);
+    }
+
+    #[test]
+    fn a_little_is_not_refused_and_the_total_is_not_exceeded() {
+        let accounts = accounts(20);
+        let first = all(&accounts.of(peer(1, 7)));
+        let second = all(&accounts.of(peer(2, 7)));
+        assert_eq!([first.len(), second.len()], [16, 4]);
+    }
+
+    #[test]
+    fn one_process_has_one_account_however_many_its_connections() {
+        let accounts = accounts(100);
+        let (one, same) = (accounts.of(peer(1, 7)), accounts.of(peer(1, 7)));
+        assert!(Arc::ptr_eq(&one, &same));
+        let _held = all(&one);
+        let refused = same.charge(Resource::Connections, 1).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "process 1 of user 7 would hold 51 connections here, beyond its share of 100"
+        );
+    }
+
+    #[test]
+    fn ten_lines_a_second_are_logged_and_the_others_counted() {
+        let (mut log, begin) = (LogRate::default(), Instant::now());
+        let at = |millis| begin + Duration::from_millis(millis);
+        let written: Vec<_> = (0..25).filter(|n| log.add(at(n * 30))).collect();
+        assert_eq!(written, Vec::from_iter(0..10));
+        // The first ones are old enough, but it has to be told first what is missing.
+        assert_eq!(log.busy_until(at(1100)), Some(at(1270)));
+        assert!(!log.add(at(1100)));
+        assert_eq!(log.busy_until(at(1270)), None);
+        assert_eq!(log.summary(at(1270)), Some(16));
+        assert_eq!((1..20).filter(|n| log.add(at(1270 + n))).count(), 9);
+        assert_eq!(log.summary(at(3000)), Some(10));
+        assert_eq!(log.summary(at(4000)), None);
+    }
+
+    #[test]
+    fn a_process_that_comes_again_does_not_begin_anew_in_the_log() {
+        let accounts = accounts(10);
+        let event_loop = EventLoop::new("test").unwrap();
+        for _ in 0..30 {
+            accounts
+                .of(peer(1, 7))
+                .warn(&event_loop, format_args!("a line"));
+        }
+        let account = accounts.of(peer(1, 7));
+        assert_eq!(lock(&account.log).left_out, 20);
+    }
+}

@@ -1,0 +1,282 @@
+//! Calls on an object of the peer: blocking ones, async ones, and what ends them besides their answers.
+//!
+//! Knows threads, deadlines and cancellation; nothing of particular methods, nor of how their values are
+//! written and read.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::channel::oneshot;
+use futures::future::FutureExt;
+
+use super::batch::Answers;
+use super::connection::Connection;
+use super::event_loop::waiter::{Slot, Waited};
+use super::info::{Method, StaticOrShared};
+use super::object::Object;
+use super::outgoing::Outgoing;
+use super::sync::{Mutex, lock};
+use super::threads::peer_threads::PeerThread;
+use super::threads::slots::CallSlot;
+use super::threads::thread_context::{self, Calling, Route};
+use crate::call::CallOptions;
+use crate::error::{Error, Result};
+use crate::interfaces::{Call, Disconnection, Remote};
+
+/// Calls a method of `object` and waits for its result, running callbacks meanwhile.
+///
+/// # Errors
+/// The peer's; [`Error::Disconnected`], [`Error::Timeout`],
+/// [`Error::Cancelled`]; [`Error::Usage`] on a thread that drives the event loop.
+pub fn call<R>(object: &Object, outgoing: Outgoing<'_, R>) -> Result<R> {
+    let connection = object.connection();
+    connection.event_loop.check_not_on_loop()?;
+    if connection.closed().is_some() {
+        return Err(connection.after_disconnect());
+    }
+    object.check_usable()?;
+    let options = CallOptions::current();
+    let method = outgoing.method().clone();
+    check_cancelled(&options, &method)?;
+    let limits = Limited {
+        deadline: options.time_limit().and_then(deadline),
+        options,
+        method,
+    };
+    let (batch, read) = outgoing.write(connection, object.import())?;
+
+    let mut calling = connection.begin_call();
+    let waiter = calling.waiter.clone();
+    // From here on, so that a wait for a call slot ends as well.
+    let _registration = limits.options.token().map(|token| {
+        let waiter = waiter.clone();
+        token.listen(move || waiter.wake())
+    });
+    let on = match batch.names_thread() {
+        true => Some(peer_thread_of(connection, &mut calling, &limits)?),
+        false => None,
+    };
+    let slot = Arc::new(Slot::default());
+    waiter.enter(connection.id);
+    let (thread, call_slot) = on.unzip();
+    let answer = {
+        let (slot, waiter, kept) = (slot.clone(), waiter.clone(), object.kept());
+        move |answers: Answers| {
+            drop(call_slot);
+            // Before the caller gets the answer, so that the caller is the last to hold the object.
+            drop(kept);
+            slot.fill(&waiter, answers);
+        }
+    };
+    batch.send(connection, thread.as_ref(), answer);
+    let event_loop = connection.event_loop.as_loop();
+    let stopped = || limits.is_cancelled();
+    let wait = || waiter.wait(&event_loop, connection.id, &slot, limits.deadline, stopped);
+    match thread_context::waiting(wait) {
+        Waited::Done(answers) => {
+            if let Some(thread) = thread.filter(|thread| thread.failure().is_some()) {
+                connection.forget_peer_thread(&thread);
+            }
+            read.read(connection, answers)
+        }
+        ended => {
+            // The peer's thread is still busy with the call; this thread's next call gets
+            // another.
+            if let (Some(thread), Route::Thread(_)) = (&thread, &calling.route) {
+                connection.forget_peer_thread(thread);
+            }
+            Err(limits.error(&ended))
+        }
+    }
+}
+
+/// Makes a call of a method of `object`. The future returns its result, in any async runtime; callbacks
+/// run on a thread of their own.
+pub fn call_async<R: Send + 'static>(object: &Object, outgoing: Outgoing<'_, R>) -> Call<R> {
+    let connection = object.connection();
+    let options = CallOptions::current();
+    let method = outgoing.method().clone();
+    let batch = match connection.closed() {
+        Some(_) => Err(connection.after_disconnect()),
+        None => check_cancelled(&options, &method)
+            .and_then(|()| object.check_usable())
+            .and_then(|()| outgoing.write(connection, object.import())),
+    };
+    let (batch, read) = match batch {
+        Ok(batch) => batch,
+        Err(error) => return crate::interfaces::ready(Err(error)),
+    };
+    let (sender, receiver) = oneshot::channel();
+    let sender = Arc::new(Mutex::new(Some(sender)));
+    let deliver = move |answers: Result<Answers>| {
+        let sender = lock(&sender).take();
+        if let Some(sender) = sender {
+            drop(sender.send(answers));
+        }
+    };
+    let registration = options.token().map(|token| {
+        let (deliver, method) = (deliver.clone(), method.clone());
+        token.listen(move || deliver(Err(cancelled(&method))))
+    });
+    // The caller waits no longer than its limit.
+    let timer = options.time_limit().map(|limit| {
+        let (deliver, method) = (deliver.clone(), method.clone());
+        let late = move || deliver(Err(timed_out(&method, limit)));
+        connection.event_loop.after(limit, late)
+    });
+    connection.event_loop.expect();
+    let answer = {
+        let (connection, kept) = (connection.clone(), object.kept());
+        move |answers: Result<Answers>| {
+            connection.event_loop.settle();
+            drop((kept, timer));
+            deliver(answers);
+        }
+    };
+    if batch.names_thread() {
+        match connection.borrow_peer_thread() {
+            Ok(borrowed) => {
+                let thread = borrowed.thread.clone();
+                batch.send(connection, Some(&thread), move |answers| {
+                    drop(borrowed);
+                    answer(Ok(answers));
+                });
+            }
+            Err(error) => answer(Err(error)),
+        }
+    } else {
+        batch.send(connection, None, move |answers| answer(Ok(answers)));
+    }
+    let connection = connection.clone();
+    receiver
+        .map(move |answers| {
+            drop(registration);
+            let answers = answers.map_err(|_| connection.interrupted())??;
+            read.read(&connection, answers)
+        })
+        .boxed()
+}
+
+/// The limits of a blocking call.
+struct Limited {
+    deadline: Option<Instant>,
+    options: CallOptions,
+    method: StaticOrShared<Method>,
+}
+
+impl Limited {
+    fn is_cancelled(&self) -> bool {
+        self.options
+            .token()
+            .is_some_and(|token| token.is_cancelled())
+    }
+
+    fn error<T>(&self, ended: &Waited<T>) -> Error {
+        match ended {
+            Waited::Stopped => cancelled(&self.method),
+            _ => timed_out(&self.method, self.options.time_limit().unwrap_or_default()),
+        }
+    }
+}
+
+/// The thread of the peer that a call of this thread runs on, and the call's slot there.
+fn peer_thread_of(
+    connection: &Arc<Connection>,
+    calling: &mut Calling,
+    limits: &Limited,
+) -> Result<(Arc<PeerThread>, CallSlot)> {
+    let thread = match &calling.route {
+        Route::Callback(thread) | Route::Thread(Some(thread)) => thread.clone(),
+        Route::Thread(None) => connection.stand_for_this(calling)?,
+    };
+    if let Some(slot) = thread.try_take_slot(calling.depth) {
+        return Ok((thread, slot));
+    }
+    let stopped = || limits.is_cancelled();
+    let waited = connection.wait_for(limits.deadline, stopped, |tell| {
+        thread.take_slot(calling.depth, move |slot| tell.tell(slot));
+    })?;
+    match waited {
+        Waited::Done(slot) => Ok((thread, slot)),
+        ended => Err(limits.error(&ended)),
+    }
+}
+
+/// A call that no peer runs, but answers in one way or another; see [`implemented`].
+fn asking(object: &Object, method: &str) -> Result<Outgoing<'static, ()>> {
+    let found = object.info().methods.iter().find(|m| m.name == method);
+    let Some(method) = found.filter(|method| method.threaded) else {
+        let interface = &object.info().name;
+        return Err(Error::Usage(format!(
+            "{interface} has no method {method} that names a thread"
+        )));
+    };
+    Ok(Outgoing::without_thread(method.clone()))
+}
+
+/// Whether the peer has the method, by its answer to a call that names no thread.
+fn implemented(answer: Result<()>) -> Result<bool> {
+    match answer {
+        Ok(()) | Err(Error::Remote { .. }) => Ok(true),
+        Err(Error::Unimplemented(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+impl Remote for Object {
+    fn implements(&self, method: &str) -> Result<bool> {
+        implemented(call(self, asking(self, method)?))
+    }
+
+    fn implements_async(&self, method: &str) -> Call<bool> {
+        match asking(self, method) {
+            Ok(outgoing) => call_async(self, outgoing).map(implemented).boxed(),
+            Err(error) => crate::interfaces::ready(Err(error)),
+        }
+    }
+
+    fn is_connected(&self) -> bool {
+        self.connection().closed().is_none()
+    }
+
+    fn disconnection(&self) -> Disconnection {
+        let connection = self.connection().clone();
+        Disconnection::new(move |timeout| connection.wait_closed(timeout))
+    }
+
+    fn disconnect(&self) {
+        self.connection().disconnect();
+    }
+
+    fn on_cleanup(&self, f: Box<dyn FnOnce() + Send>) {
+        Self::on_cleanup(self, f);
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// The time at which a limit that begins now has passed; none, for one that no clock can tell.
+fn deadline(limit: Duration) -> Option<Instant> {
+    Instant::now().checked_add(limit)
+}
+
+fn check_cancelled(options: &CallOptions, method: &Method) -> Result<()> {
+    if options.token().is_some_and(|token| token.is_cancelled()) {
+        return Err(cancelled(method));
+    }
+    Ok(())
+}
+
+fn cancelled(method: &Method) -> Error {
+    Error::Cancelled(method.full_name())
+}
+
+fn timed_out(method: &Method, after: Duration) -> Error {
+    Error::Timeout {
+        what: method.full_name(),
+        after,
+    }
+}

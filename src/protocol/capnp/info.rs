@@ -1,0 +1,139 @@
+//! The facts of a schema that the runtime needs: interfaces, and their methods.
+//!
+//! Knows names and numbers; nothing of connections, nor of how values are read and written.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use capnp::any_pointer;
+
+/// How the runtime treats a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A method of the trait.
+    Plain,
+    /// `destroy`: frees the object; the client's drop.
+    Destroy,
+    /// The method that swaps thread maps (`Init.construct`).
+    Construct,
+}
+
+/// A value of generated code, or one made from a schema at run time.
+pub enum StaticOrShared<T: ?Sized + 'static> {
+    /// Of generated code.
+    Static(&'static T),
+    /// Made from a schema at run time.
+    Shared(Arc<T>),
+}
+
+impl<T: ?Sized> Clone for StaticOrShared<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Static(value) => Self::Static(value),
+            Self::Shared(value) => Self::Shared(value.clone()),
+        }
+    }
+}
+
+impl<T: ?Sized> Deref for StaticOrShared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Self::Static(value) => value,
+            Self::Shared(value) => value,
+        }
+    }
+}
+
+impl<T: ?Sized> From<&'static T> for StaticOrShared<T> {
+    fn from(value: &'static T) -> Self {
+        Self::Static(value)
+    }
+}
+
+impl<T: ?Sized> From<Arc<T>> for StaticOrShared<T> {
+    fn from(value: Arc<T>) -> Self {
+        Self::Shared(value)
+    }
+}
+
+/// One method of an interface, as the schema has it.
+pub struct Method {
+    /// The interface that declares it, such as `Echo`.
+    pub interface: Cow<'static, str>,
+    /// Its name in the schema, such as `echo`.
+    pub name: Cow<'static, str>,
+    /// The declaring interface's id on the wire.
+    pub interface_id: u64,
+    /// Its ordinal on the wire.
+    pub ordinal: u16,
+    /// How the runtime treats it.
+    pub role: Role,
+    /// Whether it has a `context :Proxy.Context` parameter and so names the thread it runs on.
+    pub threaded: bool,
+    /// Writes parameters, for logs.
+    pub show_params: StaticOrShared<Show>,
+    /// Writes results, for logs.
+    pub show_results: StaticOrShared<Show>,
+    /// Whether it took long when it ran last.
+    pub pace: Pace,
+}
+
+impl Method {
+    /// Its name with its interface's, such as `Echo.echo`.
+    pub fn full_name(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.interface, self.name)
+    }
+}
+
+/// Whether a method of this process took long when it ran last.
+#[derive(Debug, Default)]
+pub struct Pace(AtomicBool);
+
+/// The time from which a method counts as slow: other callers notice a thread that is away for longer.
+const LONG: Duration = Duration::from_micros(50);
+
+impl Pace {
+    /// It has not run.
+    pub const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Whether it took long.
+    pub fn is_slow(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Notes how long it took.
+    pub fn note(&self, took: Duration) {
+        let slow = took > LONG;
+        // Looked at before, so that several processors can share it while it stays as it is.
+        if slow != self.is_slow() {
+            self.0.store(slow, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Writes the values of a message, for logs.
+pub type Show = dyn Fn(any_pointer::Reader<'_>, &mut dyn fmt::Write) -> fmt::Result + Send + Sync;
+
+/// One interface, as the schema has it.
+pub struct Info {
+    /// Its name, such as `Echo`.
+    pub name: Cow<'static, str>,
+    /// Its id on the wire.
+    pub id: u64,
+    /// Its own methods and those it inherits.
+    pub methods: Cow<'static, [StaticOrShared<Method>]>,
+}

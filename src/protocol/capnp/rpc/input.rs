@@ -1,0 +1,105 @@
+//! The reading side of a connection's stream.
+//!
+//! Knows a socket and frames; nothing of what is in them, nor of time.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, recv};
+
+use super::super::accounts::Account;
+use super::wire::check::{Trail, check};
+use super::wire::frame::Received;
+use super::wire::read::FrameReader;
+use super::wire::reason::CloseReason;
+use crate::limits::Limits;
+
+/// What is read of a stream.
+pub struct Input {
+    stream: Arc<UnixStream>,
+    frames: FrameReader,
+    trail: Trail,
+    nesting: u32,
+}
+
+/// How far a read came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// There may be more to read.
+    More,
+    /// All that has come is read.
+    Drained,
+}
+
+impl Input {
+    /// Nothing has been read of a stream that does not block. `account` pays for what is.
+    pub fn new(stream: &Arc<UnixStream>, limits: &Limits, account: &Arc<Account>) -> Self {
+        Self {
+            stream: stream.clone(),
+            frames: FrameReader::new(limits, account),
+            trail: Trail::default(),
+            nesting: limits.nesting,
+        }
+    }
+
+    /// Whether a part of a message has come.
+    pub fn is_inside(&self) -> bool {
+        self.frames.is_inside()
+    }
+
+    /// Reads once, into `scratch` as far as its memory reaches, or into the memory of a large message,
+    /// and hands every message that is complete to `accept`. `closed` says that the end of the stream
+    /// has been told of.
+    ///
+    /// # Errors
+    /// Why nothing more can be read, and what `accept` says.
+    pub fn read(
+        &mut self,
+        scratch: &mut Vec<u8>,
+        closed: bool,
+        mut accept: impl FnMut(Received) -> Result<(), CloseReason>,
+    ) -> Result<Progress, CloseReason> {
+        let direct = self.frames.missing() >= scratch.capacity();
+        scratch.clear();
+        let body = match direct {
+            true => self.frames.body()?,
+            false => None,
+        };
+        let buffer = body.unwrap_or(&mut *scratch);
+        let room = buffer.capacity() - buffer.len();
+        let read = recv(&self.stream, spare_capacity(buffer), RecvFlags::empty());
+        let count = match read.map_err(io::Error::from) {
+            Ok((_, count)) => count,
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => return Ok(Progress::Drained),
+                ErrorKind::Interrupted => return Ok(Progress::More),
+                // It has gone without reading all that it was sent.
+                ErrorKind::ConnectionReset => return Err(self.frames.at_end()),
+                _ => return Err(CloseReason::Io(format!("reading failed: {error}"))),
+            },
+        };
+        if count == 0 {
+            return Err(self.frames.at_end());
+        }
+        let rest = match direct {
+            true => self.frames.filled(),
+            false => Vec::new(),
+        };
+        let mut bytes = match direct {
+            true => rest.as_slice(),
+            false => scratch.as_slice(),
+        };
+        while let Some(frame) = self.frames.next(&mut bytes)? {
+            check(&frame, self.nesting, &mut self.trail).map_err(CloseReason::Violation)?;
+            accept(Received::new(frame, self.nesting))?;
+        }
+        // Of a read that does not fill its memory one learns that no more is there, which saves the next
+        // read. The end of the stream is told of only once, and so is looked for.
+        match count < room && !closed {
+            true => Ok(Progress::Drained),
+            false => Ok(Progress::More),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The peer's calls: which there are, and what they were answered.
+//!
+//! A call counts from its arrival until its return *and* the peer's Finish, and a Finish in the middle
+//! of a call does not end it. Knows what waits for an answer by number alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use capnp::private::capability::PipelineOp;
+
+use super::super::cap::{Cap, Done};
+use super::super::wire::cap_table::{find, read};
+use super::super::wire::message::content;
+use super::super::wire::write::Built;
+use crate::error::Result;
+
+/// What was answered: a message, and the capabilities in it.
+pub type Outcome = Result<(Built, Vec<Option<Cap>>)>;
+
+/// A call of the peer's that is not finished.
+pub enum Answer {
+    /// It is not answered.
+    Open(Open),
+    /// It is, and may be pipelined on until the peer's Finish.
+    Given(Given),
+}
+
+/// A call that is not answered.
+pub struct Open {
+    /// How many calls it is pipelined on, one upon the other.
+    pub depth: u32,
+    /// Where its results go.
+    pub results: ResultsTo,
+    /// What waits for it, in the order in which it came.
+    pub wants: Vec<Want>,
+    /// The size of the call in bytes.
+    pub received: usize,
+    /// The peer has finished it, and this is what its `releaseResultCaps` says.
+    pub finish: Option<bool>,
+}
+
+/// Where the results of a call of the peer's go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultsTo {
+    /// To the peer, which may pipeline calls on them.
+    Caller,
+    /// To the peer, which will not pipeline calls on them (`noPromisePipelining`).
+    CallerOnly,
+    /// Nowhere: the peer only pipelines calls on them (`onlyPromisePipeline`).
+    Pipeline,
+    /// Nowhere, until a call of this process takes them (`sendResultsTo.yourself`).
+    Here,
+}
+
+/// An answer.
+pub struct Given {
+    /// What it is.
+    pub outcome: Outcome,
+    /// The objects that it gave to the peer.
+    pub exports: Vec<u32>,
+    /// Whether a call of this process may take it.
+    pub is_here: bool,
+}
+
+/// What waits for an answer.
+pub enum Want {
+    /// Waiting call `call` is made on the capability at this place.
+    Target {
+        /// The call's key.
+        call: u64,
+        /// The place in the results.
+        way: Vec<PipelineOp>,
+    },
+    /// Parameter `index` of waiting call `call` is the capability at this place.
+    Param {
+        /// The call's key.
+        call: u64,
+        /// The index in its table of capabilities.
+        index: usize,
+        /// The place in the results.
+        way: Vec<PipelineOp>,
+    },
+    /// A capability in the response to a call of this process is the one at this place.
+    Response {
+        /// The response's key.
+        response: u64,
+        /// The index in its table of capabilities.
+        index: usize,
+        /// The place in the results.
+        way: Vec<PipelineOp>,
+    },
+    /// A call of this process takes the whole results (`takeFromOtherQuestion`).
+    Whole(Done),
+}
+
+/// A place in the answer to a question.
+pub struct Place {
+    /// The question.
+    pub question: u32,
+    /// The way through its results.
+    pub way: Vec<PipelineOp>,
+}
+
+/// A capability in an answer that the peer has named. It is what it was then, whatever becomes of the
+/// question's number: the peer may finish the question at once, and use the number for another.
+pub enum Promise {
+    /// The answer is there.
+    Kept(Result<Option<Cap>>),
+    /// It is not: this is to be added to what it waits for.
+    Open(Place),
+}
+
+/// The peer's calls, by question.
+#[derive(Default)]
+pub struct Answers {
+    /// Those that are not finished.
+    pub table: BTreeMap<u32, Answer>,
+    /// Those that were refused, until the peer has finished them.
+    pub refused: BTreeSet<u32>,
+}
+
+impl Answers {
+    /// Whether the number is in use.
+    pub fn contains(&self, question: u32) -> bool {
+        self.table.contains_key(&question) || self.refused.contains(&question)
+    }
+
+    /// What the peer means by a place in an answer.
+    pub fn promise(&self, place: Place) -> Promise {
+        match self.table.get(&place.question) {
+            Some(Answer::Open(_)) => Promise::Open(place),
+            Some(Answer::Given(given)) => Promise::Kept(at(&given.outcome, &place.way)),
+            // Answered without objects, and so forgotten.
+            None => Promise::Kept(Ok(None)),
+        }
+    }
+
+    /// Notes what waits for an open answer.
+    pub fn want(&mut self, question: u32, want: Want) {
+        if let Some(Answer::Open(open)) = self.table.get_mut(&question) {
+            open.wants.push(want);
+        }
+    }
+
+    /// How deep a call is pipelined that names this question.
+    pub fn depth(&self, question: u32) -> u32 {
+        match self.table.get(&question) {
+            Some(Answer::Open(open)) => open.depth + 1,
+            _ => 0,
+        }
+    }
+}
+
+/// What is at a place in an answer.
+pub fn at(outcome: &Outcome, way: &[PipelineOp]) -> Result<Option<Cap>> {
+    match outcome {
+        Ok((message, caps)) => Ok(pipelined(message, caps, way)),
+        Err(error) => Err(error.clone()),
+    }
+}
+
+fn pipelined(message: &Built, caps: &[Option<Cap>], way: &[PipelineOp]) -> Option<Cap> {
+    let root = message.message().get_root_as_reader().ok()?;
+    read(content(root).ok()?, caps, |content| {
+        let hook = content.get_pipelined_cap(way).ok()?;
+        find(caps, &*hook).cloned()
+    })
+}

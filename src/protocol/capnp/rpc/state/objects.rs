@@ -1,0 +1,124 @@
+//! The objects that each side holds of the other, by number.
+//!
+//! Knows how often each was given; nothing of calls.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use capnp_rpc::rpc_capnp::cap_descriptor;
+use slab::Slab;
+
+use super::super::cap::{Cap, Import, Owner};
+
+/// An object that the peer holds.
+struct Export {
+    cap: Cap,
+    /// How often it was given.
+    references: u64,
+}
+
+/// The objects that the peer holds.
+#[derive(Default)]
+pub struct Exports {
+    table: Slab<Export>,
+    /// Numbers by [`Cap::address`].
+    numbers: BTreeMap<usize, usize>,
+}
+
+impl Exports {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The object of this number.
+    pub fn get(&self, id: u32) -> Option<&Cap> {
+        let export = self.table.get(usize::try_from(id).ok()?)?;
+        Some(&export.cap)
+    }
+
+    /// Gives an object to the peer; returns its number.
+    fn give(&mut self, cap: &Cap) -> u32 {
+        let number = *self.numbers.entry(cap.address()).or_insert_with(|| {
+            self.table.insert(Export {
+                cap: cap.clone(),
+                references: 0,
+            })
+        });
+        if let Some(export) = self.table.get_mut(number) {
+            export.references += 1;
+        }
+        // There are far fewer, since each takes memory.
+        u32::try_from(number).unwrap_or(u32::MAX)
+    }
+
+    /// Takes references from the peer; returns the object when that was the last one.
+    #[must_use = "its destructor may want the state"]
+    pub fn release(&mut self, id: u32, count: u64) -> Option<Cap> {
+        let number = usize::try_from(id).ok()?;
+        let export = self.table.get_mut(number)?;
+        export.references = export.references.saturating_sub(count);
+        if export.references > 0 {
+            return None;
+        }
+        let export = self.table.remove(number);
+        self.numbers.remove(&export.cap.address());
+        Some(export.cap)
+    }
+
+    /// Writes how the peer of connection `owner` is to understand a capability. Returns its number, if
+    /// the peer holds it from then on.
+    pub fn describe(
+        &mut self,
+        owner: usize,
+        cap: Option<&Cap>,
+        mut descriptor: cap_descriptor::Builder<'_>,
+    ) -> Option<u32> {
+        match cap {
+            None => {
+                descriptor.set_none(());
+                None
+            }
+            Some(Cap::Import(import)) if import.owner().id() == owner => {
+                descriptor.set_receiver_hosted(import.id());
+                None
+            }
+            Some(cap) => {
+                let id = self.give(cap);
+                descriptor.set_sender_hosted(id);
+                Some(id)
+            }
+        }
+    }
+
+    /// Takes out all of them.
+    pub fn drain(&mut self) -> impl Iterator<Item = Cap> {
+        self.numbers.clear();
+        self.table.drain().map(|export| export.cap)
+    }
+}
+
+/// The peer's objects that are held here, by number.
+#[derive(Default)]
+pub struct Imports(BTreeMap<u32, Weak<Import>>);
+
+impl Imports {
+    /// The peer has given this object. Returns how many references to release now, if any.
+    pub fn import(&mut self, owner: &Arc<dyn Owner>, id: u32) -> (Arc<Import>, Option<u64>) {
+        if let Some(import) = self.0.get(&id).and_then(Weak::upgrade) {
+            let release = import.count_reference();
+            return (import, release);
+        }
+        let import = Import::new(owner, id);
+        self.0.insert(id, Arc::downgrade(&import));
+        (import, None)
+    }
+
+    /// Forgets an object that nobody holds any more, unless it has been given again meanwhile.
+    pub fn forget(&mut self, id: u32) {
+        let is_gone = |held: &Weak<Import>| held.strong_count() == 0;
+        if self.0.get(&id).is_some_and(is_gone) {
+            self.0.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! All that one connection has to remember, and what its calls and returns have in common.
+//!
+//! Knows the numbers that messages name things by. Nothing is dropped here that could want the state:
+//! what goes is an effect.
+
+use std::sync::Arc;
+
+use capnp::private::capability::PipelineOp;
+use capnp_rpc::rpc_capnp::{cap_descriptor, payload, promised_answer};
+
+use super::super::super::accounts::{Account, Charge, Resource};
+use super::super::cap::{Cap, Host, Owner};
+use super::super::wire::message::{self, Building};
+use super::super::wire::reason::{CloseReason, violation};
+use super::super::wire::write::{Built, Complete};
+use super::answers::{Answers, Outcome, Place, Want, at};
+use super::effects::{Dropped, Effect, Effects, Flush};
+use super::objects::{Exports, Imports};
+use super::questions::Questions;
+use super::waiting::{Waiting, broken_or};
+use crate::limits::Limits;
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Messages come and go.
+    Open,
+    /// Nothing is read any more, and what is queued has a little time to be written.
+    Ending,
+    /// It is over.
+    Over,
+}
+
+/// The state of both directions of one connection.
+pub struct Tables {
+    /// Identifies the connection: that of its [`Owner`].
+    pub owner: usize,
+    /// The bounds on the peer.
+    pub limits: Limits,
+    /// Who pays for what the peer makes this process hold.
+    pub account: Arc<Account>,
+    /// How far the connection has come.
+    pub phase: Phase,
+    /// Why it ended or is about to, if so.
+    pub reason: Option<CloseReason>,
+    /// What the peer gets when it asks for this side's object.
+    pub bootstrap: Option<Arc<dyn Host>>,
+    /// The calls of this process.
+    pub questions: Questions,
+    /// The bytes of the peer's calls that are not answered.
+    pub received: usize,
+    /// The calls of the peer.
+    pub answers: Answers,
+    /// Those of them that wait.
+    pub waiting: Waiting,
+    /// The objects that the peer holds.
+    pub exports: Exports,
+    /// The objects of the peer.
+    pub imports: Imports,
+    /// The deliberate error that is made.
+    #[cfg(test)]
+    pub sabotage: Option<super::sabotage::Sabotage>,
+}
+
+/// What a capability in a message stands for.
+pub enum Named {
+    /// This one.
+    Known(Option<Cap>),
+    /// The one at this place in an answer.
+    Place(Place),
+}
+
+impl Named {
+    /// The place, if it is one.
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Place(place) => Some(place),
+            Self::Known(_) => None,
+        }
+    }
+}
+
+impl Tables {
+    /// Queues a message.
+    pub fn send(&mut self, message: Building, flush: Flush, effects: &mut Effects) {
+        let built = self.build(message, effects);
+        self.send_built(built, flush, effects);
+    }
+
+    /// Queues a message that is kept elsewhere, too.
+    pub fn send_built(&mut self, message: Built, flush: Flush, effects: &mut Effects) {
+        if self.phase != Phase::Over {
+            effects.messages.push(message);
+            effects.flush(flush);
+        }
+    }
+
+    /// Makes a message complete, at the peer's cost.
+    pub fn build(&mut self, message: Building, effects: &mut Effects) -> Built {
+        Complete::new(message, |cost| {
+            let mut charge = Charge::to(&self.account, Resource::Bytes);
+            if let Err(exceeded) = charge.add(cost) {
+                effects.exceeded.get_or_insert_with(|| exceeded.into());
+            }
+            charge
+        })
+    }
+
+    /// Releases references to an object of the peer's.
+    pub fn release(&mut self, id: u32, references: u64, effects: &mut Effects) {
+        let references = u32::try_from(references).unwrap_or(u32::MAX);
+        self.send(message::release(id, references), Flush::Later, effects);
+    }
+
+    /// The peer has given this object.
+    fn import(&mut self, owner: &Arc<dyn Owner>, id: u32, effects: &mut Effects) -> Cap {
+        let (import, release) = self.imports.import(owner, id);
+        if let Some(references) = release {
+            self.release(id, references, effects);
+        }
+        Cap::Import(import)
+    }
+
+    /// The peer releases objects that went with a call, or that it names.
+    pub fn take_back(&mut self, exports: &[u32], count: u64, effects: &mut Effects) {
+        #[cfg(test)]
+        let count = match self.sabotage {
+            Some(super::sabotage::Sabotage::DoubleRelease) => 2 * count,
+            _ => count,
+        };
+        for id in exports {
+            effects.drop(self.exports.release(*id, count));
+        }
+    }
+
+    /// What a capability in a message stands for.
+    ///
+    /// # Errors
+    /// [`CloseReason::Violation`] where it stands for nothing.
+    pub fn named(
+        &mut self,
+        owner: &Arc<dyn Owner>,
+        descriptor: cap_descriptor::Reader<'_>,
+        effects: &mut Effects,
+    ) -> Result<Named, CloseReason> {
+        Ok(Named::Known(match descriptor.which()? {
+            cap_descriptor::None(()) => None,
+            // What a promise of the peer's becomes is the peer's to forward, for as long as it is held.
+            cap_descriptor::SenderHosted(id) | cap_descriptor::SenderPromise(id) => {
+                Some(self.import(owner, id, effects))
+            }
+            // Nobody is introduced to a third party: its vine forwards to it.
+            cap_descriptor::ThirdPartyHosted(third) => {
+                Some(self.import(owner, third?.get_vine_id(), effects))
+            }
+            cap_descriptor::ReceiverHosted(id) => match self.exports.get(id) {
+                Some(cap) => Some(cap.clone()),
+                None => return violation(format!("a capability that is no object of ours: {id}")),
+            },
+            cap_descriptor::ReceiverAnswer(answer) => {
+                return Ok(Named::Place(self.place(answer?)?));
+            }
+        }))
+    }
+
+    /// A place in an answer to the peer.
+    ///
+    /// # Errors
+    /// [`CloseReason::Violation`] where the way to it is too long.
+    pub fn place(&self, answer: promised_answer::Reader<'_>) -> Result<Place, CloseReason> {
+        let question = answer.get_question_id();
+        let limit = self.limits.nesting;
+        let transform = answer.get_transform()?;
+        if transform.len() > limit {
+            return violation(format!("a pipelined path longer than {limit}"));
+        }
+        let mut way = Vec::new();
+        for step in transform {
+            way.push(match step.which()? {
+                promised_answer::op::Noop(()) => PipelineOp::Noop,
+                promised_answer::op::GetPointerField(index) => PipelineOp::GetPointerField(index),
+            });
+        }
+        Ok(Place { question, way })
+    }
+
+    /// A message's capabilities, if they are not too many.
+    ///
+    /// # Errors
+    /// [`CloseReason::Violation`] where they are.
+    pub fn cap_table<'a>(
+        &self,
+        payload: payload::Reader<'a>,
+    ) -> Result<capnp::struct_list::Reader<'a, cap_descriptor::Owned>, CloseReason> {
+        let caps = payload.get_cap_table()?;
+        let count = usize::try_from(caps.len()).unwrap_or(usize::MAX);
+        let limit = self.limits.capabilities;
+        if count > limit {
+            return violation(format!(
+                "a message with {count} capabilities (limit {limit})"
+            ));
+        }
+        Ok(caps)
+    }
+
+    /// Hands the answer to `question` to what waits for it, in the order in which that came.
+    pub fn resolve(
+        &mut self,
+        question: u32,
+        wants: Vec<Want>,
+        outcome: &Outcome,
+        effects: &mut Effects,
+    ) {
+        #[cfg(test)]
+        let wants: Vec<Want> = match self.sabotage {
+            Some(super::sabotage::Sabotage::ForgottenPromise) => {
+                let is_kept = |want: &Want| !matches!(want, Want::Target { .. });
+                wants.into_iter().filter(is_kept).collect()
+            }
+            _ => wants,
+        };
+        for want in wants {
+            match want {
+                Want::Target { call, way } => {
+                    let target = at(outcome, &way);
+                    self.waiting.supply_target(call, question, target, effects);
+                }
+                Want::Param { call, index, way } => {
+                    let param = at(outcome, &way);
+                    self.waiting.supply_param(call, index, param, effects);
+                }
+                Want::Response {
+                    response,
+                    index,
+                    way,
+                } => {
+                    let cap = broken_or(at(outcome, &way));
+                    self.questions.supply(response, index, cap, effects);
+                }
+                Want::Whole(done) => {
+                    effects.then(Effect::Tell(done, taken(outcome), Vec::new()));
+                }
+            }
+        }
+    }
+
+    /// Has something dropped without the lock of the state.
+    pub fn discard(&mut self, dropped: Dropped, effects: &mut Effects) {
+        effects.then(Effect::Drop(dropped));
+    }
+}
+
+/// An answer to the peer, as a call of this process takes it.
+pub fn taken(outcome: &Outcome) -> crate::error::Result<super::super::cap::Response> {
+    match outcome {
+        Ok((message, caps)) => Ok(super::super::cap::Response::own(
+            message.clone(),
+            caps.clone(),
+        )),
+        Err(error) => Err(error.clone()),
+    }
+}

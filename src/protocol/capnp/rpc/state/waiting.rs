@@ -1,0 +1,213 @@
+//! Calls of the peer's that wait: for what they are made on, or for a capability among their parameters.
+//!
+//! Calls reach an object in the order in which they were made on it. A call that waits for a parameter
+//! holds back the calls that follow on the same object, and no others. So each object with such a call
+//! has a queue here, in the order in which the calls arrived. A call whose object becomes known later
+//! takes its place in that order: behind a call that arrived after it, it could wait for itself, since
+//! that one may wait for its answer.
+
+use std::collections::BTreeMap;
+
+use super::super::cap::{Cap, Import, Incoming};
+use super::effects::{Effect, Effects};
+use crate::error::{Error, Result};
+
+/// A call that waits.
+struct Call {
+    call: Incoming,
+    /// What it is made on, once that is known.
+    target: Option<Cap>,
+    params: Vec<Option<Cap>>,
+    /// How many of the parameters are not known.
+    missing: usize,
+}
+
+/// What waits in the queue of an object.
+enum Entry {
+    Call,
+    Loopback { import: u32, embargo: u32 },
+}
+
+/// The calls that wait.
+#[derive(Default)]
+pub struct Waiting {
+    calls: BTreeMap<u64, Call>,
+    /// What follows on each object that is called by one with missing parameters, by
+    /// [`Cap::address`], and by key. The first entry is always such a call.
+    queues: BTreeMap<usize, BTreeMap<u64, Entry>>,
+    next: u64,
+}
+
+impl Waiting {
+    /// A key for a call. No other call gets it, also when this one does not wait after all: what waits
+    /// for its parameters keeps the key.
+    pub fn new_key(&mut self) -> u64 {
+        let key = self.next;
+        self.next += 1;
+        key
+    }
+
+    /// Takes a call of which `missing` parameters are not known. `target` is what it is made on,
+    /// where that is known.
+    pub fn add(
+        &mut self,
+        key: u64,
+        call: Incoming,
+        target: Option<Cap>,
+        params: Vec<Option<Cap>>,
+        missing: usize,
+        effects: &mut Effects,
+    ) {
+        let must_wait = |cap: &Cap| missing > 0 || self.queues.contains_key(&cap.address());
+        match target {
+            Some(cap) if !must_wait(&cap) => deliver(cap, call, params, effects),
+            target => {
+                let waiting = Call {
+                    call,
+                    target: None,
+                    params,
+                    missing,
+                };
+                self.calls.insert(key, waiting);
+                if let Some(cap) = target {
+                    self.place(key, cap, effects);
+                }
+            }
+        }
+    }
+
+    /// A call that waited for what it is made on knows that. `question` is whose answer it is in.
+    pub fn supply_target(
+        &mut self,
+        key: u64,
+        question: u32,
+        target: Result<Option<Cap>>,
+        effects: &mut Effects,
+    ) {
+        match target {
+            Ok(Some(cap)) => self.place(key, cap, effects),
+            Ok(None) => self.fail(key, no_object(question), effects),
+            Err(error) => self.fail(key, error, effects),
+        }
+    }
+
+    /// A call that waited for a parameter knows it. A broken promise is an object that fails.
+    pub fn supply_param(
+        &mut self,
+        key: u64,
+        index: usize,
+        param: Result<Option<Cap>>,
+        effects: &mut Effects,
+    ) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        if let Some(place) = call.params.get_mut(index) {
+            *place = broken_or(param);
+        }
+        call.missing = call.missing.saturating_sub(1);
+        if call.missing == 0
+            && let Some(address) = call.target.as_ref().map(Cap::address)
+        {
+            self.advance(address, effects);
+        }
+    }
+
+    /// Answers an embargo on a promise that became the peer's own object, behind the calls that are
+    /// to be forwarded to it.
+    pub fn loopback(&mut self, on: &std::sync::Arc<Import>, embargo: u32, effects: &mut Effects) {
+        let (import, key) = (on.id(), self.new_key());
+        match self.queues.get_mut(&Cap::Import(on.clone()).address()) {
+            Some(queue) => {
+                queue.insert(key, Entry::Loopback { import, embargo });
+            }
+            None => effects.then(Effect::Loopback { import, embargo }),
+        }
+    }
+
+    /// Takes out all calls.
+    pub fn drain(&mut self) -> Vec<Incoming> {
+        self.queues.clear();
+        let calls = std::mem::take(&mut self.calls).into_values();
+        calls.map(Call::into_call).collect()
+    }
+
+    /// Puts a call behind those that were made on the same object before, or delivers it.
+    fn place(&mut self, key: u64, cap: Cap, effects: &mut Effects) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let address = cap.address();
+        call.target = Some(cap);
+        match self.queues.get_mut(&address) {
+            Some(queue) => {
+                queue.insert(key, Entry::Call);
+                self.advance(address, effects);
+            }
+            None if call.missing > 0 => {
+                self.queues.insert(address, [(key, Entry::Call)].into());
+            }
+            None => self.deliver(key, effects),
+        }
+    }
+
+    /// Delivers what waits for an object, up to the next call that misses a parameter.
+    fn advance(&mut self, address: usize, effects: &mut Effects) {
+        let Some(mut queue) = self.queues.remove(&address) else {
+            return;
+        };
+        while let Some((key, entry)) = queue.pop_first() {
+            match entry {
+                Entry::Loopback { import, embargo } => {
+                    effects.then(Effect::Loopback { import, embargo });
+                }
+                Entry::Call if self.calls.get(&key).is_some_and(|call| call.missing > 0) => {
+                    queue.insert(key, entry);
+                    self.queues.insert(address, queue);
+                    return;
+                }
+                Entry::Call => self.deliver(key, effects),
+            }
+        }
+    }
+
+    fn deliver(&mut self, key: u64, effects: &mut Effects) {
+        if let Some(call) = self.calls.remove(&key)
+            && let Some(cap) = call.target
+        {
+            deliver(cap, call.call, call.params, effects);
+        }
+    }
+
+    fn fail(&mut self, key: u64, error: Error, effects: &mut Effects) {
+        if let Some(call) = self.calls.remove(&key) {
+            effects.then(Effect::Fail(call.into_call(), error));
+        }
+    }
+}
+
+impl Call {
+    /// The call, with what it holds, for that to be dropped with it.
+    fn into_call(mut self) -> Incoming {
+        self.params.push(self.target);
+        self.call.supply(self.params);
+        self.call
+    }
+}
+
+fn deliver(cap: Cap, mut call: Incoming, params: Vec<Option<Cap>>, effects: &mut Effects) {
+    call.supply(params);
+    effects.then(Effect::Deliver(cap, call));
+}
+
+/// The capability of a promise that is kept, or one that fails as the promise did.
+pub fn broken_or(promise: Result<Option<Cap>>) -> Option<Cap> {
+    promise.unwrap_or_else(|error| Some(Cap::Import(Import::broken(error))))
+}
+
+/// The error of a call on a place in an answer where no object is.
+pub fn no_object(question: u32) -> Error {
+    Error::failed(format!(
+        "called on what question {question} did not answer: an object"
+    ))
+}

@@ -1,0 +1,283 @@
+//! What the parties of a conversation have in common: names for objects and calls that no wire knows,
+//! and what each call is to do.
+//!
+//! Knows the script of a conversation; nothing of messages.
+
+use std::collections::BTreeMap;
+use std::sync::Weak;
+
+use super::super::super::cap::{Cap, Incoming};
+use super::content::POINTERS;
+use super::vat::Object;
+
+/// An object, by its place in [`World::objects`].
+pub type ObjectId = u32;
+/// A call, by its place in [`World::calls`]. On the wire it is the method.
+pub type CallId = u16;
+/// What the three pointers of a content are.
+pub type Refs = [Ref; POINTERS];
+/// The result of a check: what is wrong.
+pub type Check<T = ()> = Result<T, String>;
+
+/// What a capability is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ref {
+    /// None.
+    Null,
+    /// One on which every call fails.
+    Broken,
+    /// This object.
+    Object(ObjectId),
+    /// The capability in the answer to this call, at this pointer.
+    Answer(CallId, usize),
+}
+
+impl Ref {
+    /// The call whose answer it is in.
+    pub fn answer(self) -> Option<CallId> {
+        match self {
+            Self::Answer(call, _) => Some(call),
+            _ => None,
+        }
+    }
+}
+
+/// The answer to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// A value and capabilities.
+    Results(u32, Refs),
+    /// An exception, with its number where an object gave it.
+    Error(Option<u32>),
+}
+
+impl Outcome {
+    /// The capability at a pointer; [`None`] where the answer is an exception.
+    pub fn at(self, index: usize) -> Option<Ref> {
+        match self {
+            Self::Results(_, refs) => Some(refs[index]),
+            Self::Error(_) => None,
+        }
+    }
+
+    /// Whether an outcome is the expected one. The texts of exceptions that no object gave differ.
+    pub fn is(self, expected: Self) -> bool {
+        match (self, expected) {
+            (Self::Error(_), Self::Error(None)) => true,
+            _ => self == expected,
+        }
+    }
+}
+
+/// Who has an object, or makes a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Party {
+    /// The vat under test.
+    Vat,
+    /// The peer of this connection.
+    Peer(usize),
+}
+
+/// Who has an object, and whether it is a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Home {
+    pub party: Party,
+    pub is_promise: bool,
+}
+
+/// Where a call's results go, by the fields of the Call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Caller,
+    NoPipelining,
+    OnlyPipeline,
+    Yourself,
+}
+
+/// What an object of the vat under test gives in an answer.
+#[derive(Debug, Clone, Copy)]
+pub enum Give {
+    Null,
+    /// A new object, with this name.
+    New(ObjectId),
+    /// A parameter of the call.
+    Param(usize),
+    /// An object that the application holds, if it does then.
+    Held(ObjectId),
+}
+
+/// What an object of the vat under test does with a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// It answers when the driver says so.
+    pub is_later: bool,
+    /// The application keeps the parameters.
+    pub keeps: bool,
+    /// It answers with an exception.
+    pub fails: bool,
+    pub gives: [Give; POINTERS],
+}
+
+/// A call, as its caller means it.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    pub from: Party,
+    pub target: Ref,
+    pub params: Refs,
+    pub mode: Mode,
+    pub is_bootstrap: bool,
+    pub plan: Plan,
+}
+
+/// The script of a conversation, and what the vat under test does.
+#[derive(Default)]
+pub struct World {
+    pub objects: Vec<Home>,
+    pub calls: Vec<Call>,
+    /// The calls whose outcome is in that of this call.
+    pub aliases: BTreeMap<CallId, Vec<CallId>>,
+    /// The objects that each peer has ever exported, by number.
+    pub numbers: [Vec<ObjectId>; 2],
+    /// The objects of the vat under test.
+    pub hosts: BTreeMap<ObjectId, Weak<Object>>,
+    /// The calls that reached objects in this step.
+    pub delivered: Vec<(ObjectId, CallId, Refs)>,
+    /// The answers to calls of the vat under test in this step.
+    pub got: Vec<(CallId, Outcome)>,
+    /// The calls that are answered when the driver says so.
+    pub pending: BTreeMap<CallId, Incoming>,
+    /// The objects that the application holds.
+    pub held: BTreeMap<ObjectId, Cap>,
+    /// Those that it will hold after this step.
+    pub offered: Vec<(ObjectId, Cap)>,
+    /// What went wrong where no error can be returned.
+    pub wrong: Option<String>,
+}
+
+impl World {
+    /// A new object's name.
+    pub fn object(&mut self, party: Party, is_promise: bool) -> ObjectId {
+        self.objects.push(Home { party, is_promise });
+        ObjectId::try_from(self.objects.len() - 1).unwrap()
+    }
+
+    pub fn home(&self, object: ObjectId) -> Home {
+        self.objects[object as usize]
+    }
+
+    /// A new call's name.
+    pub fn call(&mut self, call: Call) -> CallId {
+        self.calls.push(call);
+        CallId::try_from(self.calls.len() - 1).unwrap()
+    }
+
+    pub fn script(&self, call: CallId) -> &Call {
+        &self.calls[usize::from(call)]
+    }
+
+    /// What an object does with a call.
+    pub fn plan(&mut self, random: &mut Random) -> Plan {
+        let mut give = || match random.below(8) {
+            0 => Give::New(self.object(Party::Vat, false)),
+            1 | 2 => Give::Param(random.below(POINTERS)),
+            3 => random
+                .pick(self.held.keys().copied())
+                .map_or(Give::Null, Give::Held),
+            _ => Give::Null,
+        };
+        let gives = [give(), give(), give()];
+        Plan {
+            is_later: random.one_in(3),
+            keeps: random.one_in(2),
+            fails: random.one_in(8),
+            gives,
+        }
+    }
+
+    /// What the vat under test answers, by the call's plan.
+    pub fn outcome(&self, call: CallId, params: &Refs) -> Outcome {
+        let plan = self.script(call).plan;
+        if plan.fails {
+            return Outcome::Error(Some(call.into()));
+        }
+        let refs = plan.gives.map(|give| match give {
+            Give::Null => Ref::Null,
+            Give::New(object) => Ref::Object(object),
+            Give::Param(index) => params[index],
+            Give::Held(object) => match self.held.contains_key(&object) {
+                true => Ref::Object(object),
+                false => Ref::Null,
+            },
+        });
+        Outcome::Results(call.into(), refs)
+    }
+
+    /// The object that a capability of the vat under test is.
+    pub fn name(&self, cap: Option<&Cap>) -> Ref {
+        match cap {
+            None => Ref::Null,
+            Some(Cap::Import(import)) if import.owner().failure().is_some() => Ref::Broken,
+            Some(Cap::Import(import)) => {
+                Ref::Object(self.numbers[import.owner().id() - 1][import.id() as usize])
+            }
+            Some(cap) => match cap.own::<Object>() {
+                Some(object) => Ref::Object(object.name()),
+                None => Ref::Broken,
+            },
+        }
+    }
+}
+
+/// Small random numbers, the same each time.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        // Seeds that follow each other give unlike numbers (splitmix64).
+        let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Self((state ^ (state >> 31)) | 1)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        ((self.0 >> 11) % bound.max(1) as u64) as usize
+    }
+
+    /// True once in `times`.
+    pub fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    /// One of these, if there is any.
+    pub fn pick<T>(&mut self, from: impl IntoIterator<Item = T>) -> Option<T> {
+        let mut from: Vec<T> = from.into_iter().collect();
+        match from.len() {
+            0 => None,
+            count => Some(from.swap_remove(self.below(count))),
+        }
+    }
+}
+
+/// How often there was something of each kind.
+#[derive(Default, Clone)]
+pub struct Counts(pub BTreeMap<&'static str, u64>);
+
+impl Counts {
+    pub fn add(&mut self, kind: &'static str) {
+        *self.0.entry(kind).or_default() += 1;
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        for (kind, count) in &other.0 {
+            *self.0.entry(kind).or_default() += count;
+        }
+    }
+
+    pub fn of(&self, kind: &str) -> u64 {
+        self.0.get(kind).copied().unwrap_or_default()
+    }
+}

@@ -1,0 +1,163 @@
+//! A received message in memory.
+//!
+//! Knows nothing of streams. A message's memory is charged to the peer that sent it for as long as
+//! anyone holds it.
+
+use capnp::Word;
+use capnp::message::{Reader, ReaderOptions, ReaderSegments};
+use capnp_rpc::rpc_capnp::message;
+
+use super::super::super::accounts::Charge;
+
+/// The size of a word in bytes.
+pub const WORD: usize = size_of::<Word>();
+
+/// The segments of one complete frame, in memory that is aligned for capnp.
+#[derive(Debug)]
+pub struct Frame {
+    memory: Memory,
+    /// Where each segment but the last ends, in bytes. Empty for the usual single segment.
+    ends: Vec<usize>,
+    _charge: Charge,
+}
+
+/// Bytes that begin where a word may. Allocators give such memory anyway, but they have not promised
+/// to where only bytes are asked for.
+#[derive(Debug)]
+enum Memory {
+    Bytes(Vec<u8>),
+    Words(Vec<Word>),
+}
+
+impl Frame {
+    /// A frame of the given bytes, whole words, cut into segments at `ends`, in words; the last
+    /// segment runs to the end. `charge` is for the memory.
+    pub fn new(bytes: Vec<u8>, mut ends: Vec<usize>, charge: Charge) -> Self {
+        for end in &mut ends {
+            *end *= WORD;
+        }
+        let memory = match bytes.as_ptr().addr().is_multiple_of(WORD) {
+            true => Memory::Bytes(bytes),
+            false => Memory::Words(aligned(&bytes)),
+        };
+        Self {
+            memory,
+            ends,
+            _charge: charge,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.memory {
+            Memory::Bytes(bytes) => bytes,
+            Memory::Words(words) => Word::words_to_bytes(words),
+        }
+    }
+
+    /// The bytes of one segment.
+    pub fn segment(&self, index: usize) -> Option<&[u8]> {
+        let start = match index.checked_sub(1) {
+            Some(before) => *self.ends.get(before)?,
+            None => 0,
+        };
+        let end = match self.ends.get(index) {
+            Some(end) => *end,
+            None if index == self.ends.len() => self.bytes().len(),
+            None => return None,
+        };
+        self.bytes().get(start..end)
+    }
+
+    #[cfg(test)]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        match &mut self.memory {
+            Memory::Bytes(bytes) => bytes,
+            Memory::Words(words) => Word::words_to_bytes_mut(words),
+        }
+    }
+
+    /// The size of all segments together, in bytes.
+    pub fn size(&self) -> usize {
+        self.bytes().len()
+    }
+}
+
+/// The same bytes in words of their own.
+fn aligned(bytes: &[u8]) -> Vec<Word> {
+    let mut words = vec![capnp::word(0, 0, 0, 0, 0, 0, 0, 0); bytes.len() / WORD];
+    Word::words_to_bytes_mut(&mut words).copy_from_slice(bytes);
+    words
+}
+
+impl ReaderSegments for Frame {
+    fn get_segment(&self, index: u32) -> Option<&[u8]> {
+        self.segment(usize::try_from(index).ok()?)
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len() + 1
+    }
+}
+
+/// A received message that was found safe to read.
+pub struct Received {
+    reader: Reader<Frame>,
+    bytes: usize,
+}
+
+impl Received {
+    /// Makes a checked frame readable.
+    ///
+    /// There is no traversal limit: the check has bounded what one reading of the message can
+    /// cost.
+    pub fn new(frame: Frame, nesting: u32) -> Self {
+        let bytes = frame.size();
+        let options = ReaderOptions {
+            traversal_limit_in_words: None,
+            nesting_limit: i32::try_from(nesting).unwrap_or(i32::MAX),
+        };
+        Self {
+            reader: Reader::new(frame, options),
+            bytes,
+        }
+    }
+
+    /// The message's size in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Its segments.
+    pub fn segments(&self) -> Vec<&[u8]> {
+        let frame = self.reader.get_segments();
+        (0..).map_while(|index| frame.segment(index)).collect()
+    }
+
+    /// The message as RPC sees it.
+    ///
+    /// # Errors
+    /// When it is no message of RPC.
+    pub fn root(&self) -> capnp::Result<message::Reader<'_>> {
+        self.reader.get_root()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the system's allocator gives is aligned, so this is not met otherwise.
+    #[test]
+    fn memory_that_is_not_aligned_is_copied() {
+        let bytes: Vec<u8> = (0..32).collect();
+        let frame = Frame {
+            memory: Memory::Words(aligned(&bytes)),
+            ends: vec![8],
+            _charge: Charge::none(),
+        };
+        assert_eq!(frame.segment(0), Some(&bytes[..8]));
+        assert_eq!(frame.segment(1), Some(&bytes[8..]));
+        assert_eq!(frame.segment(2), None);
+        assert_eq!(frame.size(), 32);
+    }
+}
