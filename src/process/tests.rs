@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -91,53 +91,6 @@ fn the_child_of_other_tests() {
         "echo" => std::io::copy(&mut stream, &mut writer).unwrap(),
         _ => std::io::copy(&mut stream, &mut std::io::sink()).unwrap(),
     };
-}
-
-/// Nothing of ours runs between fork and exec, where a mutex that another thread held at the
-/// fork stays locked for ever. Here another thread holds a mutex, which the caller's function for
-/// lines needs, while the child is started and for a moment after.
-#[test]
-fn spawn_process_does_not_run_callback_in_child() {
-    let target = Arc::new(Mutex::new(()));
-    let control = Arc::new((Mutex::new((false, false)), Condvar::new()));
-
-    let locker = thread::spawn({
-        let (target, control) = (target.clone(), control.clone());
-        move || {
-            let _held = target.lock().unwrap();
-            let mut state = control.0.lock().unwrap();
-            state.0 = true;
-            control.1.notify_all();
-            let _released = control.1.wait_while(state, |state| !state.1).unwrap();
-        }
-    });
-    drop(
-        control
-            .1
-            .wait_while(control.0.lock().unwrap(), |state| !state.0)
-            .unwrap(),
-    );
-
-    let (said, lines) = mpsc::channel();
-    let script = Script::new("echo started >&2");
-    let callback = target.clone();
-    let (_stream, child) = spawn(script.program().stderr(Stderr::Lines(Box::new(move |line| {
-        let _needed = callback.lock().unwrap();
-        said.send(line.to_owned()).unwrap();
-    }))))
-    .unwrap();
-    // The child ends although the mutex is held; its line waits for the mutex.
-    let start = Instant::now();
-    while child.try_wait().unwrap().is_none() && start.elapsed() < LONG {
-        thread::sleep(Duration::from_millis(1));
-    }
-    assert!(child.try_wait().unwrap().expect("the child ends").success());
-    assert!(lines.try_recv().is_err());
-
-    control.0.lock().unwrap().1 = true;
-    control.1.notify_all();
-    locker.join().unwrap();
-    assert_eq!(lines.recv_timeout(LONG).unwrap(), "started");
 }
 
 #[test]

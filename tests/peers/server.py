@@ -1,7 +1,7 @@
 """Cap'n Proto's C++ as the server of Rust clients.
 
 server.py KIND SOCKET listens there; server.py KIND -ipcfd N serves the parent that spawned it. KIND being a generation of Core ("30", "31", "31.99", "32"), "bare" (32
-without mining and RPC), "mute" (accepts and answers nothing) or "foo". Each line on stdout is
+without mining and RPC), "mute" (accepts and answers nothing) "foo", or "promises" (foo with tail calls and promises, see promises.py). Each line on stdout is
 something that happened; the first is `ready`, or nothing when this is a spawned process: its stdout is its parent's.
 """
 
@@ -14,6 +14,7 @@ import sys
 import capnp
 
 import peer
+import promises
 from peer import say
 
 NUMBERS = itertools.count(1)
@@ -325,6 +326,8 @@ def foo():
 
 
 def init_of(kind):
+    if kind == "promises":
+        return promises.init()
     return foo() if kind == "foo" else core(kind)
 
 

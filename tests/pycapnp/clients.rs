@@ -123,8 +123,13 @@ fn call_saved(foo: &Weak<Foo>) -> i32 {
 
 /// Runs a scenario of `client.py` to its good end; gives what it printed.
 pub fn scenario(python: &Path, name: &str, socket: &Path) -> Vec<String> {
+    scenario_of(python, "client.py", name, socket)
+}
+
+/// Runs a scenario of a script.
+fn scenario_of(python: &Path, script: &str, name: &str, socket: &Path) -> Vec<String> {
     let args = [OsStr::new(name), socket.as_os_str()];
-    let mut process = Process::script(python, "client.py", &args);
+    let mut process = Process::script(python, script, &args);
     let status = process.wait(TIME);
     let (stdout, stderr) = process.output();
     assert!(
@@ -137,7 +142,7 @@ pub fn scenario(python: &Path, name: &str, socket: &Path) -> Vec<String> {
 
 /// A scenario against the library with the test schema. Afterwards nothing of the client is left:
 /// no connection, no object, no thread.
-fn with_foo(name: &'static str) {
+pub fn with_foo(script: &'static str, name: &'static str) {
     let Some(python) = pycapnp() else { return };
     timed(move || {
         let folder = tempfile::tempdir().unwrap();
@@ -146,7 +151,7 @@ fn with_foo(name: &'static str) {
         let limits = Limits::default().with_threads_per_connection(THREADS);
         let ipc = Ipc::<dyn FooInit>::with_limits("mptest", init.clone(), limits).unwrap();
         let listener = ipc.listen(&Address::Unix(Some(socket.clone()))).unwrap();
-        let printed = scenario(python, name, &socket);
+        let printed = scenario_of(python, script, name, &socket);
         eventually("no connection is left", || ipc.incoming() == 0);
         if printed.iter().any(|line| line == "held") {
             // An object is not destroyed while its method runs.
@@ -168,17 +173,19 @@ fn with_foo(name: &'static str) {
 }
 
 macro_rules! scenarios {
-    ($($name:ident)*) => {
+    ($script:literal $($name:ident)*) => {
         $(
             #[test]
             fn $name() {
-                with_foo(stringify!($name));
+                $crate::clients::with_foo($script, stringify!($name));
             }
         )*
     };
 }
+pub(crate) use scenarios;
 
 scenarios! {
+    "client.py"
     thread_names
     two_threads_run_at_once
     one_thread_is_sequential

@@ -1,8 +1,9 @@
 //! Against pycapnp: Cap'n Proto RPC in C++, an implementation that is none of ours.
 //!
 //! First it is the client of servers here, then the server of clients here. The scenarios of the
-//! first part are in `peers/client.py`, the servers of the second in `peers/server.py`. What it makes
-//! of values, with `peers/values.py`, is compared with what is made of them here.
+//! first part are in `peers/client.py`, the servers of the second in `peers/server.py`; tail calls
+//! and promises of both are in `peers/promising.py` and `peers/promises.py`. The values that it
+//! makes, with `peers/values.py`, are compared with those that are made here.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -18,4 +19,5 @@ mod clients;
 mod executable;
 mod generations;
 mod servers;
+mod tails;
 mod values;

@@ -41,7 +41,7 @@ impl Server {
         ipc.connect(&self.address).unwrap().unwrap()
     }
 
-    fn foo(&self) -> (Arc<dyn FooInit>, Arc<dyn FooInterface>) {
+    pub fn foo(&self) -> (Arc<dyn FooInit>, Arc<dyn FooInterface>) {
         let ipc = Ipc::<dyn FooInit>::new("rust", Arc::new(NoInit)).unwrap();
         let init = ipc.connect(&self.address).unwrap().unwrap();
         let foo = init.make_foo().unwrap().unwrap();
@@ -72,7 +72,7 @@ pub fn with_server(kind: &'static str, test: impl FnOnce(&mut Server) + Send + '
     timed(move || test(&mut Server::start(python, kind)));
 }
 
-fn failed(result: Result<impl Sized>) -> String {
+pub fn failed(result: Result<impl Sized>) -> String {
     match result.map(|_| ()) {
         Err(Error::Remote {
             kind: RemoteKind::Failed,
