@@ -150,6 +150,14 @@ impl Cap {
         same_kind && self.address() == other.address()
     }
 
+    /// Why every call on it fails, where it is what a broken promise has become.
+    pub fn failure(&self) -> Option<&Error> {
+        match self {
+            Self::Import(import) => import.owner.failure(),
+            Self::Own(_) => None,
+        }
+    }
+
     /// What tells an object from others, for as long as it is held.
     pub fn address(&self) -> usize {
         match self {

@@ -58,7 +58,10 @@ impl Waiting {
         missing: usize,
         effects: &mut Effects,
     ) {
-        let must_wait = |cap: &Cap| missing > 0 || self.queues.contains_key(&cap.address());
+        // A call of what is broken has nothing to wait for.
+        let must_wait = |cap: &Cap| {
+            cap.failure().is_none() && (missing > 0 || self.queues.contains_key(&cap.address()))
+        };
         match target {
             Some(cap) if !must_wait(&cap) => deliver(cap, call, params, effects),
             target => {
@@ -85,7 +88,10 @@ impl Waiting {
         effects: &mut Effects,
     ) {
         match target {
-            Ok(Some(cap)) => self.place(key, cap, effects),
+            Ok(Some(cap)) => match cap.failure().cloned() {
+                Some(error) => self.fail(key, error, effects),
+                None => self.place(key, cap, effects),
+            },
             Ok(None) => self.fail(key, no_object(question), effects),
             Err(error) => self.fail(key, error, effects),
         }

@@ -61,3 +61,32 @@ fn a_call_is_not_held_back_by_one_that_waits_for_it() {
     assert_eq!(test.peer.read(), "return 4 results [hosted 2]");
     assert_eq!(test.peer.read(), "return 5 results [hosted 2]");
 }
+
+/// A call of an object that a broken promise had become waited for its parameters all the same.
+#[test]
+fn a_call_of_what_is_broken_waits_for_nothing() {
+    let mut test = Test::new(Limits::default());
+    test.peer.call(1, WAIT);
+    test.until(|test| test.service.waiting() == 1);
+    let first = lock(&test.service.waiting).pop().unwrap();
+    with_answer(&mut test.peer, 2, ECHO, 1);
+    test.until(|test| test.calls_in_flight() == 3);
+    drop(first);
+    assert!(
+        test.peer
+            .read()
+            .starts_with("return 1 Failed: the thread ended")
+    );
+    assert_eq!(test.peer.read(), "return 2 results [hosted 1]");
+    test.peer.call(3, WAIT);
+    test.peer.call_with(4, MAKE, |mut call| {
+        call.reborrow().init_target().set_imported_cap(1);
+        let table = call.init_params().init_cap_table(1);
+        table.get(0).init_receiver_answer().set_question_id(3);
+    });
+    assert!(
+        test.peer
+            .read()
+            .starts_with("return 4 Failed: the thread ended")
+    );
+}
