@@ -99,8 +99,8 @@ pub enum RemoteKind {
     Failed,
     /// The peer is at one of its limits; trying again later may work.
     Overloaded,
-    /// What the method needed at the peer is gone, such as a third process. The connection to the
-    /// peer goes on: when that ends, calls fail with [`Error::Disconnected`].
+    /// Something that the method needed at the peer is gone, such as a third process. The connection
+    /// to the peer goes on: when that ends, calls fail with [`Error::Disconnected`].
     Disconnected,
 }
 

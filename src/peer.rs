@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection, as the kernel tells.
+//! The credentials of the process at the other end of a connection, as the kernel tells them.
 //!
 //! Knows a stream's credentials; nothing of addresses or messages.
 

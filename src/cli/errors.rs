@@ -20,7 +20,7 @@ pub(crate) enum Kind {
     Remote,
     Overloaded,
     Disconnected,
-    /// What the other side needed is gone; the connection goes on.
+    /// The other side lost something that it needed; the connection goes on.
     Lost,
     Unimplemented,
     Timeout,

@@ -24,7 +24,7 @@ pub(crate) struct Call {
     pub(super) plan: Plan,
 }
 
-/// What a call comes to by one schema.
+/// A call as one schema has it.
 pub(super) struct Plan {
     pub(super) generation: Option<Generation>,
     pub(super) start: Start,

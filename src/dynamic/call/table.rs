@@ -41,7 +41,7 @@ impl Hosted {
     }
 }
 
-/// What a handle stands for.
+/// The object behind a handle.
 #[derive(Clone)]
 pub(super) enum Entry {
     /// An object of a peer.
@@ -130,7 +130,7 @@ impl Inner {
         self.held().get(handle).cloned()
     }
 
-    /// What JSON that should be a handle stands for, checked to be of the interface.
+    /// Returns the object that JSON names by its handle, checked to be of the interface.
     pub(super) fn entry(
         &self,
         json: &Json,

@@ -1,4 +1,4 @@
-//! What stands in JSON for capabilities.
+//! Handles: the names that stand for capabilities in JSON.
 //!
 //! Knows capabilities and JSON; nothing of how the values around them are converted.
 
@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use crate::dynamic::schema::model::Brand;
 use crate::error::{Error, Result};
 
-/// What stands in JSON for capabilities.
+/// Converts between capabilities and the handles that stand for them in JSON.
 pub trait Handles {
     /// The JSON for a capability that was read. `interface` is its id and what its type parameters
     /// are bound to, where the schema tells.

@@ -240,7 +240,7 @@ impl Registry {
         self.find(name, "interface", |kind| matches!(kind, Kind::Interface(_)))
     }
 
-    /// What has this name: an interface, struct, enum or constant.
+    /// Returns the interface, struct, enum or constant of this name.
     ///
     /// # Errors
     /// As [`Registry::find_interface`].

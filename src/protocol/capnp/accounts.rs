@@ -1,4 +1,5 @@
-//! What peers make this process hold, by process and by user, across all connections.
+//! Accounts of the memory, threads and connections that peers make this process hold, by process and by
+//! user, across all connections.
 //!
 //! Knows credentials, counters and shares, and the event loop's timers for what is left out of the
 //! log; nothing of what is counted. Each peer process has one [`Account`], which all its connections
@@ -23,7 +24,7 @@ use crate::peer::Peer;
 const LOG_LINES: usize = 10;
 const LOG_TIME: Duration = Duration::from_secs(1);
 
-/// What is counted.
+/// A kind of thing that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
     /// Bytes of memory: received messages that are held, and messages that wait to be written or are
@@ -153,7 +154,7 @@ fn entry<T>(
     made
 }
 
-/// What one process makes this process hold.
+/// The account of one peer process.
 #[derive(Debug)]
 pub struct Account {
     accounts: Arc<Accounts>,

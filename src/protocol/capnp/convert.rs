@@ -91,10 +91,13 @@ pub fn length(length: usize, field: &str) -> Result<u32> {
 /// [`Error::Conversion`], then.
 pub fn check_size(limits: &Limits, size: usize, method: &Method) -> Result<()> {
     let limit = limits.message_bytes;
-    if size.saturating_add(ENVELOPE) > limit {
+    let whole = size.saturating_add(ENVELOPE);
+    if whole > limit {
         return Err(Error::conversion(
             method.full_name(),
-            format!("a message of {size} bytes is beyond the limit of {limit} bytes"),
+            format!(
+                "a message of {whole} bytes, with its envelope, exceeds the limit of {limit} bytes"
+            ),
         ));
     }
     Ok(())
