@@ -117,3 +117,25 @@ where
         Err(error) => write!(writer, "(malformed: {error})"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::values::Interface;
+    use super::*;
+    use crate::interfaces::echo::Echo;
+
+    /// The error named a size that was below the limit.
+    #[test]
+    fn a_message_that_is_too_large_is_larger_than_the_limit_that_is_told() {
+        let limits = Limits::default();
+        let method = &<dyn Echo as Interface>::INFO.methods[1];
+        let most = limits.message_bytes - ENVELOPE;
+        assert!(check_size(&limits, most, method).is_ok());
+        let error = check_size(&limits, most + 8, method).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Echo.echo: a message of 67108872 bytes, with its envelope, exceeds the limit of \
+             67108864 bytes"
+        );
+    }
+}
