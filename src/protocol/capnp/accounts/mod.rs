@@ -9,20 +9,19 @@
 //! cannot keep out another. The rule is that of dbus-broker, which charges everything to a user across
 //! connections.
 
-use std::collections::{HashMap, VecDeque};
+mod log_rate;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use self::log_rate::LogRate;
 use super::event_loop::EventLoop;
 use super::sync::{Mutex, Rank, lock};
 use crate::limits::Limits;
 use crate::peer::Peer;
-
-/// How many lines about one process go to the log within any [`LOG_TIME`].
-const LOG_LINES: usize = 10;
-const LOG_TIME: Duration = Duration::from_secs(1);
 
 /// A kind of thing that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +37,22 @@ pub enum Resource {
 
 impl Resource {
     const COUNT: usize = 3;
+
+    /// How much is charged to a user, and to all, at a time. A process uses it up by itself, so that a
+    /// message costs one counter and not three.
+    fn step(self) -> usize {
+        match self {
+            Self::Bytes => 16 * 1024,
+            Self::Threads | Self::Connections => 1,
+        }
+    }
+
+    /// How much of what is charged to a user a process keeps that holds `used`: a step more, so that
+    /// the next message does not charge it anew.
+    fn kept(self, used: usize) -> usize {
+        let step = self.step();
+        used.saturating_add(2 * (step - 1)) / step * step
+    }
 
     /// How much is never too much for one process, as long as there is any.
     fn little(self) -> usize {
@@ -74,8 +89,9 @@ impl Usage {
         self.of(resource).fetch_add(amount, Ordering::Relaxed) + amount
     }
 
-    fn subtract(&self, resource: Resource, amount: usize) {
-        self.of(resource).fetch_sub(amount, Ordering::Relaxed);
+    /// Takes `amount` away; returns what is left.
+    fn subtract(&self, resource: Resource, amount: usize) -> usize {
+        self.of(resource).fetch_sub(amount, Ordering::Relaxed) - amount
     }
 
     #[cfg(test)]
@@ -117,6 +133,7 @@ impl Accounts {
                 accounts: self.clone(),
                 user: user.clone(),
                 used: Usage::default(),
+                charged: Usage::default(),
                 peer,
                 log: Mutex::ranked(Rank::Log, LogRate::default()),
             })
@@ -160,53 +177,10 @@ pub struct Account {
     accounts: Arc<Accounts>,
     user: Arc<User>,
     used: Usage,
+    /// What of this is charged to the user and to all: whole steps, and so sometimes more.
+    charged: Usage,
     peer: Option<Peer>,
     log: Mutex<LogRate>,
-}
-
-/// The lines about a process in the log.
-#[derive(Debug, Default)]
-struct LogRate {
-    /// When the last ones were written, at most [`LOG_LINES`].
-    written: VecDeque<Instant>,
-    /// How many were not written since.
-    left_out: u64,
-    /// Whether a timer goes off when the last one is [`LOG_TIME`] old. It keeps the account, so that a
-    /// process which has no connection for a moment has no new one.
-    is_timed: bool,
-}
-
-impl LogRate {
-    /// Counts a line; returns whether it may be written. Once one may not, none may until
-    /// [`LogRate::summary`] tells of it.
-    fn add(&mut self, now: Instant) -> bool {
-        let is_old = |at: &Instant| now.saturating_duration_since(*at) >= LOG_TIME;
-        while self.written.front().is_some_and(is_old) {
-            self.written.pop_front();
-        }
-        let is_free = self.left_out == 0 && self.written.len() < LOG_LINES;
-        match is_free {
-            true => self.written.push_back(now),
-            false => self.left_out += 1,
-        }
-        is_free
-    }
-
-    /// Returns when the last line is [`LOG_TIME`] old, if it is not yet.
-    fn busy_until(&self, now: Instant) -> Option<Instant> {
-        let end = self.written.back()?.checked_add(LOG_TIME)?;
-        (end > now).then_some(end)
-    }
-
-    /// Returns how many lines were left out, if any, and counts the line that says so.
-    fn summary(&mut self, now: Instant) -> Option<u64> {
-        let left_out = std::mem::take(&mut self.left_out);
-        let is_some = left_out > 0;
-        is_some.then(|| {
-            self.add(now);
-            left_out
-        })
-    }
 }
 
 impl Account {
@@ -228,12 +202,19 @@ impl Account {
         self.charge(Resource::Bytes, amount)
     }
 
-    /// Adds to all counters; tells whether that is within the shares.
+    /// Counts what the process holds more, and charges it in steps; tells whether that is within the
+    /// shares.
     fn add(&self, resource: Resource, amount: usize) -> Result<(), Exceeded> {
-        let limit = self.accounts.limit(resource);
-        let total = self.accounts.total.add(resource, amount);
-        let user = self.user.used.add(resource, amount);
         let process = self.used.add(resource, amount);
+        let needed = process.next_multiple_of(resource.step());
+        let charged = self.charged.of(resource);
+        let raise = |before| (before < needed).then_some(needed);
+        let Ok(before) = charged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raise) else {
+            return Ok(());
+        };
+        let limit = self.accounts.limit(resource);
+        let total = self.accounts.total.add(resource, needed - before);
+        let user = self.user.used.add(resource, needed - before);
         let is_fair = process <= limit.saturating_sub(total) && user <= limit - limit / 8;
         if total <= limit && (is_fair || process <= resource.little()) {
             return Ok(());
@@ -247,7 +228,15 @@ impl Account {
     }
 
     fn subtract(&self, resource: Resource, amount: usize) {
-        self.used.subtract(resource, amount);
+        let kept = resource.kept(self.used.subtract(resource, amount));
+        let charged = self.charged.of(resource);
+        let lower = |before| (before > kept).then_some(kept);
+        if let Ok(before) = charged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lower) {
+            self.give_back(resource, before - kept);
+        }
+    }
+
+    fn give_back(&self, resource: Resource, amount: usize) {
         self.user.used.subtract(resource, amount);
         self.accounts.total.subtract(resource, amount);
     }
@@ -258,8 +247,8 @@ impl Account {
         self.used.get(resource)
     }
 
-    /// Logs a warning about this process. What is more than [`LOG_LINES`] within [`LOG_TIME`] is left
-    /// out, and one line says afterwards how many were.
+    /// Logs a warning about this process. What is more than a [`LogRate`] allows is left out,
+    /// and one line says afterwards how many were.
     pub fn warn(self: &Arc<Self>, event_loop: &Arc<EventLoop>, line: fmt::Arguments<'_>) {
         let mut log = lock(&self.log);
         let now = Instant::now();
@@ -297,6 +286,14 @@ impl Account {
             tracing::warn!(target: "ipc", "IPC: {left_out} more lines about {self} were left out");
         }
         self.summarize_at(timer, event_loop);
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        for resource in [Resource::Bytes, Resource::Threads, Resource::Connections] {
+            self.give_back(resource, self.charged.of(resource).load(Ordering::Relaxed));
+        }
     }
 }
 
@@ -444,22 +441,6 @@ mod tests {
             refused.to_string(),
             "process 1 of user 7 would hold 51 connections here, beyond its share of 100"
         );
-    }
-
-    #[test]
-    fn ten_lines_a_second_are_logged_and_the_others_counted() {
-        let (mut log, begin) = (LogRate::default(), Instant::now());
-        let at = |millis| begin + Duration::from_millis(millis);
-        let written: Vec<_> = (0..25).filter(|n| log.add(at(n * 30))).collect();
-        assert_eq!(written, Vec::from_iter(0..10));
-        // The first ones are old enough, but it has to be told first what is missing.
-        assert_eq!(log.busy_until(at(1100)), Some(at(1270)));
-        assert!(!log.add(at(1100)));
-        assert_eq!(log.busy_until(at(1270)), None);
-        assert_eq!(log.summary(at(1270)), Some(16));
-        assert_eq!((1..20).filter(|n| log.add(at(1270 + n))).count(), 9);
-        assert_eq!(log.summary(at(3000)), Some(10));
-        assert_eq!(log.summary(at(4000)), None);
     }
 
     #[test]
