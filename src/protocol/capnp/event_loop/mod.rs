@@ -12,6 +12,7 @@
 mod cleanup;
 mod guard;
 pub mod leader;
+mod linger;
 mod off_loop;
 mod poller;
 mod spawn;

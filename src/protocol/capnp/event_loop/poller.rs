@@ -6,10 +6,13 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::thread;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Waker};
+
+use super::linger::{LOOKS, Linger};
 
 /// How many descriptors are told of at a time.
 const EVENTS: usize = 128;
@@ -55,6 +58,7 @@ impl Ready {
 pub struct Poller {
     poll: Poll,
     events: Events,
+    linger: Linger,
 }
 
 /// Says what is watched, and wakes who waits; for any thread.
@@ -72,7 +76,13 @@ pub fn poller() -> io::Result<(Poller, Watch)> {
     let registry = poll.registry().try_clone()?;
     let alarm = Waker::new(&registry, ALARM)?;
     let events = Events::with_capacity(EVENTS);
-    Ok((Poller { poll, events }, Watch { registry, alarm }))
+    let linger = Linger::default();
+    let poller = Poller {
+        poll,
+        events,
+        linger,
+    };
+    Ok((poller, Watch { registry, alarm }))
 }
 
 impl Poller {
@@ -81,6 +91,20 @@ impl Poller {
     /// # Errors
     /// What the operating system says, which it has no reason to.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout != Some(Duration::ZERO) && self.linger.begins() {
+            for _ in 0..LOOKS {
+                self.look(Some(Duration::ZERO))?;
+                if !self.events.is_empty() {
+                    self.linger.has_paid();
+                    return Ok(());
+                }
+                thread::yield_now();
+            }
+        }
+        self.look(timeout)
+    }
+
+    fn look(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
             _ => Ok(()),
