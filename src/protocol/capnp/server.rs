@@ -8,7 +8,6 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use capnp::any_pointer;
-use capnp::capability::FromClientHook;
 
 use super::connection::{Connection, DESTROY_TIME};
 use super::convert::{check_size, from_capnp};
@@ -17,7 +16,7 @@ use super::event_loop::{EventLoop, run_guarded};
 use super::handshake;
 use super::info::{Info, Method, Role, StaticOrShared};
 use super::log;
-use super::rpc::{Cap, Host, Incoming, Results, find};
+use super::rpc::{Cap, Host, Incoming, Results};
 use super::sync::{Mutex, lock};
 use super::threads::own_threads::{ThreadServer, gone, unimplemented};
 use super::threads::peer_threads::PeerThread;
@@ -272,6 +271,10 @@ impl PendingRequest {
     }
 }
 
+/// The pointers of a context.
+const THREAD: usize = 0;
+const CALLBACK: usize = 1;
+
 /// The threads that a request names.
 struct Context {
     thread: Option<Cap>,
@@ -279,26 +282,20 @@ struct Context {
 }
 
 impl Context {
-    /// Reads the context of any method: it is the first parameter of each that has one, so each
-    /// one's parameters read as `Echo.destroy`'s.
+    /// Reads the context of any method: it is the first pointer of the parameters of each that has
+    /// one, and holds the two threads (`mp/proxy.capnp`).
     fn read(call: &Incoming) -> Result<Self> {
-        use super::wire::echo_capnp::echo::destroy_params;
-        let read = call.params(|params| {
-            let params = params.get_as::<destroy_params::Reader<'_>>()?;
-            let context = params.get_context()?;
-            let cap = |has: bool, client: capnp::Result<_>| -> capnp::Result<Option<Cap>> {
-                let client: super::wire::proxy_capnp::thread::Client = match has {
-                    true => client?,
-                    false => return Ok(None),
-                };
-                Ok(find(call.caps(), client.as_client_hook()).cloned())
-            };
-            Ok(Self {
-                thread: cap(context.has_thread(), context.get_thread())?,
-                callback: cap(context.has_callback_thread(), context.get_callback_thread())?,
-            })
-        });
-        read.and_then(|read| read).map_err(from_capnp)
+        let context = call.words().and_then(|params| params.structure(0));
+        let context = context.ok_or_else(|| Error::failed("a context that cannot be read"))?;
+        let cap = |pointer| match context.capability(pointer) {
+            Some(None) => Ok(None),
+            Some(Some(index)) => Ok(call.caps().get(index).cloned().flatten()),
+            None => Err(Error::failed("invalid thread handle")),
+        };
+        Ok(Self {
+            thread: cap(THREAD)?,
+            callback: cap(CALLBACK)?,
+        })
     }
 }
 

@@ -7,8 +7,10 @@ use capnp::any_pointer;
 use capnp_rpc::rpc_capnp::{call, cap_descriptor, message, message_target, return_};
 
 use super::wire::cap_table::{Caps, read};
-use super::wire::frame::{Received, WORD};
-use super::wire::message::{Building, content, room};
+use super::wire::fields;
+use super::wire::frame::WORD;
+use super::wire::message::{Building, content, parameters, room};
+use super::wire::received::Received;
 use super::wire::write::Built;
 use crate::error::Result;
 
@@ -141,11 +143,18 @@ impl<C> Response<C> {
     /// # Errors
     /// When it holds no results.
     pub fn read<R>(&self, with: impl FnOnce(any_pointer::Reader<'_>) -> R) -> capnp::Result<R> {
-        let root = match &self.message {
-            Message::Received(received) => received.root()?,
-            Message::Own(built) => built.message().get_root_as_reader()?,
-        };
-        Ok(read(content(root)?, &self.caps, with))
+        let with = |content: any_pointer::Reader<'_>| read(content, &self.caps, with);
+        match &self.message {
+            Message::Received(received) => {
+                let answer = received.words().and_then(fields::Return::of);
+                let place = match answer.and_then(fields::Return::outcome) {
+                    Some(fields::Outcome::Results(results)) => results.content(),
+                    _ => None,
+                };
+                received.read(place, content, with)
+            }
+            Message::Own(built) => Ok(with(content(built.message().get_root_as_reader()?)?)),
+        }
     }
 }
 
@@ -173,6 +182,11 @@ impl<C: Clone> Request<C> {
         Ok(Self { message, caps })
     }
 
+    /// How many capabilities it has.
+    pub fn caps(&self) -> usize {
+        self.caps.len()
+    }
+
     /// Its capabilities.
     pub fn caps_mut(&mut self) -> impl Iterator<Item = &mut C> {
         self.caps.iter_mut().flatten()
@@ -188,11 +202,8 @@ impl<C: Clone> Request<C> {
     /// # Errors
     /// When it was not written as a call.
     pub fn read<R>(&self, with: impl FnOnce(any_pointer::Reader<'_>) -> R) -> capnp::Result<R> {
-        let root: message::Reader<'_> = self.message.get_root_as_reader()?;
-        match root.which()? {
-            message::Call(call) => Ok(read(call?.get_params()?.get_content(), &self.caps, with)),
-            _ => Err(capnp::Error::failed("no call".into())),
-        }
+        let root = self.message.get_root_as_reader()?;
+        Ok(read(parameters(root)?, &self.caps, with))
     }
 
     /// Makes it question `question`. `target` writes what it is made on, `describe` each capability's

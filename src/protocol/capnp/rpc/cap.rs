@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use capnp::any_pointer;
-use capnp_rpc::rpc_capnp::message;
 
 use super::call;
 use super::wire::cap_table::{Caps, read};
-use super::wire::frame::Received;
+use super::wire::fields::{self, Payload};
+use super::wire::message::parameters;
+use super::wire::received::Received;
+use super::wire::words::Struct;
 use crate::error::{Error, Result};
 
 /// What answers a call of the peer's, written but not sent.
@@ -261,10 +263,18 @@ impl Incoming {
             .as_ref()
             .and_then(|spent| spent.received.as_ref());
         let received = received.ok_or_else(|| capnp::Error::failed("answered already".into()))?;
-        match received.root()?.which()? {
-            message::Call(call) => Ok(read(call?.get_params()?.get_content(), self.caps(), with)),
-            _ => Err(capnp::Error::failed("no call".into())),
-        }
+        let place = self.payload().and_then(Payload::content);
+        received.read(place, parameters, |params| read(params, self.caps(), with))
+    }
+
+    fn payload(&self) -> Option<Payload<'_>> {
+        let received = self.spent.as_ref()?.received.as_ref()?;
+        fields::Call::of(received.words()?)?.params()
+    }
+
+    /// Its parameters as they lie in the message, if they are a struct.
+    pub fn words(&self) -> Option<Struct<'_>> {
+        self.payload()?.structure()
     }
 
     /// Takes what the call brought, for when its answer needs it no longer.

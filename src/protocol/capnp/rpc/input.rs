@@ -11,9 +11,9 @@ use rustix::net::{RecvFlags, recv};
 
 use super::super::accounts::Account;
 use super::wire::check::{Trail, check};
-use super::wire::frame::Received;
 use super::wire::read::FrameReader;
 use super::wire::reason::CloseReason;
+use super::wire::received::Received;
 use crate::limits::Limits;
 
 /// What is read of a stream.
@@ -91,8 +91,8 @@ impl Input {
             true => rest.as_slice(),
             false => scratch.as_slice(),
         };
-        while let Some(frame) = self.frames.next(&mut bytes)? {
-            check(&frame, self.nesting, &mut self.trail).map_err(CloseReason::Violation)?;
+        while let Some(mut frame) = self.frames.next(&mut bytes)? {
+            check(&mut frame, self.nesting, &mut self.trail).map_err(CloseReason::Violation)?;
             accept(Received::new(frame, self.nesting))?;
         }
         // Of a read that does not fill its memory one learns that no more is there, which saves the next

@@ -186,14 +186,15 @@ impl Link {
     fn decide<R>(&self, decide: impl FnOnce(&mut State, &mut Effects) -> R) -> (R, Follows) {
         let ((result, flush, exceeded), todo) = self.decisions.decide(|deciding, queue| {
             let effects = &mut deciding.effects;
+            std::mem::swap(&mut effects.todo, queue);
             let result = decide(&mut deciding.state, effects);
+            std::mem::swap(&mut effects.todo, queue);
             if !effects.messages.is_empty() {
                 self.observed.sent(&effects.messages);
                 let cost = effects.messages.iter().map(|message| message.cost()).sum();
                 // Here, for the order to be that of the decisions.
                 self.output.queue(effects.messages.drain(..), cost);
             }
-            queue.append(&mut effects.todo);
             let flush = std::mem::take(&mut effects.flush);
             (result, flush, effects.exceeded.take())
         });
@@ -420,8 +421,7 @@ impl Owner for Link {
     }
 
     fn answer(&self, question: u32, outcome: Result<Results>, spent: Spent) {
-        // First, since the peer may call again as soon as it has the answer. What is released with it
-        // goes out with the answer.
+        // First: the peer may call again as soon as it has the answer. What this releases goes with it.
         self.schedule.hold_back(|| drop(spent));
         self.update(|state, effects| state.answer(question, outcome, effects));
     }

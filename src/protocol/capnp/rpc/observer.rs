@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use capnp_rpc::rpc_capnp::message;
 
 use super::wire::envelope::Envelope;
-use super::wire::frame::Received;
+use super::wire::received::Received;
 use super::wire::write::Built;
 
 /// Whose message it is.

@@ -50,11 +50,17 @@ pub fn write_context(caps: &mut Caps<Param>, mut builder: context::Builder<'_>) 
 /// be refused by 30.1. A deeper call, from inside a callback, is sent at once: the peer's thread is
 /// waiting for it.
 pub struct PeerThread {
-    /// The peer's thread, or why there is none. It is made by this call, on this import.
-    thread: OnDemand<(Arc<Import>, Request), Result<Cap>>,
+    /// The peer's thread, or why there is none.
+    thread: OnDemand<Box<Recipe>, Result<Cap>>,
     callback: Cap,
     slots: Slots,
     destroying: Mutex<Destroying>,
+}
+
+/// The call that makes a thread, and the thread map that it is made on.
+struct Recipe {
+    map: Arc<Import>,
+    request: Request,
 }
 
 /// How a call that is about to be sent names a thread of the peer.
@@ -120,10 +126,13 @@ impl PeerThread {
                 Ok(())
             },
         )?;
-        Ok(Self::with(OnDemand::new((map, request)), callback))
+        Ok(Self::with(
+            OnDemand::new(Box::new(Recipe { map, request })),
+            callback,
+        ))
     }
 
-    fn with(thread: OnDemand<(Arc<Import>, Request), Result<Cap>>, callback: Cap) -> Arc<Self> {
+    fn with(thread: OnDemand<Box<Recipe>, Result<Cap>>, callback: Cap) -> Arc<Self> {
         Arc::new(Self {
             thread,
             callback,
@@ -136,7 +145,8 @@ impl PeerThread {
     pub fn thread(self: &Arc<Self>) -> Thread {
         match self.thread.demand() {
             Demand::Made(thread) => Thread::Known(thread.clone()),
-            Demand::ToBeMade((map, request)) => {
+            Demand::ToBeMade(recipe) => {
+                let Recipe { map, request } = *recipe;
                 let this = self.clone();
                 Thread::ToBeMade(Ask {
                     target: Target::Import(map),

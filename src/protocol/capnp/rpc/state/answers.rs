@@ -3,7 +3,7 @@
 //! A call counts from its arrival until its return *and* the peer's Finish, and a Finish in the middle
 //! of a call does not end it. Knows what waits for an answer by number alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use capnp::private::capability::PipelineOp;
 
@@ -11,6 +11,7 @@ use super::super::cap::{Cap, Done};
 use super::super::wire::cap_table::{find, read};
 use super::super::wire::message::content;
 use super::super::wire::write::Built;
+use super::numbered::Numbered;
 use crate::error::Result;
 
 /// What was answered: a message, and the capabilities in it.
@@ -113,7 +114,7 @@ pub enum Promise {
 #[derive(Default)]
 pub struct Answers {
     /// Those that are not finished.
-    pub table: BTreeMap<u32, Answer>,
+    pub table: Numbered<Answer>,
     /// Those that were refused, until the peer has finished them.
     pub refused: BTreeSet<u32>,
 }
@@ -121,12 +122,12 @@ pub struct Answers {
 impl Answers {
     /// Whether the number is in use.
     pub fn contains(&self, question: u32) -> bool {
-        self.table.contains_key(&question) || self.refused.contains(&question)
+        self.table.get(question).is_some() || self.refused.contains(&question)
     }
 
     /// What the peer means by a place in an answer.
     pub fn promise(&self, place: Place) -> Promise {
-        match self.table.get(&place.question) {
+        match self.table.get(place.question) {
             Some(Answer::Open(_)) => Promise::Open(place),
             Some(Answer::Given(given)) => Promise::Kept(at(&given.outcome, &place.way)),
             // Answered without objects, and so forgotten.
@@ -136,14 +137,14 @@ impl Answers {
 
     /// Notes what waits for an open answer.
     pub fn want(&mut self, question: u32, want: Want) {
-        if let Some(Answer::Open(open)) = self.table.get_mut(&question) {
+        if let Some(Answer::Open(open)) = self.table.get_mut(question) {
             open.wants.push(want);
         }
     }
 
     /// How deep a call is pipelined that names this question.
     pub fn depth(&self, question: u32) -> u32 {
-        match self.table.get(&question) {
+        match self.table.get(question) {
             Some(Answer::Open(open)) => open.depth + 1,
             _ => 0,
         }

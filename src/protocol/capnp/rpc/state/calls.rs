@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use capnp_rpc::rpc_capnp::{call, message, message_target};
-
 use super::super::cap::{Cap, Incoming, Owner, Results};
-use super::super::wire::frame::Received;
+use super::super::wire::fields::{self, Descriptor, SendResultsTo, Target};
 use super::super::wire::message as messages;
-use super::super::wire::reason::{CloseReason, violation};
+use super::super::wire::reason::{CloseReason, readable, violation};
+use super::super::wire::received::Received;
 use super::answers::{Answer, Given, Open, Place, Promise, ResultsTo, Want};
 use super::effects::{Dropped, Effect, Effects, Flush};
 #[cfg(test)]
@@ -101,20 +100,15 @@ pub fn bootstrapped(
 }
 
 /// Where the peer wants the results of a call; `None` for a third party, of which nothing is known here.
-fn results_to(call: call::Reader<'_>) -> Result<Option<ResultsTo>, CloseReason> {
-    Ok(match call.get_send_results_to().which()? {
-        call::send_results_to::Yourself(()) => Some(ResultsTo::Here),
-        call::send_results_to::ThirdParty(_) => None,
-        call::send_results_to::Caller(()) => Some(
-            match (
-                call.get_only_promise_pipeline(),
-                call.get_no_promise_pipelining(),
-            ) {
-                (true, _) => ResultsTo::Pipeline,
-                (false, true) => ResultsTo::CallerOnly,
-                (false, false) => ResultsTo::Caller,
-            },
-        ),
+fn results_to(call: fields::Call<'_>) -> Result<Option<ResultsTo>, CloseReason> {
+    let to = readable(call.send_results_to(), "where results are sent to")?;
+    let pipelines = (call.only_promise_pipeline(), call.no_promise_pipelining());
+    Ok(match (to, pipelines) {
+        (SendResultsTo::Yourself, _) => Some(ResultsTo::Here),
+        (SendResultsTo::ThirdParty, _) => None,
+        (SendResultsTo::Caller, (true, _)) => Some(ResultsTo::Pipeline),
+        (SendResultsTo::Caller, (false, true)) => Some(ResultsTo::CallerOnly),
+        (SendResultsTo::Caller, (false, false)) => Some(ResultsTo::Caller),
     })
 }
 
@@ -125,31 +119,27 @@ pub fn called(
     received: Received,
     effects: &mut Effects,
 ) -> Result<(), CloseReason> {
-    let root = received.root()?;
-    let message::Call(call) = root.which()? else {
-        return Ok(());
-    };
-    let call: call::Reader<'_> = call?;
+    let call = readable(received.words().and_then(fields::Call::of), "a Call")?;
     let Some(results) = results_to(call)? else {
-        let unknown = messages::unimplemented(root, received.bytes())?;
+        let unknown = messages::unimplemented(received.root()?, received.bytes())?;
         tables.send(unknown, Flush::Soon, effects);
         return Ok(());
     };
-    let question = call.get_question_id();
-    let (interface, method) = (call.get_interface_id(), call.get_method_id());
-    let descriptors = tables.cap_table(call.get_params()?)?;
+    let question = call.question();
+    let method = (call.interface(), call.method());
+    let descriptors = tables.cap_table(readable(call.params(), "parameters")?)?;
     let mut refusal = overload(tables, &received);
     let mut depth = 0;
-    let target = match call.get_target()?.which()? {
-        message_target::ImportedCap(id) => match tables.exports.get(id) {
+    let target = match readable(call.target(), "a target")? {
+        Target::Import(id) => match tables.exports.get(id) {
             Some(cap) => Named::Known(Some(cap.clone())),
             None => return violation(format!("Message target is no object of ours: {id}")),
         },
-        message_target::PromisedAnswer(answer) => Named::Place(tables.place(answer?)?),
+        Target::Answer(answer) => Named::Place(tables.place(answer)?),
     };
-    let mut params = Vec::new();
+    let mut params = Vec::with_capacity(descriptors.len());
     for descriptor in descriptors {
-        params.push(tables.named(owner, descriptor, effects)?);
+        params.push(tables.named(owner, Descriptor::of(descriptor), effects)?);
     }
     let named = [&target].into_iter().chain(&params);
     for place in named.filter_map(Named::place) {
@@ -170,7 +160,7 @@ pub fn called(
         }
         return Ok(());
     }
-    let call = Incoming::new(owner, question, (interface, method), received);
+    let call = Incoming::new(owner, question, method, received);
     enter(tables, call, target, params, effects);
     #[cfg(test)]
     if effects.todo.is_empty() && tables.sabotage == Some(Sabotage::EarlyReturn) {
@@ -268,7 +258,7 @@ pub fn answered(
     outcome: Result<Results>,
     effects: &mut Effects,
 ) {
-    let open = match tables.answers.table.remove(&question) {
+    let open = match tables.answers.table.remove(question) {
         Some(Answer::Open(open)) if tables.phase == Phase::Open => open,
         other => {
             if let Some(answer) = other {
@@ -327,11 +317,9 @@ pub fn answered(
         exports,
         is_here: open.results == ResultsTo::Here,
     };
-    tables.answers.table.insert(question, Answer::Given(given));
-    match open.finish {
-        Some(release) => finish(tables, question, release, effects),
-        None if is_forgotten => finish(tables, question, false, effects),
-        None => {}
+    match open.finish.or(is_forgotten.then_some(false)) {
+        Some(release) => finish(tables, given, release, effects),
+        None => tables.answers.table.insert(question, Answer::Given(given)),
     }
 }
 
@@ -344,24 +332,23 @@ pub fn finished(tables: &mut Tables, question: u32, release: bool, effects: &mut
     if tables.answers.refused.remove(&question) {
         return;
     }
-    match tables.answers.table.get_mut(&question) {
-        // Late for a Return that needed none.
-        None => {}
-        Some(Answer::Open(open)) => {
-            open.finish.get_or_insert(release);
-        }
-        Some(Answer::Given(_)) => finish(tables, question, release, effects),
+    if let Some(Answer::Open(open)) = tables.answers.table.get_mut(question) {
+        open.finish.get_or_insert(release);
+        return;
+    }
+    // There is none where it is late for a Return that needed none.
+    if let Some(Answer::Given(given)) = tables.answers.table.remove(question) {
+        finish(tables, given, release, effects);
     }
 }
 
-fn finish(tables: &mut Tables, question: u32, release: bool, effects: &mut Effects) {
-    if let Some(Answer::Given(given)) = tables.answers.table.remove(&question) {
-        if release {
-            tables.take_back(&given.exports, 1, effects);
-        }
-        let holds = matches!(&given.outcome, Ok((_, caps)) if !caps.is_empty());
-        if holds {
-            tables.discard(Dropped::Outcome(given.outcome), effects);
-        }
+/// An answer is needed no longer.
+fn finish(tables: &mut Tables, given: Given, release: bool, effects: &mut Effects) {
+    if release {
+        tables.take_back(&given.exports, 1, effects);
+    }
+    let holds = matches!(&given.outcome, Ok((_, caps)) if !caps.is_empty());
+    if holds {
+        tables.discard(Dropped::Outcome(given.outcome), effects);
     }
 }

@@ -15,6 +15,7 @@
 mod answers;
 mod calls;
 mod effects;
+mod numbered;
 mod objects;
 mod questions;
 mod returns;
@@ -25,7 +26,7 @@ mod waiting;
 
 use std::sync::Arc;
 
-use capnp_rpc::rpc_capnp::{disembargo, exception, message, message_target, resolve};
+use capnp_rpc::rpc_capnp::{disembargo, exception, message};
 
 pub use self::effects::{Dropped, Effect, Effects, Flush};
 #[cfg(test)]
@@ -36,9 +37,10 @@ use self::answers::{Answer, Promise, Want};
 use self::tables::{Named, Tables};
 use super::super::accounts::Account;
 use super::cap::{Ask, Cap, Done, Host, Owner, Results};
-use super::wire::frame::Received;
+use super::wire::fields::{self, Target, kind, kind_of};
 use super::wire::message as messages;
-use super::wire::reason::{CloseReason, violation};
+use super::wire::reason::{CloseReason, readable, violation};
+use super::wire::received::Received;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -105,13 +107,16 @@ impl State {
         if tables.phase != Phase::Open {
             return Ok(());
         }
+        match received.words().map(kind_of) {
+            Some(kind::CALL) => return calls::called(tables, owner, received, effects),
+            Some(kind::RETURN) => return returns::returned(tables, owner, received, effects),
+            _ => {}
+        }
         let root = received.root()?;
         let Ok(which) = root.which() else {
             return self.unknown(&received, effects);
         };
         match which {
-            message::Call(_) => calls::called(tables, owner, received, effects),
-            message::Return(_) => returns::returned(tables, owner, received, effects),
             message::Bootstrap(bootstrap) => {
                 let question = bootstrap?.get_question_id();
                 calls::bootstrapped(tables, question, &received, effects)
@@ -128,21 +133,26 @@ impl State {
                 tables.take_back(&[release.get_id()], count.into(), effects);
                 Ok(())
             }
-            message::Resolve(resolve) => {
-                if let resolve::Cap(cap) = resolve?.which()? {
-                    let resolved = tables.named(owner, cap?, effects)?;
-                    if let Named::Known(cap) = resolved {
-                        effects.drop(cap);
-                    }
+            message::Resolve(_) => {
+                let resolution = received.words().and_then(fields::resolution);
+                if let Some(cap) = readable(resolution, "a Resolve")?
+                    && let Named::Known(cap) = tables.named(owner, Some(cap), effects)?
+                {
+                    effects.drop(cap);
                 }
                 Ok(())
             }
-            message::Disembargo(disembargo) => self.disembargo(disembargo?, effects),
+            message::Disembargo(disembargo) => {
+                let target = received.words().and_then(fields::disembargoed);
+                self.disembargo(disembargo?, target, effects)
+            }
             message::Abort(abort) => Err(aborted(abort?)),
             message::Unimplemented(of) => self.not_implemented(of?, effects),
             message::Provide(_)
             | message::Accept(_)
             | message::Join(_)
+            | message::Call(_)
+            | message::Return(_)
             | message::ObsoleteSave(_)
             | message::ObsoleteDelete(_) => self.unknown(&received, effects),
         }
@@ -180,20 +190,19 @@ impl State {
     fn disembargo(
         &mut self,
         disembargo: disembargo::Reader<'_>,
+        target: Option<Target<'_>>,
         effects: &mut Effects,
     ) -> Result<(), CloseReason> {
         let Self(tables) = self;
         let disembargo::context::SenderLoopback(embargo) = disembargo.get_context().which()? else {
             return violation("a disembargo that nobody asked for");
         };
-        let target = match disembargo.get_target()?.which()? {
-            message_target::ImportedCap(id) => tables.exports.get(id).cloned(),
-            message_target::PromisedAnswer(answer) => {
-                match tables.answers.promise(tables.place(answer?)?) {
-                    Promise::Kept(kept) => kept.ok().flatten(),
-                    Promise::Open(_) => None,
-                }
-            }
+        let target = match readable(target, "a target")? {
+            Target::Import(id) => tables.exports.get(id).cloned(),
+            Target::Answer(answer) => match tables.answers.promise(tables.place(answer)?) {
+                Promise::Kept(kept) => kept.ok().flatten(),
+                Promise::Open(_) => None,
+            },
         };
         match &target {
             Some(Cap::Import(import)) if import.owner().id() == tables.owner => {

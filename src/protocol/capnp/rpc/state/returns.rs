@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use capnp_rpc::rpc_capnp::{message, promised_answer, return_};
+use capnp_rpc::rpc_capnp::{message, promised_answer};
 
 use super::super::cap::{Ask, Cap, Done, Owner, Param, Response, Target};
-use super::super::wire::frame::Received;
-use super::super::wire::message::{self as messages, error_of, room};
-use super::super::wire::reason::{CloseReason, violation};
+use super::super::wire::fields::{self, Descriptor, Outcome};
+use super::super::wire::message::{self as messages, exception, room};
+use super::super::wire::reason::{CloseReason, readable, violation};
+use super::super::wire::received::Received;
 use super::answers::{Answer, Place, Promise, Want};
 use super::effects::{Effect, Effects, Flush};
 use super::questions::Question;
@@ -64,7 +65,7 @@ pub fn ask(
         done,
     } = ask;
     let question = tables.questions.next_number();
-    let mut about = Vec::new();
+    let mut about = Vec::with_capacity(request.caps() + 1);
     let mut exports = Vec::new();
     let mut is_first = false;
     let completed = request.complete(
@@ -76,7 +77,7 @@ pub fn ask(
                 None => is_first = true,
             },
         },
-        |param, mut descriptor| {
+        |param, descriptor| {
             let cap = match (param, before) {
                 (Some(Param::Cap(cap)), _) => Some(cap),
                 (Some(Param::First(pointer)), Some(before)) => {
@@ -85,12 +86,15 @@ pub fn ask(
                 }
                 _ => None,
             };
-            exports.extend(tables.exports.describe(
-                tables.owner,
-                cap.as_ref(),
-                descriptor.reborrow(),
-            ));
-            about.extend(cap);
+            let export = tables
+                .exports
+                .describe(tables.owner, cap.as_ref(), descriptor);
+            if let Some(export) = export {
+                exports.push(export);
+            }
+            if let Some(cap) = cap {
+                about.push(cap);
+            }
         },
     );
     if let Target::Import(import) = target {
@@ -131,33 +135,32 @@ pub fn returned(
         Error(Error),
         Answer(u32),
     }
-    let message::Return(answer) = received.root()?.which()? else {
-        return Ok(());
-    };
-    let answer = answer?;
-    let id = answer.get_answer_id();
+    let answer = received.words().and_then(fields::Return::of);
+    let answer = readable(answer, "a Return")?;
+    let id = answer.answer();
     if !tables.questions.contains(id) {
         return violation(format!("a Return for question {id}, which is not open"));
     }
-    let gives = match answer.which()? {
-        return_::Results(results) => {
-            let mut caps = Vec::new();
-            for descriptor in tables.cap_table(results?)? {
-                caps.push(tables.named(owner, descriptor, effects)?);
+    let gives = match readable(answer.outcome(), "an answer")? {
+        Outcome::Results(results) => {
+            let descriptors = tables.cap_table(results)?;
+            let mut caps = Vec::with_capacity(descriptors.len());
+            for descriptor in descriptors {
+                caps.push(tables.named(owner, Descriptor::of(descriptor), effects)?);
             }
             Gives::Results(caps)
         }
-        return_::Exception(exception) => Gives::Error(error_of(exception?)),
-        return_::TakeFromOtherQuestion(other) => Gives::Answer(other),
-        return_::Canceled(()) => {
+        Outcome::Exception => Gives::Error(exception(received.root()?)?),
+        Outcome::TakenFrom(other) => Gives::Answer(other),
+        Outcome::Canceled => {
             return violation(format!("question {id} was cancelled by the peer"));
         }
-        return_::ResultsSentElsewhere(()) | return_::AcceptFromThirdParty(_) => {
+        Outcome::SentElsewhere | Outcome::ThirdParty => {
             return violation(format!("the results of question {id} went elsewhere"));
         }
     };
     if let Gives::Answer(other) = gives {
-        let is_here = match tables.answers.table.get(&other) {
+        let is_here = match tables.answers.table.get(other) {
             Some(Answer::Open(open)) => open.results == super::answers::ResultsTo::Here,
             Some(Answer::Given(given)) => given.is_here,
             None => false,
@@ -171,10 +174,10 @@ pub fn returned(
     let Some(question) = tables.questions.remove(id) else {
         return Ok(());
     };
-    if answer.get_release_param_caps() {
+    if answer.releases_params() {
         tables.take_back(&question.exports, 1, effects);
     }
-    if !answer.get_no_finish_needed() {
+    if !answer.no_finish_needed() {
         tables.send(messages::finish(id), Flush::Later, effects);
     }
     let Question { done, about, .. } = question;
@@ -183,7 +186,7 @@ pub fn returned(
         Gives::Results(caps) => {
             results(tables, received, caps, done, about, effects);
         }
-        Gives::Answer(other) => match tables.answers.table.get(&other) {
+        Gives::Answer(other) => match tables.answers.table.get(other) {
             Some(Answer::Given(given)) => {
                 effects.then(Effect::Tell(done, taken(&given.outcome), about));
             }

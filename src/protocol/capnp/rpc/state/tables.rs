@@ -5,13 +5,12 @@
 
 use std::sync::Arc;
 
-use capnp::private::capability::PipelineOp;
-use capnp_rpc::rpc_capnp::{cap_descriptor, payload, promised_answer};
-
 use super::super::super::accounts::{Account, Charge, Resource};
 use super::super::cap::{Cap, Host, Owner};
+use super::super::wire::fields::{Answer, Descriptor, Payload};
 use super::super::wire::message::{self, Building};
-use super::super::wire::reason::{CloseReason, violation};
+use super::super::wire::reason::{CloseReason, readable, violation};
+use super::super::wire::words::Structs;
 use super::super::wire::write::{Built, Complete};
 use super::answers::{Answers, Outcome, Place, Want, at};
 use super::effects::{Dropped, Effect, Effects, Flush};
@@ -140,25 +139,22 @@ impl Tables {
     pub fn named(
         &mut self,
         owner: &Arc<dyn Owner>,
-        descriptor: cap_descriptor::Reader<'_>,
+        descriptor: Option<Descriptor<'_>>,
         effects: &mut Effects,
     ) -> Result<Named, CloseReason> {
-        Ok(Named::Known(match descriptor.which()? {
-            cap_descriptor::None(()) => None,
+        Ok(Named::Known(match readable(descriptor, "a capability")? {
+            Descriptor::None => None,
             // What a promise of the peer's becomes is the peer's to forward, for as long as it is held.
-            cap_descriptor::SenderHosted(id) | cap_descriptor::SenderPromise(id) => {
-                Some(self.import(owner, id, effects))
-            }
             // Nobody is introduced to a third party: its vine forwards to it.
-            cap_descriptor::ThirdPartyHosted(third) => {
-                Some(self.import(owner, third?.get_vine_id(), effects))
-            }
-            cap_descriptor::ReceiverHosted(id) => match self.exports.get(id) {
+            Descriptor::SenderHosted(id)
+            | Descriptor::SenderPromise(id)
+            | Descriptor::ThirdPartyHosted(id) => Some(self.import(owner, id, effects)),
+            Descriptor::ReceiverHosted(id) => match self.exports.get(id) {
                 Some(cap) => Some(cap.clone()),
                 None => return violation(format!("a capability that is no object of ours: {id}")),
             },
-            cap_descriptor::ReceiverAnswer(answer) => {
-                return Ok(Named::Place(self.place(answer?)?));
+            Descriptor::ReceiverAnswer(answer) => {
+                return Ok(Named::Place(self.place(answer)?));
             }
         }))
     }
@@ -167,34 +163,25 @@ impl Tables {
     ///
     /// # Errors
     /// [`CloseReason::Violation`] where the way to it is too long.
-    pub fn place(&self, answer: promised_answer::Reader<'_>) -> Result<Place, CloseReason> {
-        let question = answer.get_question_id();
+    pub fn place(&self, answer: Answer<'_>) -> Result<Place, CloseReason> {
         let limit = self.limits.nesting;
-        let transform = answer.get_transform()?;
-        if transform.len() > limit {
+        let length = readable(answer.length(), "a pipelined path")?;
+        if usize::try_from(limit).is_ok_and(|limit| length > limit) {
             return violation(format!("a pipelined path longer than {limit}"));
         }
-        let mut way = Vec::new();
-        for step in transform {
-            way.push(match step.which()? {
-                promised_answer::op::Noop(()) => PipelineOp::Noop,
-                promised_answer::op::GetPointerField(index) => PipelineOp::GetPointerField(index),
-            });
-        }
-        Ok(Place { question, way })
+        Ok(Place {
+            question: answer.question(),
+            way: readable(answer.way(), "a pipelined path")?,
+        })
     }
 
     /// A message's capabilities, if they are not too many.
     ///
     /// # Errors
     /// [`CloseReason::Violation`] where they are.
-    pub fn cap_table<'a>(
-        &self,
-        payload: payload::Reader<'a>,
-    ) -> Result<capnp::struct_list::Reader<'a, cap_descriptor::Owned>, CloseReason> {
-        let caps = payload.get_cap_table()?;
-        let count = usize::try_from(caps.len()).unwrap_or(usize::MAX);
-        let limit = self.limits.capabilities;
+    pub fn cap_table<'a>(&self, payload: Payload<'a>) -> Result<Structs<'a>, CloseReason> {
+        let caps = readable(payload.capabilities(), "a table of capabilities")?;
+        let (count, limit) = (caps.len(), self.limits.capabilities);
         if count > limit {
             return violation(format!(
                 "a message with {count} capabilities (limit {limit})"

@@ -4,172 +4,227 @@
 //! nesting limit and at a cost in proportion to the frame's size: pointers that lead to the same
 //! place again and again, and elements that take no space, are what makes a small frame expensive.
 
+use std::fmt;
+
 use super::frame::{Frame, WORD};
+use super::words::{Place, far_target, index, offset, sizes, target};
 
 /// What a message may cost beyond its own size, in words. Elements without a size cost a word.
 const SLACK: u64 = 1024;
 
-/// Pointers still to be followed. One entry a level, so there are never more than the limit.
-enum Work {
-    /// Pointers side by side.
-    Pointers {
-        segment: usize,
-        at: usize,
-        count: usize,
-        depth: u32,
-    },
-    /// The structs of an inline composite list, each with pointers after its data.
-    Structs {
-        segment: usize,
-        at: usize,
-        elements: u64,
-        data: usize,
-        pointers: usize,
-        depth: u32,
-    },
+/// Pointers still to be followed: side by side, or in structs that follow one another.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    place: Place,
+    /// How many follow one another from here.
+    count: usize,
+    /// How many structs come after these, each with as many pointers.
+    structs: u64,
+    /// The sizes of each: its data, in words, and its pointers.
+    each: (usize, usize),
+    depth: u32,
 }
 
-/// The memory of a walk, kept for the next one.
+impl Run {
+    /// The place of the next pointer.
+    fn next(&mut self) -> Option<Place> {
+        if self.count == 0 {
+            self.structs = self.structs.checked_sub(1)?;
+            let (data, pointers) = self.each;
+            self.place.at += data;
+            self.count = pointers;
+        }
+        let place = self.place;
+        self.count -= 1;
+        self.place.at += 1;
+        Some(place)
+    }
+
+    fn is_done(&self) -> bool {
+        self.count == 0 && self.structs == 0
+    }
+}
+
+/// The memory of a walk, kept for the next one: one run a level, so there are never more than the
+/// limit.
 #[derive(Default)]
-pub struct Trail(Vec<Work>);
+pub struct Trail(Vec<Run>);
+
+/// What is wrong with a frame.
+#[derive(Debug, Clone, Copy)]
+enum Astray {
+    NoRoot,
+    UnknownKind,
+    LandingPad,
+    DoubleFar,
+    Nested(u32),
+    Tag,
+    Elements,
+    Beyond(Part),
+    Before,
+    Segment(u32),
+    Budget,
+}
+
+/// A part of a message.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Pointer,
+    Struct,
+    List,
+    Structs,
+}
+
+impl fmt::Display for Astray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nested(limit) => return write!(f, "pointers nested deeper than {limit}"),
+            Self::Beyond(Part::Pointer) => "a pointer beyond its segment",
+            Self::Beyond(Part::Struct) => "a struct beyond its segment",
+            Self::Beyond(Part::List) => "a list beyond its segment",
+            Self::Beyond(Part::Structs) => "a list of structs beyond its segment",
+            Self::Segment(segment) => {
+                return write!(f, "a pointer into segment {segment}, which does not exist");
+            }
+            Self::NoRoot => "a message without a root",
+            Self::UnknownKind => "a pointer of an unknown kind",
+            Self::LandingPad => "a far pointer whose landing pad is no pointer to an object",
+            Self::DoubleFar => "a double-far pointer with a malformed landing pad",
+            Self::Tag => "a list of structs whose tag is no struct",
+            Self::Elements => "a list of structs whose elements exceed it",
+            Self::Before => "a pointer before its segment",
+            Self::Budget => "a message whose content exceeds its size",
+        })
+    }
+}
 
 struct Walk<'a> {
     frame: &'a Frame,
+    /// Its first segment, which is the only one of most.
+    first: &'a [[u8; WORD]],
     nesting: u32,
     budget: u64,
-    work: &'a mut Vec<Work>,
+    /// Every object so far begins after its pointer, in the same segment.
+    is_forward: bool,
+    /// The pointers of what the last pointer led to.
+    next: Run,
 }
 
 /// Checks that everything in the frame lies within it, is nested at most `nesting` deep, and
 /// costs no more to read than its size allows. The error names what is wrong.
-pub fn check(frame: &Frame, nesting: u32, trail: &mut Trail) -> Result<(), String> {
-    if frame.segment(0).is_none_or(<[u8]>::is_empty) {
-        return Err("a message without a root".into());
-    }
-    let size = u64::try_from(frame.size() / WORD).unwrap_or(u64::MAX);
-    trail.0.clear();
-    let mut walk = Walk {
-        frame,
-        nesting,
-        budget: size.saturating_add(SLACK),
-        work: &mut trail.0,
-    };
-    walk.follow(0, 0, 0)?;
-    while let Some(work) = walk.work.pop() {
-        walk.step(work)?;
+pub fn check(frame: &mut Frame, nesting: u32, trail: &mut Trail) -> Result<(), String> {
+    let walked = walk(frame, nesting, &mut trail.0);
+    let is_forward = walked.map_err(|astray| astray.to_string())?;
+    if is_forward {
+        frame.set_forward();
     }
     Ok(())
 }
 
+/// Walks all pointers; returns whether every object begins after its pointer, in the same segment.
+fn walk(frame: &Frame, nesting: u32, waiting: &mut Vec<Run>) -> Result<bool, Astray> {
+    let first = frame.words(0);
+    if first.is_empty() {
+        return Err(Astray::NoRoot);
+    }
+    let size = u64::try_from(frame.size() / WORD).unwrap_or(u64::MAX);
+    let mut walk = Walk {
+        frame,
+        first,
+        nesting,
+        budget: size.saturating_add(SLACK),
+        is_forward: true,
+        next: Run::default(),
+    };
+    waiting.clear();
+    let mut run = Run {
+        count: 1,
+        ..Run::default()
+    };
+    loop {
+        let Some(place) = run.next() else {
+            match waiting.pop() {
+                Some(waiting) => run = waiting,
+                None => break,
+            }
+            continue;
+        };
+        walk.follow(place, run.depth)?;
+        if walk.next.count > 0 {
+            if !run.is_done() {
+                waiting.push(run);
+            }
+            run = std::mem::take(&mut walk.next);
+        }
+    }
+    Ok(walk.is_forward)
+}
+
 impl Walk<'_> {
-    /// Follows the first pointer of `work` and puts back the rest.
-    fn step(&mut self, work: Work) -> Result<(), String> {
-        match work {
-            Work::Pointers {
-                segment,
-                at,
-                count,
-                depth,
-            } => {
-                if count > 1 {
-                    self.work.push(Work::Pointers {
-                        segment,
-                        at: at + 1,
-                        count: count - 1,
-                        depth,
-                    });
-                }
-                self.follow(segment, at, depth)
-            }
-            Work::Structs {
-                segment,
-                at,
-                elements,
-                data,
-                pointers,
-                depth,
-            } => {
-                if elements > 1 {
-                    self.work.push(Work::Structs {
-                        segment,
-                        at: at + data + pointers,
-                        elements: elements - 1,
-                        data,
-                        pointers,
-                        depth,
-                    });
-                }
-                self.push_pointers(segment, at + data, pointers, depth);
-                Ok(())
-            }
-        }
-    }
-
-    fn push_pointers(&mut self, segment: usize, at: usize, count: usize, depth: u32) {
-        if count > 0 {
-            self.work.push(Work::Pointers {
-                segment,
-                at,
-                count,
-                depth,
-            });
-        }
-    }
-
-    fn follow(&mut self, segment: usize, at: usize, depth: u32) -> Result<(), String> {
-        let pointer = self.word(segment, at)?;
+    /// Follows a pointer, and notes the pointers of what it leads to.
+    #[inline]
+    fn follow(&mut self, place: Place, depth: u32) -> Result<(), Astray> {
+        let pointer = self.word(place)?;
         match pointer & 3 {
             _ if pointer == 0 => Ok(()),
-            0 | 1 => self.object(segment, target(at, pointer)?, pointer, depth),
+            0 | 1 => {
+                self.is_forward &= offset(pointer) >= 0;
+                let place = target(place, pointer).ok_or(Astray::Before)?;
+                self.object(place, pointer, depth)
+            }
             2 => self.far(pointer, depth),
             _ if pointer & 0xffff_ffff == 3 => Ok(()),
-            _ => Err("a pointer of an unknown kind".into()),
+            _ => Err(Astray::UnknownKind),
         }
     }
 
     /// Follows a pointer into another segment, where a landing pad says what is there.
-    fn far(&mut self, pointer: u64, depth: u32) -> Result<(), String> {
+    #[cold]
+    fn far(&mut self, pointer: u64, depth: u32) -> Result<(), Astray> {
+        self.is_forward = false;
         self.spend(1)?;
-        let (segment, at) = far_target(pointer);
-        let pad = self.word(segment, at)?;
+        let place = far_target(pointer);
+        let pad = self.word(place)?;
         if pointer & 4 == 0 {
             return match pad & 3 {
                 _ if pad == 0 => Ok(()),
-                0 | 1 => self.object(segment, target(at, pad)?, pad, depth),
+                0 | 1 => {
+                    let place = target(place, pad).ok_or(Astray::Before)?;
+                    self.object(place, pad, depth)
+                }
                 _ if pad & 0xffff_ffff == 3 => Ok(()),
-                _ => Err("a far pointer whose landing pad is no pointer to an object".into()),
+                _ => Err(Astray::LandingPad),
             };
         }
-        let tag = self.word(segment, at + 1)?;
+        let at = place.at + 1;
+        let tag = self.word(Place { at, ..place })?;
         if pad & 7 != 2 || tag & 2 != 0 {
-            return Err("a double-far pointer with a malformed landing pad".into());
+            return Err(Astray::DoubleFar);
         }
-        let (segment, at) = far_target(pad);
-        self.object(segment, at, tag, depth)
+        self.object(far_target(pad), tag, depth)
     }
 
-    /// Goes into the struct or list that `pointer` describes and that begins at `at`.
-    fn object(
-        &mut self,
-        segment: usize,
-        at: usize,
-        pointer: u64,
-        depth: u32,
-    ) -> Result<(), String> {
+    /// Notes the pointers of the struct or list that `pointer` describes and that begins at `place`.
+    #[inline]
+    fn object(&mut self, place: Place, pointer: u64, depth: u32) -> Result<(), Astray> {
         if depth >= self.nesting {
-            return Err(format!("pointers nested deeper than {}", self.nesting));
+            return Err(Astray::Nested(self.nesting));
         }
-        if pointer & 3 == 0 {
-            let (data, pointers) = sizes(pointer);
-            self.within(segment, at, data + pointers, "a struct")?;
-            self.spend(1.max(data + pointers))?;
-            self.push_pointers(segment, at + data, pointers, depth + 1);
-            return Ok(());
+        if pointer & 3 != 0 {
+            return self.list(place, pointer, depth);
         }
+        let (data, pointers) = sizes(pointer);
+        self.within(place, data + pointers, Part::Struct)?;
+        self.spend(1.max(data + pointers))?;
+        self.note(place, (data, pointers), 0, depth + 1);
+        Ok(())
+    }
+
+    fn list(&mut self, place: Place, pointer: u64, depth: u32) -> Result<(), Astray> {
         let count = index(pointer >> 35);
         let bits = match (pointer >> 32) & 7 {
             0 => {
-                self.within(segment, at, 0, "a list")?;
+                self.within(place, 0, Part::List)?;
                 return self.spend(1.max(count));
             }
             1 => 1,
@@ -178,111 +233,88 @@ impl Walk<'_> {
             4 => 32,
             5 => 64,
             6 => {
-                self.within(segment, at, count, "a list")?;
+                self.within(place, count, Part::List)?;
                 self.spend(1.max(count))?;
-                self.push_pointers(segment, at, count, depth + 1);
+                self.note(place, (0, count), 0, depth + 1);
                 return Ok(());
             }
-            _ => return self.composite(segment, at, count, depth),
+            _ => return self.composite(place, count, depth),
         };
         let words = count.saturating_mul(bits).div_ceil(64);
-        self.within(segment, at, words, "a list")?;
+        self.within(place, words, Part::List)?;
         self.spend(1.max(words))
     }
 
-    /// Goes into a list of structs: a tag that describes them, then `words` of them.
-    fn composite(
-        &mut self,
-        segment: usize,
-        at: usize,
-        words: usize,
-        depth: u32,
-    ) -> Result<(), String> {
-        self.within(segment, at, words.saturating_add(1), "a list of structs")?;
-        let tag = self.word(segment, at)?;
+    /// Notes the pointers of a list of structs: a tag that describes them, then `words` of them.
+    fn composite(&mut self, place: Place, words: usize, depth: u32) -> Result<(), Astray> {
+        self.within(place, words.saturating_add(1), Part::Structs)?;
+        let tag = self.word(place)?;
         if tag & 3 != 0 {
-            return Err("a list of structs whose tag is no struct".into());
+            return Err(Astray::Tag);
         }
         let elements = (tag & 0xffff_ffff) >> 2;
         let (data, pointers) = sizes(tag);
         let each = u64::try_from(data + pointers).unwrap_or(u64::MAX);
         let used = elements.saturating_mul(each);
         if used > u64::try_from(words).unwrap_or(u64::MAX) {
-            return Err("a list of structs whose elements exceed it".into());
+            return Err(Astray::Elements);
         }
         self.spend(1.max(words))?;
         if each == 0 {
-            return self.spend(index(elements));
+            self.spend(index(elements))?;
         }
-        if pointers > 0 && elements > 0 {
-            self.work.push(Work::Structs {
-                segment,
-                at: at + 1,
-                elements,
-                data,
-                pointers,
-                depth: depth + 2,
-            });
+        if let Some(others) = elements.checked_sub(1) {
+            let at = place.at + 1;
+            self.note(Place { at, ..place }, (data, pointers), others, depth + 2);
         }
         Ok(())
     }
 
-    fn word(&self, segment: usize, at: usize) -> Result<u64, String> {
-        let bytes = self.segment(segment)?;
-        let word = at
-            .checked_mul(WORD)
-            .and_then(|at| bytes.get(at..)?.first_chunk::<WORD>())
-            .ok_or("a pointer beyond its segment")?;
+    /// Notes the pointers of a struct of these sizes at `place`, and of so many others after it.
+    fn note(&mut self, place: Place, each: (usize, usize), structs: u64, depth: u32) {
+        let (data, count) = each;
+        if count > 0 {
+            let at = place.at + data;
+            self.next = Run {
+                place: Place { at, ..place },
+                count,
+                structs,
+                each,
+                depth,
+            };
+        }
+    }
+
+    #[inline]
+    fn word(&self, place: Place) -> Result<u64, Astray> {
+        let word = self.segment(place)?.get(place.at);
+        let word = word.ok_or(Astray::Beyond(Part::Pointer))?;
         Ok(u64::from_le_bytes(*word))
     }
 
-    fn within(&self, segment: usize, at: usize, words: usize, what: &str) -> Result<(), String> {
-        match at.checked_add(words) {
-            Some(end) if end <= self.segment(segment)?.len() / WORD => Ok(()),
-            _ => Err(format!("{what} beyond its segment")),
+    #[inline]
+    fn within(&self, place: Place, words: usize, what: Part) -> Result<(), Astray> {
+        match place.at.checked_add(words) {
+            Some(end) if end <= self.segment(place)?.len() => Ok(()),
+            _ => Err(Astray::Beyond(what)),
         }
     }
 
-    fn segment(&self, segment: usize) -> Result<&[u8], String> {
-        self.frame
-            .segment(segment)
-            .ok_or_else(|| format!("a pointer into segment {segment}, which does not exist"))
+    #[inline]
+    fn segment(&self, place: Place) -> Result<&[[u8; WORD]], Astray> {
+        match place.segment {
+            0 => Ok(self.first),
+            segment if segment < self.frame.segments() => Ok(self.frame.words(segment)),
+            segment => Err(Astray::Segment(u32::try_from(segment).unwrap_or(u32::MAX))),
+        }
     }
 
-    fn spend(&mut self, words: usize) -> Result<(), String> {
+    #[inline]
+    fn spend(&mut self, words: usize) -> Result<(), Astray> {
         let words = u64::try_from(words).unwrap_or(u64::MAX);
-        self.budget = self
-            .budget
-            .checked_sub(words)
-            .ok_or("a message whose content exceeds its size")?;
+        self.budget = self.budget.checked_sub(words).ok_or(Astray::Budget)?;
         Ok(())
     }
-}
-
-/// Where a struct or list pointer at `at` leads to, in its own segment.
-fn target(at: usize, pointer: u64) -> Result<usize, String> {
-    // The low 32 bits are a signed offset of 30 bits above two bits of kind.
-    let low = u32::try_from(pointer & 0xffff_ffff).unwrap_or_default();
-    let offset = i64::from(low.cast_signed() >> 2);
-    i64::try_from(at)
-        .ok()
-        .and_then(|at| at.checked_add(1)?.checked_add(offset))
-        .and_then(|at| usize::try_from(at).ok())
-        .ok_or_else(|| "a pointer before its segment".into())
-}
-
-/// The segment and the place in it that a far pointer names.
-fn far_target(pointer: u64) -> (usize, usize) {
-    (index(pointer >> 32), index((pointer & 0xffff_ffff) >> 3))
-}
-
-/// The sizes of a struct in words: its data and its pointers.
-fn sizes(pointer: u64) -> (usize, usize) {
-    (index((pointer >> 32) & 0xffff), index(pointer >> 48))
-}
-
-fn index(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
-//! A received message in memory.
+//! The memory of a received message.
 //!
 //! Knows nothing of streams. A message's memory is charged to the peer that sent it for as long as
 //! anyone holds it.
 
 use capnp::Word;
-use capnp::message::{Reader, ReaderOptions, ReaderSegments};
-use capnp_rpc::rpc_capnp::message;
+use capnp::message::ReaderSegments;
 
 use super::super::super::accounts::Charge;
 
@@ -18,6 +17,8 @@ pub struct Frame {
     memory: Memory,
     /// Where each segment but the last ends, in bytes. Empty for the usual single segment.
     ends: Vec<usize>,
+    /// It has one segment, in which every object begins after its pointer.
+    is_forward: bool,
     _charge: Charge,
 }
 
@@ -43,6 +44,7 @@ impl Frame {
         Self {
             memory,
             ends,
+            is_forward: false,
             _charge: charge,
         }
     }
@@ -54,8 +56,16 @@ impl Frame {
         }
     }
 
+    /// How many segments it has.
+    pub fn segments(&self) -> usize {
+        self.ends.len() + 1
+    }
+
     /// The bytes of one segment.
     pub fn segment(&self, index: usize) -> Option<&[u8]> {
+        if self.ends.is_empty() {
+            return (index == 0).then(|| self.bytes());
+        }
         let start = match index.checked_sub(1) {
             Some(before) => *self.ends.get(before)?,
             None => 0,
@@ -66,6 +76,26 @@ impl Frame {
             None => return None,
         };
         self.bytes().get(start..end)
+    }
+
+    /// The words of one segment; none, where there is no such segment.
+    pub fn words(&self, segment: usize) -> &[[u8; WORD]] {
+        let bytes = self.segment(segment).unwrap_or_default();
+        bytes.as_chunks().0
+    }
+
+    /// Its bytes from the word at `at` on, where every object begins after its pointer, in the same
+    /// segment.
+    pub fn forward_from(&self, at: usize) -> Option<&[u8]> {
+        match self.is_forward {
+            true => self.bytes().get(at * WORD..),
+            false => None,
+        }
+    }
+
+    /// Says that every object begins after its pointer, in the same segment.
+    pub fn set_forward(&mut self) {
+        self.is_forward = self.ends.is_empty();
     }
 
     #[cfg(test)]
@@ -95,50 +125,7 @@ impl ReaderSegments for Frame {
     }
 
     fn len(&self) -> usize {
-        self.ends.len() + 1
-    }
-}
-
-/// A received message that was found safe to read.
-pub struct Received {
-    reader: Reader<Frame>,
-    bytes: usize,
-}
-
-impl Received {
-    /// Makes a checked frame readable.
-    ///
-    /// There is no traversal limit: the check has bounded what one reading of the message can
-    /// cost.
-    pub fn new(frame: Frame, nesting: u32) -> Self {
-        let bytes = frame.size();
-        let options = ReaderOptions {
-            traversal_limit_in_words: None,
-            nesting_limit: i32::try_from(nesting).unwrap_or(i32::MAX),
-        };
-        Self {
-            reader: Reader::new(frame, options),
-            bytes,
-        }
-    }
-
-    /// The message's size in bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Its segments.
-    pub fn segments(&self) -> Vec<&[u8]> {
-        let frame = self.reader.get_segments();
-        (0..).map_while(|index| frame.segment(index)).collect()
-    }
-
-    /// The message as RPC sees it.
-    ///
-    /// # Errors
-    /// When it is no message of RPC.
-    pub fn root(&self) -> capnp::Result<message::Reader<'_>> {
-        self.reader.get_root()
+        self.segments()
     }
 }
 
@@ -153,6 +140,7 @@ mod tests {
         let frame = Frame {
             memory: Memory::Words(aligned(&bytes)),
             ends: vec![8],
+            is_forward: false,
             _charge: Charge::none(),
         };
         assert_eq!(frame.segment(0), Some(&bytes[..8]));

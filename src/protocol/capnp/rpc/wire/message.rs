@@ -103,6 +103,17 @@ pub fn unimplemented(of: message::Reader<'_>, bytes: usize) -> capnp::Result<Bui
     Ok(message)
 }
 
+/// The parameters of a Call.
+///
+/// # Errors
+/// When it is another message.
+pub fn parameters(root: message::Reader<'_>) -> capnp::Result<any_pointer::Reader<'_>> {
+    match root.which()? {
+        message::Call(call) => Ok(call?.get_params()?.get_content()),
+        _ => Err(capnp::Error::failed("no call".into())),
+    }
+}
+
 /// The content of a Return with results.
 ///
 /// # Errors
@@ -132,8 +143,21 @@ fn exception_of(error: &Error) -> (exception::Type, String) {
     (kind, error.to_string())
 }
 
+/// The exception that a Return is, as an error.
+///
+/// # Errors
+/// When it cannot be read, or is something else.
+pub fn exception(root: message::Reader<'_>) -> capnp::Result<Error> {
+    if let message::Return(answer) = root.which()?
+        && let return_::Exception(exception) = answer?.which()?
+    {
+        return Ok(error_of(exception?));
+    }
+    Err(capnp::Error::failed("no exception".into()))
+}
+
 /// A peer's exception as an error, in its own words.
-pub fn error_of(exception: exception::Reader<'_>) -> Error {
+fn error_of(exception: exception::Reader<'_>) -> Error {
     let text = exception.get_reason().map_or_else(
         |error| format!("an exception that cannot be read: {error}"),
         |reason| words_of(reason, MAX_REASON),

@@ -61,6 +61,17 @@ impl From<capnp::Error> for CloseReason {
     }
 }
 
+/// What was read of a message, or that it could not be.
+///
+/// # Errors
+/// [`CloseReason::Violation`], then.
+pub fn readable<T>(read: Option<T>, what: &str) -> Result<T, CloseReason> {
+    match read {
+        Some(read) => Ok(read),
+        None => violation(format!("malformed message: {what} that cannot be read")),
+    }
+}
+
 /// What a peer sent that is not in the schema of RPC.
 impl From<capnp::NotInSchema> for CloseReason {
     fn from(error: capnp::NotInSchema) -> Self {

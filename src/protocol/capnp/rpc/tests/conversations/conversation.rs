@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::super::super::super::accounts::{Account, Accounts, Resource};
 use super::super::super::cap::{Cap, Param, Target};
 use super::super::super::state::Sabotage;
-use super::super::super::wire::frame::Received;
+use super::super::super::wire::received::Received;
 use super::super::super::wire::write::WriteQueue;
 use super::content::POINTERS;
 use super::lock;

@@ -8,7 +8,7 @@ use capnp_rpc::rpc_capnp::{
 };
 
 use super::super::super::wire::cap_table;
-use super::super::super::wire::frame::Received;
+use super::super::super::wire::received::Received;
 use super::content::{self, POINTERS};
 use super::peer::{Answer, Context, Embargo, Import, Peer, State};
 use super::world::{CallId, Check, Mode, ObjectId, Outcome, Ref, Refs};

@@ -14,9 +14,9 @@ use super::super::super::forward::forward;
 use super::super::super::ordered::Ordered;
 use super::super::super::state::{Counts, Effect, Effects, Sabotage, State};
 use super::super::super::wire::check::{Trail, check};
-use super::super::super::wire::frame::Received;
 use super::super::super::wire::read::FrameReader;
 use super::super::super::wire::reason::CloseReason;
+use super::super::super::wire::received::Received;
 use super::super::super::wire::write::Built;
 use super::content::{self, POINTERS};
 use super::lock;
@@ -102,10 +102,10 @@ impl Side {
         loop {
             let received = {
                 let (reader, trail) = &mut *lock(&self.input);
-                let Some(frame) = reader.next(&mut bytes).map_err(|e| e.to_string())? else {
+                let Some(mut frame) = reader.next(&mut bytes).map_err(|e| e.to_string())? else {
                     break;
                 };
-                check(&frame, 64, trail)?;
+                check(&mut frame, 64, trail)?;
                 Received::new(frame, 64)
             };
             self.update(|state, effects| state.handle(&owner, received, effects))

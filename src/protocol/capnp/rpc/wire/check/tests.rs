@@ -35,7 +35,7 @@ fn frame(segments: &[&[u64]]) -> Frame {
 }
 
 fn verdict(segments: &[&[u64]]) -> Result<(), String> {
-    check(&frame(segments), 64, &mut Trail::default())
+    check(&mut frame(segments), 64, &mut Trail::default())
 }
 
 #[track_caller]
@@ -196,8 +196,8 @@ fn parse(bytes: &[u8]) -> Frame {
 }
 
 /// What passes can be read and copied whole by capnp, which is what an echo of it does.
-fn passes_means_readable(frame: Frame) -> bool {
-    let verdict = check(&frame, 64, &mut Trail::default());
+fn passes_means_readable(mut frame: Frame) -> bool {
+    let verdict = check(&mut frame, 64, &mut Trail::default());
     if let Err(text) = &verdict {
         assert!(!text.is_empty());
         return false;

@@ -1,0 +1,115 @@
+//! A table by numbers that the peer chooses.
+//!
+//! Knows numbers; nothing of what has them. Most peers use the lowest that is free, and those of the
+//! first few are found without a search.
+
+use std::collections::BTreeMap;
+
+/// How many numbers are low.
+const LOW: usize = 16;
+
+/// Values by number.
+pub struct Numbered<T> {
+    low: Vec<Option<T>>,
+    high: BTreeMap<u32, T>,
+    len: usize,
+}
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self {
+            low: Vec::new(),
+            high: BTreeMap::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<T> Numbered<T> {
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The value with this number.
+    pub fn get(&self, number: u32) -> Option<&T> {
+        match low(number) {
+            Some(index) => self.low.get(index)?.as_ref(),
+            None => self.high.get(&number),
+        }
+    }
+
+    /// The value with this number.
+    pub fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+        match low(number) {
+            Some(index) => self.low.get_mut(index)?.as_mut(),
+            None => self.high.get_mut(&number),
+        }
+    }
+
+    /// Gives a value a number, in the place of the one that had it.
+    pub fn insert(&mut self, number: u32, value: T) {
+        let before = match low(number) {
+            Some(index) => {
+                if self.low.len() <= index {
+                    self.low.resize_with(index + 1, || None);
+                }
+                self.low[index].replace(value)
+            }
+            None => self.high.insert(number, value),
+        };
+        self.len += usize::from(before.is_none());
+    }
+
+    /// Takes out the value with this number.
+    pub fn remove(&mut self, number: u32) -> Option<T> {
+        let value = match low(number) {
+            Some(index) => self.low.get_mut(index)?.take(),
+            None => self.high.remove(&number),
+        };
+        self.len -= usize::from(value.is_some());
+        value
+    }
+
+    /// All values, by number.
+    pub fn into_values(self) -> impl Iterator<Item = T> {
+        self.low
+            .into_iter()
+            .flatten()
+            .chain(self.high.into_values())
+    }
+}
+
+/// The number as an index, if it is low.
+fn low(number: u32) -> Option<usize> {
+    usize::try_from(number).ok().filter(|index| *index < LOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_a_map() {
+        let (mut numbered, mut map) = (Numbered::default(), BTreeMap::new());
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        for step in 0..10_000 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let number = u32::try_from(random % 32).unwrap_or_default();
+            match random >> 32 & 3 {
+                0 => assert_eq!(numbered.remove(number), map.remove(&number)),
+                1 => assert_eq!(numbered.get_mut(number), map.get_mut(&number)),
+                2 => assert_eq!(numbered.get(number), map.get(&number)),
+                _ => {
+                    numbered.insert(number, step);
+                    map.insert(number, step);
+                }
+            }
+            assert_eq!(numbered.len(), map.len());
+        }
+        assert!(map.len() > 4);
+        assert!(numbered.into_values().eq(map.into_values()));
+    }
+}
