@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::common::{Sandbox, poll, terminal::Terminal};
-use super::{Node, execute, ipc, node};
+use super::node::{Node, node};
+use super::{execute, ipc};
 
 /// Runs the executable; gives its exit status, stdout and stderr.
 fn run(node: &Node, words: &[&str]) -> (i32, String, String) {

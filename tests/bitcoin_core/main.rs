@@ -10,146 +10,26 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod executable;
+mod node;
 
-use std::ffi::OsString;
-use std::io::Write;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::interfaces::mining::{BlockCreateOptions, BlockWaitOptions, CoinbaseTx};
 use bitcoin_ipc::roles::Role;
-use bitcoin_ipc::{Address, CallOptions, Error, Generation, Ipc, Program};
+use bitcoin_ipc::{CallOptions, Error, Generation, Ipc, Program};
 
-/// The node's executable, or a loud skip.
-fn node(test: &str) -> Option<PathBuf> {
-    match std::env::var_os("BITCOIN_NODE") {
-        Some(path) => {
-            let path = PathBuf::from(path);
-            assert!(
-                path.exists(),
-                "BITCOIN_NODE names {path:?}, which is not there"
-            );
-            say(&format!("peer: Bitcoin Core ({}): {test}", version(&path)));
-            Some(path)
-        }
-        None => {
-            say(&format!(
-                "SKIPPED: Bitcoin Core: {test}: set BITCOIN_NODE to a bitcoin-node built with IPC"
-            ));
-            None
-        }
-    }
-}
-
-/// Writes past the test harness, which shows only what failing tests print.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-fn version(node: &Path) -> String {
-    // Even this makes a data directory.
-    let dir = tempfile::tempdir().unwrap();
-    let output = Command::new(node)
-        .arg("-version")
-        .env("HOME", dir.path())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().next().unwrap_or_default().to_owned()
-}
+use node::{Node, node};
 
 fn ipc() -> Ipc<dyn Init> {
     Ipc::new("bitcoin-ipc-test", Role::Gui.init()).unwrap()
 }
 
-/// A regtest node with a data directory of its own, which ends with this.
-struct Node {
-    child: std::process::Child,
-    dir: tempfile::TempDir,
-}
-
-impl Node {
-    fn start(program: &Path, arg0: Option<&Path>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut datadir = OsString::from("-datadir=");
-        datadir.push(dir.path());
-        let mut command = Command::new(program);
-        if let Some(arg0) = arg0 {
-            command.arg0(arg0);
-        }
-        let child = command
-            .args(["-regtest", "-ipcbind=unix", "-listen=0", "-debug=ipc"])
-            .args(["-printtoconsole=0", "-server=0"])
-            .arg(datadir)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let node = Self { child, dir };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !node.socket().exists() {
-            assert!(Instant::now() < deadline, "the node does not listen");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        node
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.dir.path().join("regtest/node.sock")
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("regtest/debug.log")).unwrap()
-    }
-
-    fn connect(&self, ipc: &Ipc<dyn Init>) -> Arc<dyn Init> {
-        let address = Address::Unix(Some(self.socket()));
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            match ipc.connect(&address) {
-                Ok(init) => return init.unwrap(),
-                Err(error) => assert!(Instant::now() < deadline, "{error}"),
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            if Instant::now() > deadline {
-                let _ = self.child.kill();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-/// Executes an RPC, once the node has warmed up.
+/// Executes an RPC over IPC.
 fn execute(init: &dyn Init, request: &str) -> String {
     let rpc = init.make_rpc().unwrap().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let answer = rpc.execute_rpc(request, "", "test").unwrap();
-        // RPC_IN_WARMUP
-        if !answer.contains("\"code\":-28") {
-            return answer.trim().to_owned();
-        }
-        assert!(Instant::now() < deadline, "{answer}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let answer = rpc.execute_rpc(request, "", "test").unwrap();
+    answer.trim().to_owned()
 }
 
 #[test]
