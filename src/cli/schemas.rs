@@ -18,7 +18,7 @@ use super::errors::Failure;
 pub(crate) const NEWEST: Generation = Generation::Core32;
 
 /// The interface that a Core process serves first.
-const INIT: &str = "Init";
+pub(crate) const INIT: &str = "Init";
 
 /// What the program knows of interfaces.
 pub(crate) struct Schemas {

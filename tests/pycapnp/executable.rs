@@ -215,6 +215,13 @@ fn call_each_generation_by_name() {
             let listed = printed(&["list"]);
             let has_rpc = listed.lines().any(|line| line.starts_with("Rpc "));
             assert_eq!(has_rpc, matches!(kind, "31.99" | "32"), "{listed}");
+            // Core 30 has it at another place.
+            for name in ["Mining ", "BlockTemplate "] {
+                assert!(
+                    listed.lines().any(|line| line.starts_with(name)),
+                    "{listed}"
+                );
+            }
         });
     }
 }
@@ -280,6 +287,13 @@ fn connect() {
                 "{ran:?}"
             );
             assert!(ran.stderr.contains(generation), "{ran:?}");
+            let mining = "Mining      implemented\n";
+            assert!(ran.stderr.contains(mining), "{ran:?}");
+            let rpc = match kind {
+                "30" | "31" => "Rpc         not implemented\n",
+                _ => "Rpc         implemented\n",
+            };
+            assert!(ran.stderr.contains(rpc), "{ran:?}");
             assert!(ran.stderr.contains("line 2"), "{ran:?}");
             server.line("disconnected");
         });

@@ -2,9 +2,15 @@
 //!
 //! What the peer is goes to stderr: stdout is for the calls' results.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bitcoin_ipc::dynamic::call::Objects;
+use bitcoin_ipc::dynamic::json::Options;
+use bitcoin_ipc::dynamic::schema::Registry;
+use bitcoin_ipc::dynamic::schema::model::Brand;
 use bitcoin_ipc::interfaces::echo::Echo;
+use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::{Error, Generation};
 use eyre::Result;
 use serde_json::json;
@@ -12,6 +18,7 @@ use serde_json::json;
 use super::super::args;
 use super::super::context::Context;
 use super::super::lines;
+use super::super::schemas::INIT;
 use super::super::session::Session;
 use super::super::target::Link;
 
@@ -89,19 +96,17 @@ impl Peer {
         let init = link.init.as_ref();
         let init = &**init.ok_or_else(|| Error::Usage("the peer has no Init of Core's".into()))?;
         let (echo, echoer) = Offer::of_made(init.make_echo())?;
-        let offers = |method: &str| match init.remote() {
-            Some(remote) if !remote.implements(method)? => Ok(Offer::Unimplemented),
-            _ => Ok(Offer::Implemented),
-        };
+        let generation = Generation::of(init)?;
         let (mining, rpc) = if link.own_role {
             let (mining, _) = Offer::of_made(init.make_mining())?;
             let (rpc, _) = Offer::of_made(init.make_rpc())?;
             (mining, rpc)
         } else {
+            let offers = |maker| offer_of(init, generation, maker);
             (offers("makeMining")?, offers("makeRpc")?)
         };
         Ok(Self {
-            generation: Generation::of(init)?,
+            generation,
             offers: [("Echo", echo), ("Mining", mining), ("Rpc", rpc)],
             round_trip: echoer.map(|echo| round_trip(&*echo)).transpose()?,
         })
@@ -114,6 +119,22 @@ impl Peer {
             .iter()
             .filter(|(_, offer)| matches!(offer, Offer::Made | Offer::Implemented));
         made.map(|(name, _)| *name).collect()
+    }
+}
+
+/// Asks for a maker where the peer's generation has it, without running it.
+fn offer_of(init: &dyn Init, generation: Generation, maker: &str) -> Result<Offer, Error> {
+    let Some(remote) = init.remote() else {
+        return Ok(Offer::Implemented);
+    };
+    let registry = Arc::new(Registry::core(generation)?);
+    let id = registry.find_interface(INIT)?.id;
+    let has = registry.method_of(id, &Brand::default(), maker).is_ok();
+    let objects = Objects::new(registry, Options::core());
+    let handle = objects.adopt(remote, INIT)?;
+    match has && objects.implements(&handle, maker)? {
+        true => Ok(Offer::Implemented),
+        false => Ok(Offer::Unimplemented),
     }
 }
 

@@ -181,14 +181,17 @@ impl Objects {
         }
     }
 
-    /// Whether the peer implements a method of an object, without running it, as
-    /// [`Remote::implements`] tells.
+    /// Tells whether the peer implements a method of an object, without running it, as
+    /// [`Remote::implements`] does. The method is the one that the schema of these objects has.
     ///
     /// # Errors
-    /// As [`Remote::implements`]; [`Error::Usage`] for an unknown handle.
+    /// As [`Remote::implements`]; [`Error::Usage`] for an unknown handle or method.
     pub fn implements(&self, handle: &str, method: &str) -> Result<bool> {
         match self.0.get(handle).ok_or_else(|| no_handle(handle))? {
-            Entry::Remote(object, _) => object.implements(method),
+            Entry::Remote(object, facts) => {
+                let found = facts.method(&self.0.registry, method)?;
+                rt::implements(&object, &found.method)
+            }
             Entry::Local(_) => Ok(true),
         }
     }

@@ -203,16 +203,31 @@ fn peer_thread_of(
     }
 }
 
+/// Tells whether the peer has a method of an object, without running it.
+///
+/// # Errors
+/// [`Error::Usage`] for a method without a context; else as [`call`].
+pub fn implements(object: &Object, method: &StaticOrShared<Method>) -> Result<bool> {
+    implemented(call(object, asking(method)?))
+}
+
 /// A call that no peer runs, but answers in one way or another; see [`implemented`].
-fn asking(object: &Object, method: &str) -> Result<Outgoing<'static, ()>> {
-    let found = object.info().methods.iter().find(|m| m.name == method);
-    let Some(method) = found.filter(|method| method.threaded) else {
-        let interface = &object.info().name;
+fn asking(method: &StaticOrShared<Method>) -> Result<Outgoing<'static, ()>> {
+    if !method.threaded {
+        let name = method.full_name();
         return Err(Error::Usage(format!(
-            "{interface} has no method {method} that names a thread"
+            "{name} names no thread, so only a call tells whether the peer has it"
         )));
-    };
+    }
     Ok(Outgoing::without_thread(method.clone()))
+}
+
+/// A call that asks for the method with this name of the object's interface.
+fn asking_for(object: &Object, name: &str) -> Result<Outgoing<'static, ()>> {
+    let info = object.info();
+    let found = info.methods.iter().find(|method| method.name == name);
+    let found = found.ok_or_else(|| Error::Usage(format!("{} has no method {name}", info.name)));
+    asking(found?)
 }
 
 /// Whether the peer has the method, by its answer to a call that names no thread.
@@ -226,11 +241,11 @@ fn implemented(answer: Result<()>) -> Result<bool> {
 
 impl Remote for Object {
     fn implements(&self, method: &str) -> Result<bool> {
-        implemented(call(self, asking(self, method)?))
+        implemented(call(self, asking_for(self, method)?))
     }
 
     fn implements_async(&self, method: &str) -> Call<bool> {
-        match asking(self, method) {
+        match asking_for(self, method) {
             Ok(outgoing) => call_async(self, outgoing).map(implemented).boxed(),
             Err(error) => crate::interfaces::ready(Err(error)),
         }

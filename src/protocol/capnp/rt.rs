@@ -9,7 +9,7 @@ pub use crate::error::{Error, Result};
 pub use crate::interfaces::{Call, Remote, ready};
 pub use capnp;
 
-pub use super::calls::{call, call_async};
+pub use super::calls::{call, call_async, implements};
 pub use super::convert::{data, data_in, length, malformed, show, text, text_in};
 pub use super::generated;
 pub use super::info::{Info, Method, Pace, Role, Show, StaticOrShared};
