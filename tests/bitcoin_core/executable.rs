@@ -1,158 +1,191 @@
-//! The executable and the node.
+//! The executable and the node: calls by name, by the schema of the node's generation, and what a
+//! signal does to them.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::common::{Sandbox, poll, terminal::Terminal};
-use super::node::{Node, node};
-use super::{execute, ipc};
+use bitcoin_ipc::Generation;
+use serde_json::Value as Json;
 
-/// Runs the executable; gives its exit status, stdout and stderr.
-fn run(node: &Node, words: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_bitcoin-ipc"))
-        .arg("--address")
-        .arg(format!("unix:{}", node.socket().display()))
-        .args(words)
-        .env("HOME", node.dir.path())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let code = output.status.code().unwrap();
-    (code, text(output.stdout), text(output.stderr))
+use crate::common::{EXE, Output, Sandbox, poll, terminal::Terminal};
+use crate::node::Node;
+use crate::releases::Peer;
+
+/// Runs the executable with the node as its peer.
+fn run(sandbox: &Sandbox, node: &Node, words: &[&str]) -> Output {
+    sandbox.run(&[&["-a", &node.address()], words].concat())
 }
 
-#[test]
-fn the_command_line_calls_it() {
-    let Some(program) = node("the_command_line_calls_it") else {
-        return;
-    };
-    let mut node = Node::start(&program, None);
-    let init = node.connect(&ipc());
-    let mined = execute(
-        &*init,
-        "{\"method\":\"generatetodescriptor\",\"params\":[1,\"raw(51)#8lvh9jxk\"]}",
-    );
-    let best = execute(&*init, "{\"method\":\"getbestblockhash\"}");
-    drop(init);
+/// Returns what a command prints, which must succeed and write nothing to stderr.
+#[track_caller]
+fn printed(sandbox: &Sandbox, node: &Node, words: &[&str]) -> String {
+    let output = run(sandbox, node, words);
+    assert_eq!((output.code, &*output.stderr), (0, ""), "{output:#?}");
+    output.stdout
+}
+
+/// Returns what a command prints, as JSON.
+#[track_caller]
+fn json(sandbox: &Sandbox, node: &Node, words: &[&str]) -> Json {
+    serde_json::from_str(&printed(sandbox, node, words)).unwrap()
+}
+
+run_on!(the_command_line_calls_it: core30, core31, core32);
+fn the_command_line_calls_it(peer: &Peer) {
+    let mut node = peer.start_for_templates();
+    let sandbox = Sandbox::new();
+    let mined = node.mine(1);
+    let height = peer.release.template_height + 1;
+    assert_eq!(printed(&sandbox, &node, &["call", "echo", "hi"]), "hi\n");
 
     // In display order, as its RPC has it.
-    let (code, tip, errors) = run(&node, &["call", "getTip"]);
-    assert_eq!((code, errors.as_str()), (0, ""), "{mined}");
-    let tip: serde_json::Value = serde_json::from_str(&tip).unwrap();
-    let hash = tip["hash"].as_str().unwrap();
-    assert_eq!(tip["height"], 1);
-    assert!(best.contains(hash), "{best} {hash}");
+    let tip = json(&sandbox, &node, &["call", "getTip"]);
+    assert_eq!(tip, serde_json::json!({ "hash": mined, "height": height }));
 
-    let (code, header, errors) = run(&node, &["call", "mining.createNewBlock/getBlockHeader"]);
-    assert_eq!((code, errors.as_str()), (0, ""));
+    let header = printed(
+        &sandbox,
+        &node,
+        &["call", "mining.createNewBlock/getBlockHeader"],
+    );
     let header = header.trim();
     assert_eq!(header.len(), 160, "{header}");
     assert!(header.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !node.log().contains("BlockTemplate.destroy$Results") {
-        assert!(Instant::now() < deadline, "the template is not destroyed");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-
-    let request = "{\"request\": \"{\\\"method\\\":\\\"getblockcount\\\"}\"}";
-    let (code, answer, _) = run(&node, &["call", "Rpc.executeRpc", request]);
-    let answer = answer.trim();
-    assert_eq!((code, answer), (0, "{\"result\":1,\"error\":null}"));
+    node.wait_logged("BlockTemplate.destroy$Results", 1);
 
     let started = Instant::now();
-    let current = format!("currentTip={hash}");
-    let (code, same, _) = run(
-        &node,
-        &["call", "waitTipChanged", &current, "timeout=200ms"],
-    );
-    assert_eq!(code, 0);
-    let same: serde_json::Value = serde_json::from_str(&same).unwrap();
-    assert_eq!(same, tip);
+    let current = format!("currentTip={mined}");
+    let wait = ["call", "waitTipChanged", &current, "timeout=200ms"];
+    assert_eq!(json(&sandbox, &node, &wait), tip);
     assert!(started.elapsed() >= Duration::from_millis(200));
 
-    let (code, listed, _) = run(&node, &["list"]);
-    assert_eq!(code, 0);
-    for name in ["Echo", "Mining", "BlockTemplate", "Rpc"] {
-        assert!(
-            listed.lines().any(|line| line.starts_with(name)),
-            "{listed}"
-        );
-    }
+    // An exception of the node is its answer.
+    let output = run(&sandbox, &node, &["call", "Mining.checkBlock", "00"]);
+    output.expect_error(64, &["end of data"]);
+    let request = "{\"request\": \"{\\\"method\\\":\\\"getblockcount\\\"}\"}";
+    let output = run(&sandbox, &node, &["call", "Rpc.executeRpc", request]);
+    match peer.generation() {
+        Generation::Core32 => output.expect(0, "{\"result\":2,\"error\":null}\n"),
+        generation => {
+            let refused = format!("this node ({generation}) has no executeRpc");
+            output.expect_error(67, &[&refused])
+        }
+    };
+    assert!(node.running());
+    sandbox.assert_clean();
+}
 
-    // 31.99 has it at 31's place, 32 at its own; either answers that the block is no solution.
-    let mut child = Command::new(env!("CARGO_BIN_EXE_bitcoin-ipc"))
-        .args(["-q", "call", "-a"])
-        .arg(format!("unix:{}", node.socket().display()))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    writeln!(
-        input,
-        "t = createNewBlock\nt.getCoinbaseTx\nt.submitSolution 1 2 3 00"
-    )
-    .unwrap();
-    drop(input);
-    let output = child.wait_with_output().unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(printed.contains("lockTime"), "{printed}");
+run_on!(the_command_line_submits_a_solution: core30, core31, core32);
+/// Each generation has `submitSolution` at another ordinal.
+fn the_command_line_submits_a_solution(peer: &Peer) {
+    let mut node = peer.start_for_templates();
+    let sandbox = Sandbox::new();
+    // A transaction, but no coinbase of this block.
+    let input = format!("01{}{}025151ffffffff", "00".repeat(32), "ff".repeat(4));
+    let coinbase = format!("02000000{input}0100000000000000000151{}", "00".repeat(4));
+    let lines = format!("t = createNewBlock\nt.getCoinbaseTx\nt.submitSolution 1 2 3 {coinbase}\n");
+    let output = sandbox.run_with(&["-q", "-a", &node.address(), "call"], &lines);
+    assert_eq!((output.code, &*output.stderr), (0, ""), "{output:#?}");
+    let lines: Vec<_> = output.stdout.lines().collect();
+    let [name, wanted, submitted] = lines.as_slice() else {
+        panic!("{output:#?}");
+    };
+    assert_eq!(*name, "\"t\"");
+    match peer.generation() {
+        Generation::Core30 => assert!(wanted.starts_with("020000000001"), "{wanted}"),
+        _ => assert!(
+            wanted.contains("\"blockRewardRemaining\":5000000000"),
+            "{wanted}"
+        ),
+    }
+    // 31.99 answers as 31 does.
+    let refused = *submitted == "false" || submitted.contains("\"result\":false");
+    assert!(refused, "{submitted}");
+    assert_eq!(node.received("BlockTemplate.submitSolution"), 1);
     assert!(node.running());
 }
 
-/// Ends with the node's own answer to the call, and the node goes on.
-#[test]
-fn a_signal_interrupts_a_wait() {
-    let Some(program) = node("a_signal_interrupts_a_wait") else {
-        return;
-    };
-    let mut node = Node::start(&program, None);
-    let (_, tip, _) = run(&node, &["call", "getTip"]);
-    let tip: serde_json::Value = serde_json::from_str(&tip).unwrap();
-    let hash = tip["hash"].as_str().unwrap();
-    // On a chain without blocks the second waits for one, too.
-    for (method, words) in [
-        ("waitTipChanged", vec!["call", "waitTipChanged", hash]),
-        ("createNewBlock", vec!["call", "createNewBlock"]),
+run_on!(connect_and_list_tell_what_it_offers: core30, core31, core32);
+fn connect_and_list_tell_what_it_offers(peer: &Peer) {
+    let mut node = peer.start();
+    let sandbox = Sandbox::new();
+    let generation = peer.generation();
+    let has_rpc = generation == Generation::Core32;
+    let output = sandbox.run(&["connect", &node.address()]);
+    assert_eq!((output.code, &*output.stdout), (0, ""), "{output:#?}");
+    let rpc = if has_rpc { "" } else { "not " };
+    for line in [
+        format!("generation  {generation}"),
+        "Echo        yes".into(),
+        "Mining      implemented".into(),
+        format!("Rpc         {rpc}implemented"),
     ] {
-        let before = node.log().len();
-        // Heard also where whoever runs the tests has them ignore it.
-        let child = Command::new("env")
-            .args(["--default-signal=INT", env!("CARGO_BIN_EXE_bitcoin-ipc")])
-            .arg("-a")
-            .arg(format!("unix:{}", node.socket().display()))
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let logged = |line: &str| {
-            let deadline = Instant::now() + Duration::from_secs(20);
-            while !node.log()[before..].contains(line) {
-                assert!(Instant::now() < deadline, "the log has no {line}");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        };
-        logged(&format!("Mining.{method}$Params"));
-        // It waits only once its thread has got there.
-        std::thread::sleep(Duration::from_millis(200));
-        let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(130), "{output:?}");
         assert!(
-            output.stdout.is_empty() && output.stderr.is_empty(),
-            "{output:?}"
+            output.stderr.lines().any(|shown| shown == line),
+            "{output:#?}"
         );
-        logged("Mining.interrupt$Params");
-        logged(&format!("Mining.{method}$Results"));
-        let (code, printed, _) = run(&node, &["call", "isTestChain"]);
-        assert_eq!((code, printed.trim()), (0, "true"));
+    }
+    let listed = printed(&sandbox, &node, &["list"]);
+    let names = listed.lines().filter_map(|line| line.split(' ').next());
+    let rpc = has_rpc.then_some("Rpc");
+    let expected = ["Init", "Echo", "Mining"].into_iter().chain(rpc);
+    assert!(names.eq(expected.chain(["BlockTemplate"])), "{listed}");
+    assert!(node.running());
+}
+
+/// Runs a command that calls `method`, and sends it SIGINT while the node waits in that.
+fn interrupted(sandbox: &Sandbox, node: &Node, method: &str, words: &[&str]) -> Output {
+    // The signal counts also where the tests run with it ignored.
+    let mut command = sandbox.command("env");
+    command.args(["--default-signal=INT", EXE, "-a", &node.address()]);
+    command.args(words);
+    let running = sandbox.start(command);
+    node.wait_received(method, 1);
+    // The node begins to wait only after it has logged the call.
+    std::thread::sleep(Duration::from_millis(200));
+    running.signal(rustix::process::Signal::INT);
+    running.wait()
+}
+
+run_on!(a_signal_interrupts_a_wait: core31, core32);
+/// The command ends once the node has answered the call, and the node goes on.
+fn a_signal_interrupts_a_wait(peer: &Peer) {
+    let mut node = peer.start();
+    let sandbox = Sandbox::new();
+    let tip = json(&sandbox, &node, &["call", "getTip"]);
+    let hash = tip["hash"].as_str().unwrap();
+    // On a chain without blocks createNewBlock waits for one, too.
+    let waits = [
+        (
+            "Mining.waitTipChanged",
+            &["call", "waitTipChanged", hash][..],
+        ),
+        ("Mining.createNewBlock", &["call", "createNewBlock"]),
+    ];
+    for (number, (method, words)) in (1..).zip(waits) {
+        let output = interrupted(&sandbox, &node, method, words);
+        output.expect(130, "");
+        assert_eq!(output.stderr, "");
+        node.wait_received("Mining.interrupt", number);
+        node.wait_logged(&format!("{method}$Results"), 1);
+        assert_eq!(printed(&sandbox, &node, &["call", "isTestChain"]), "true\n");
         assert!(node.running());
     }
+}
+
+run_on!(a_signal_leaves_what_nothing_interrupts: core30);
+/// The command says that the wait goes on. The node cannot exit before the wait's own limit.
+fn a_signal_leaves_what_nothing_interrupts(peer: &Peer) {
+    let mut node = peer.start();
+    let sandbox = Sandbox::new();
+    let tip = json(&sandbox, &node, &["call", "getTip"]);
+    let hash = tip["hash"].as_str().unwrap();
+    let call = ["call", "waitTipChanged", hash, "timeout=2s"];
+    let output = interrupted(&sandbox, &node, "Mining.waitTipChanged", &call);
+    output.expect(130, "");
+    let left = "Mining.waitTipChanged goes on in the peer: no method interrupts it\n";
+    assert_eq!(output.stderr, left);
+    assert!(output.took < Duration::from_secs(1), "{output:#?}");
+    assert_eq!(printed(&sandbox, &node, &["call", "isTestChain"]), "true\n");
+    assert!(node.running());
 }
 
 /// The text with each hash as `#` and each number as `N`: they differ from run to run.
@@ -177,13 +210,10 @@ fn alike(text: &str) -> String {
     out
 }
 
+run_on!(the_session_of_the_readme_goes_as_shown: core32);
 /// Types the lines of the session in the README.
-#[test]
-fn the_session_of_the_readme_goes_as_shown() {
-    let Some(program) = node("the_session_of_the_readme_goes_as_shown") else {
-        return;
-    };
-    let mut node = Node::start(&program, None);
+fn the_session_of_the_readme_goes_as_shown(peer: &Peer) {
+    let mut node = peer.start();
     let readme = include_str!("../../README.md");
     let blocks = readme.split("```text\n").skip(1);
     let session = blocks.filter_map(|block| block.split("```").next());
@@ -195,8 +225,7 @@ fn the_session_of_the_readme_goes_as_shown() {
     let mut turns = session.split("bitcoin-ipc> ");
     let greeting = turns.next().unwrap();
     let sandbox = Sandbox::new();
-    let address = format!("unix:{}", node.socket().display());
-    let mut terminal = Terminal::start(&sandbox, &["connect", &address]);
+    let mut terminal = Terminal::start(&sandbox, &["connect", &node.address()]);
     let come = |terminal: &mut Terminal, shown: &str| {
         poll(shown, || {
             let written = alike(&terminal.rest());

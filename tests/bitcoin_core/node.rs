@@ -1,14 +1,15 @@
-//! A Bitcoin Core node in a process of its own: how it is found, started, called over its JSON-RPC
-//! and ended.
+//! A Bitcoin Core node in a process of its own: how it is started, called over its JSON-RPC and
+//! ended.
 //!
-//! Knows the program and its options; nothing of what the tests call over IPC.
+//! Knows the program and its options, which are the same in every release; nothing of what the
+//! tests call over IPC.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,10 +19,12 @@ use rustix::process::{Pid, Signal};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
+use crate::common::poll;
+
 /// How long the node may take to be ready.
 const READY: Duration = Duration::from_secs(60);
-/// How long the node may take to exit after SIGTERM.
-const EXIT: Duration = Duration::from_secs(30);
+/// How long the node may take to exit after SIGTERM. It takes some tenths of a second.
+const EXIT: Duration = Duration::from_secs(10);
 /// The user `test` with the password `test`, as `share/rpcauth/rpcauth.py` writes them.
 const RPC_AUTH: &str = "-rpcauth=test:00112233445566778899aabbccddeeff\
                         $34b86160185f3b05247ed39a5bd83f928f65de29814ed632f9caa9b2127d4c61";
@@ -30,54 +33,17 @@ const CREDENTIALS: &str = "dGVzdDp0ZXN0";
 /// `RPC_IN_WARMUP`.
 const IN_WARMUP: i64 = -28;
 
-/// The node's executable, or a loud skip.
-pub fn node(test: &str) -> Option<PathBuf> {
-    match std::env::var_os("BITCOIN_NODE") {
-        Some(path) => {
-            let path = PathBuf::from(path);
-            assert!(
-                path.exists(),
-                "BITCOIN_NODE names {path:?}, which is not there"
-            );
-            say(&format!("peer: Bitcoin Core ({}): {test}", version(&path)));
-            Some(path)
-        }
-        None => {
-            say(&format!(
-                "SKIPPED: Bitcoin Core: {test}: set BITCOIN_NODE to a bitcoin-node built with IPC"
-            ));
-            None
-        }
-    }
-}
-
-/// Writes past the test harness, which shows only what failing tests print.
-fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-fn version(node: &Path) -> String {
-    // Even this makes a data directory.
-    let dir = tempfile::tempdir().unwrap();
-    let output = Command::new(node)
-        .arg("-version")
-        .env("HOME", dir.path())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().next().unwrap_or_default().to_owned()
-}
-
-/// A regtest node with a data directory of its own, which ends with this.
+/// A regtest node with a data directory of its own. It is ended when this is dropped, and must exit
+/// in order and in time then.
 pub struct Node {
     child: Child,
-    pub dir: TempDir,
+    dir: TempDir,
     rpc_port: u16,
 }
 
 impl Node {
-    /// Starts a node and waits until it is ready. Its socket is there before it knows its tip, so
-    /// that `getTip` answers none for a while.
+    /// Starts a node and waits until it is ready. Its socket is there before it has loaded its chain:
+    /// until then `getTip` may answer none, and may abort a Core 30 node.
     pub fn start(program: &Path, arg0: Option<&Path>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut datadir = OsString::from("-datadir=");
@@ -108,6 +74,11 @@ impl Node {
 
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("regtest/node.sock")
+    }
+
+    /// The socket as an address.
+    pub fn address(&self) -> String {
+        format!("unix:{}", self.socket().display())
     }
 
     pub fn log(&self) -> String {
@@ -142,6 +113,51 @@ impl Node {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+    /// Mines blocks on the tip; gives the tip's hash as people write it.
+    pub fn mine(&mut self, blocks: u32) -> String {
+        let hashes = self.rpc("generatetodescriptor", json!([blocks, "raw(51)#8lvh9jxk"]));
+        let last = hashes.as_array().unwrap().last().unwrap();
+        last.as_str().unwrap().to_owned()
+    }
+
+    /// How often the node was sent a call of this method, such as `Echo.echo`; of any, for none.
+    pub fn received(&self, method: &str) -> usize {
+        let log = self.log();
+        let call = format!("{method}$Params");
+        let received = |line: &&str| line.contains("server recv request") && line.contains(&call);
+        log.lines().filter(received).count()
+    }
+
+    /// Waits until the node was sent so many calls of this method.
+    #[track_caller]
+    pub fn wait_received(&self, method: &str, times: usize) {
+        poll(method, || (self.received(method) >= times).then_some(()));
+    }
+
+    /// Waits until the node's log has these words so many times.
+    #[track_caller]
+    pub fn wait_logged(&self, words: &str, times: usize) {
+        let logged = || self.log().matches(words).count();
+        poll(words, || (logged() >= times).then_some(()));
+    }
+
+    /// Asks the node to exit.
+    pub fn terminate(&self) {
+        let pid = Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    /// Waits for the node to exit, and kills it when that takes too long.
+    pub fn wait_exit(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + EXIT;
+        while self.running() {
+            if Instant::now() > deadline {
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.child.wait().unwrap()
+    }
 }
 
 /// A port that nobody listens at.
@@ -168,16 +184,13 @@ fn post(port: u16, request: &str) -> io::Result<Json> {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        let pid = Pid::from_child(&self.child);
-        let deadline = Instant::now() + EXIT;
         if self.running() {
-            let _ = rustix::process::kill_process(pid, Signal::TERM);
+            self.terminate();
         }
-        while self.running() {
-            if Instant::now() > deadline {
-                let _ = self.child.kill();
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        let status = self.wait_exit();
+        // A test that has failed says why.
+        if !std::thread::panicking() {
+            assert!(status.success(), "the node has ended with {status}");
         }
     }
 }
