@@ -24,6 +24,9 @@ use crate::call::CallOptions;
 use crate::error::{Error, Result};
 use crate::interfaces::{Call, Disconnection, Remote};
 
+/// How many async calls are sent as soon as each is made.
+const FEW: usize = 2;
+
 /// Calls a method of `object` and waits for its result, running callbacks meanwhile.
 ///
 /// # Errors
@@ -125,7 +128,7 @@ pub fn call_async<R: Send + 'static>(object: &Object, outgoing: Outgoing<'_, R>)
         let late = move || deliver(Err(timed_out(&method, limit)));
         connection.event_loop.after(limit, late)
     });
-    connection.event_loop.expect();
+    let under_way = connection.event_loop.expect();
     let answer = {
         let (connection, kept) = (connection.clone(), object.kept());
         move |answers: Result<Answers>| {
@@ -134,7 +137,10 @@ pub fn call_async<R: Send + 'static>(object: &Object, outgoing: Outgoing<'_, R>)
             deliver(answers);
         }
     };
-    if batch.names_thread() {
+    let send = || {
+        if !batch.names_thread() {
+            return batch.send(connection, None, move |answers| answer(Ok(answers)));
+        }
         match connection.borrow_peer_thread() {
             Ok(borrowed) => {
                 let thread = borrowed.thread.clone();
@@ -145,8 +151,11 @@ pub fn call_async<R: Send + 'static>(object: &Object, outgoing: Outgoing<'_, R>)
             }
             Err(error) => answer(Err(error)),
         }
-    } else {
-        batch.send(connection, None, move |answers| answer(Ok(answers)));
+    };
+    // Where many are under way, those that are made in a row go out together.
+    match under_way > FEW {
+        true => connection.event_loop.gather(send),
+        false => send(),
     }
     let connection = connection.clone();
     receiver

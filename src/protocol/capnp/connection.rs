@@ -16,7 +16,8 @@ use super::rpc::{
     AFTER_DISCONNECT, Cap, CloseReason, Host, INTERRUPTED, Lifecycle, Link, Observer,
 };
 use super::sync::{Condvar, Mutex, Rank, lock, wait, wait_timeout};
-use super::threads::own_threads::{OwnThreads, ThreadServer};
+use super::threads::errands::Errands;
+use super::threads::own_threads::{FREE, OwnThreads, ThreadServer};
 use super::threads::peer_threads::{Borrowed, PeerThread, PeerThreads};
 use super::threads::thread_context::{self, Calling, Route};
 use crate::error::{Error, Result};
@@ -59,6 +60,8 @@ pub struct Connection {
     pub peer_threads: Arc<PeerThreads>,
     /// This process's threads that the peer runs calls on.
     pub own_threads: Arc<OwnThreads>,
+    /// Those that run its async calls.
+    pub errands: Arc<Errands>,
     next_object: AtomicU64,
     destroying: Mutex<Destroying>,
     /// Charged for everything that the peer makes this process hold.
@@ -133,6 +136,7 @@ impl Connection {
         stream.set_nonblocking(true)?;
         let limits = terms.limits.clone();
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let own_threads = OwnThreads::new(event_loop, &limits, &account);
         let this = Arc::new(Self {
             id,
             event_loop: event_loop.clone(),
@@ -143,7 +147,8 @@ impl Connection {
             changed: Condvar::new(),
             thread_map: Mutex::default(),
             peer_threads: PeerThreads::new(id),
-            own_threads: OwnThreads::new(event_loop, &limits, &account),
+            errands: Errands::new(event_loop, &own_threads),
+            own_threads,
             next_object: AtomicU64::new(0),
             destroying: Mutex::ranked(Rank::Destroying, Destroying::default()),
             account: account.clone(),
@@ -280,6 +285,7 @@ impl Connection {
         let closing = lock(&self.destroying).closing.take();
         self.peer_threads.end();
         self.own_threads.end();
+        self.errands.end();
         drop((thread_map, closing));
     }
 
@@ -319,7 +325,7 @@ impl Connection {
     pub fn borrow_peer_thread(&self) -> Result<Borrowed> {
         self.peer_threads.borrow(|| {
             let exe_name = self.event_loop.exe_name();
-            let name = format!("{exe_name}-{}/async", std::process::id());
+            let name = format!("{exe_name}-{}{FREE}", std::process::id());
             self.new_peer_thread(&name, ThreadServer::lazy(&self.own_threads, &name))
         })
     }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use capnp::any_pointer;
@@ -99,7 +99,12 @@ impl fmt::Display for Method {
 
 /// Whether a method of this process took long when it ran last.
 #[derive(Debug, Default)]
-pub struct Pace(AtomicBool);
+pub struct Pace(AtomicU8);
+
+/// It has not run.
+const UNKNOWN: u8 = 0;
+const QUICK: u8 = 1;
+const SLOW: u8 = 2;
 
 /// The time from which a method counts as slow: other callers notice a thread that is away for longer.
 const LONG: Duration = Duration::from_micros(50);
@@ -107,20 +112,28 @@ const LONG: Duration = Duration::from_micros(50);
 impl Pace {
     /// It has not run.
     pub const fn new() -> Self {
-        Self(AtomicBool::new(false))
+        Self(AtomicU8::new(UNKNOWN))
     }
 
     /// Whether it took long.
     pub fn is_slow(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) == SLOW
+    }
+
+    /// Whether it has run, and did not take long.
+    pub fn is_quick(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == QUICK
     }
 
     /// Notes how long it took.
     pub fn note(&self, took: Duration) {
-        let slow = took > LONG;
+        let pace = match took > LONG {
+            true => SLOW,
+            false => QUICK,
+        };
         // Looked at before, so that several processors can share it while it stays as it is.
-        if slow != self.is_slow() {
-            self.0.store(slow, Ordering::Relaxed);
+        if pace != self.0.load(Ordering::Relaxed) {
+            self.0.store(pace, Ordering::Relaxed);
         }
     }
 }

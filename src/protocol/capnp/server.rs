@@ -18,6 +18,7 @@ use super::info::{Info, Method, Role, StaticOrShared};
 use super::log;
 use super::rpc::{Cap, Host, Incoming, Results};
 use super::sync::{Mutex, lock};
+use super::threads::errands::{Errand, this_worker};
 use super::threads::own_threads::{ThreadServer, gone, unimplemented};
 use super::threads::peer_threads::PeerThread;
 use super::threads::thread_context;
@@ -121,7 +122,8 @@ impl Host for ObjectServer {
             true => Context::read(&call).map(Some),
             false => Ok(None),
         };
-        let executor = context.and_then(|context| Executor::of(&connection, context));
+        let is_quick = method.pace.is_quick();
+        let executor = context.and_then(|context| Executor::of(&connection, context, is_quick));
         let executor = match executor {
             Ok(executor) => executor,
             Err(error) => {
@@ -133,6 +135,7 @@ impl Host for ObjectServer {
         let job = Job {
             connection: connection.id,
             slow: method.pace.is_slow(),
+            alone: executor.errand.is_some(),
             work: Box::new(PendingRequest {
                 number,
                 connection,
@@ -174,9 +177,9 @@ impl Work for PendingRequest {
         let number = self.number;
         tracing::debug!(target: "ipc", "IPC server executing request #{number}");
         let (begun, waited) = (Instant::now(), thread_context::waited());
-        let callback = self.executor.callback.clone();
+        let callback = self.executor.callback();
         let outcome = run_guarded(&*self.method, || {
-            thread_context::execute(self.connection.id, callback, || self.execute())
+            thread_context::execute(self.connection.id, callback.clone(), || self.execute())
         });
         let outcome = outcome.unwrap_or_else(|| {
             Err(Error::failed(format!(
@@ -184,7 +187,9 @@ impl Work for PendingRequest {
                 self.method.full_name()
             )))
         });
-        self.wait_destroyed();
+        if let Some(callback) = callback {
+            self.wait_destroyed(&callback);
+        }
         // While it waits it reads what comes, as every thread that waits does.
         let waited = thread_context::waited().saturating_sub(waited);
         self.method
@@ -250,10 +255,7 @@ impl PendingRequest {
 
     /// Destructors are part of the method: once the caller has its answer, its thread is no longer
     /// there for them.
-    fn wait_destroyed(&self) {
-        let Some(thread) = &self.executor.callback else {
-            return;
-        };
+    fn wait_destroyed(&self, thread: &Arc<PeerThread>) {
         let Some(then) = thread.destroyed(|| ()) else {
             let deadline = Instant::now().checked_add(DESTROY_TIME);
             let _ = self.connection.wait_for(
@@ -303,16 +305,20 @@ impl Context {
 struct Executor {
     waiter: SharedWaiter,
     /// Keeps the thread for the request, also when the peer drops its handle meanwhile.
-    _thread: Option<Arc<ThreadServer>>,
-    callback: Option<Arc<PeerThread>>,
+    thread: Option<Arc<ThreadServer>>,
+    /// The worker that was chosen for it, where any may execute it.
+    errand: Option<Errand>,
+    /// The peer's thread that its callbacks go to.
+    callback: Option<Cap>,
 }
 
 impl Executor {
-    fn of(connection: &Arc<Connection>, context: Option<Context>) -> Result<Self> {
+    fn of(connection: &Arc<Connection>, context: Option<Context>, is_quick: bool) -> Result<Self> {
         let Some(context) = context else {
             return Ok(Self {
                 waiter: connection.own_threads.unthreaded()?,
-                _thread: None,
+                thread: None,
+                errand: None,
                 callback: None,
             });
         };
@@ -328,13 +334,27 @@ impl Executor {
             None => connection.own_threads.of_pool()?,
         };
         server.ensure_running()?;
-        let executes = Cap::Own(server.clone());
+        let errand = match server.is_free() {
+            true => Some(connection.errands.choose(is_quick, || server.name())?),
+            false => None,
+        };
+        let executes = errand.as_ref().map_or(&server, |errand| &errand.server);
         Ok(Self {
-            waiter: server.waiter.clone(),
-            callback: context
-                .callback
-                .map(|callback| PeerThread::new(callback, executes)),
-            _thread: Some(server),
+            waiter: executes.waiter.clone(),
+            callback: context.callback,
+            thread: Some(server),
+            errand,
         })
+    }
+
+    /// The peer's thread that callbacks go to, for the thread that executes the request, which is this
+    /// one.
+    fn callback(&self) -> Option<Arc<PeerThread>> {
+        let callback = self.callback.clone()?;
+        let executes = match &self.errand {
+            Some(_) => this_worker(),
+            None => self.thread.clone(),
+        };
+        Some(PeerThread::new(callback, Cap::Own(executes?)))
     }
 }

@@ -140,7 +140,9 @@ fn a_thread_that_stands_by_is_relieved() {
 #[test]
 fn a_thread_that_leads_is_relieved() {
     relieved(|events| events.leadership.attend());
-    relieved(|events| events.leadership.expect());
+    relieved(|events| {
+        events.leadership.expect();
+    });
 }
 
 fn relieved(before: impl Fn(&Events) + Send + Sync + 'static) {

@@ -169,6 +169,7 @@ fn job(does: impl FnOnce() + Send + 'static) -> Job {
     Job {
         connection: CONNECTION,
         slow: false,
+        alone: false,
         work: Box::new(Does(does)),
     }
 }
@@ -228,6 +229,8 @@ impl Loop for Events {
             }
         }
     }
+
+    fn gather(&self, _: bool) {}
 
     fn interrupt(&self) {
         sync::lock(&self.state).interrupted = true;

@@ -44,6 +44,8 @@ pub trait Loop: Send + Sync {
     fn process(&self);
     /// Ends the leader's wait, now or its next one.
     fn interrupt(&self);
+    /// Whether what this thread has to write is gathered, until it is not.
+    fn gather(&self, gathers: bool);
 }
 
 /// Who leads, and who wants something of it.
@@ -168,12 +170,15 @@ impl Leadership {
     }
 
     /// Something will come for which no thread waits: the loop must not be left alone.
-    pub fn expect(&self) {
+    /// Returns how much there is.
+    pub fn expect(&self) -> usize {
         let mut state = lock(&self.state);
         state.due += 1;
+        let due = state.due;
         if !state.led {
             self.summon(state);
         }
+        due
     }
 
     /// Has the standby thread lead, if nobody does.

@@ -75,6 +75,8 @@ struct Core {
     /// Sources with more to do.
     busy: Mutex<Vec<Token>>,
     unwritten: Mutex<Unwritten>,
+    /// The alarm has gone off since the leader began to wait.
+    is_alarmed: AtomicBool,
     /// The leader is at work, and will write what there is when it is done.
     at_work: AtomicBool,
     cleanup: Cleanup,
@@ -96,6 +98,8 @@ struct Unwritten {
 thread_local! {
     /// The address of the loop that this thread drives, and does not merely wait for.
     static DRIVES: Cell<usize> = const { Cell::new(0) };
+    /// Whether this thread gathers what it has to write.
+    static GATHERS: Cell<bool> = const { Cell::new(false) };
 }
 
 fn driven() -> usize {
@@ -145,6 +149,7 @@ impl EventLoop {
             timers: Arc::default(),
             busy: Mutex::default(),
             unwritten: Mutex::default(),
+            is_alarmed: AtomicBool::new(false),
             at_work: AtomicBool::new(false),
             cleanup: Cleanup::new(),
             has_standby: Mutex::new(false),
@@ -289,8 +294,9 @@ impl EventLoop {
     }
 
     /// Something will come for which no thread waits; each of these is followed by one `settle`.
-    pub fn expect(&self) {
-        self.0.leadership.expect();
+    /// Returns how many there are.
+    pub fn expect(&self) -> usize {
+        self.0.leadership.expect()
     }
 
     /// What was expected has come.
@@ -340,6 +346,21 @@ impl EventLoop {
         Some(self.at(time, action))
     }
 
+    /// Whether this thread gathers what it has to write: it is written when it no longer does, or by
+    /// who drives the loop.
+    pub fn is_gathering(&self) -> bool {
+        GATHERS.try_with(Cell::get).unwrap_or_default()
+    }
+
+    /// Has who drives the loop write what `f` has this thread write, together with what others have.
+    pub fn gather<R>(&self, f: impl FnOnce() -> R) -> R {
+        GATHERS.set(true);
+        let result = f();
+        GATHERS.set(false);
+        self.interrupt();
+        result
+    }
+
     /// Whether this thread drives this loop at the moment.
     pub fn is_driven_here(&self) -> bool {
         driven() == Arc::as_ptr(&self.0).addr()
@@ -347,7 +368,9 @@ impl EventLoop {
 
     /// Has who waits for news look again.
     fn interrupt(&self) {
-        if !self.is_driven_here() && self.0.leadership.is_led() {
+        let is_needed = || !self.is_driven_here() && self.0.leadership.is_led();
+        // One alarm is enough until the leader begins to wait anew.
+        if is_needed() && !self.0.is_alarmed.swap(true, Ordering::SeqCst) {
             self.0.watch.alarm();
         }
     }
@@ -426,6 +449,8 @@ impl Loop for Core {
 
     fn wait(&self, until: Option<Instant>) {
         let _driving = Driving::begin(self);
+        // First, so that who finds the alarm on is seen to here.
+        self.is_alarmed.store(false, Ordering::SeqCst);
         // What ends while it is written may have more written, of others.
         loop {
             let unwritten = self.take_unwritten(true);
@@ -469,5 +494,12 @@ impl Loop for Core {
 
     fn interrupt(&self) {
         self.watch.alarm();
+    }
+
+    fn gather(&self, gathers: bool) {
+        let gathered = GATHERS.try_with(|before| before.replace(gathers));
+        if gathered == Ok(true) && !gathers {
+            self.write(self.take_unwritten(false));
+        }
     }
 }

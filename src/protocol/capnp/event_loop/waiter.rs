@@ -27,6 +27,9 @@ pub struct Job {
     pub connection: ConnectionId,
     /// Whether it is known to take its time. The event loop is not left alone while it runs.
     pub slow: bool,
+    /// Whether it runs only where no other job does, and not within one that waits. Those that are not
+    /// slow may follow each other closely.
+    pub alone: bool,
     /// What to run.
     pub work: Box<dyn Work>,
 }
@@ -90,6 +93,8 @@ struct State {
     closed: bool,
     /// Jobs begun and not finished: the depth of calls back and forth.
     depth: usize,
+    /// How many jobs have begun so far.
+    begun: u64,
     /// Something has come that this thread has not looked at.
     woken: bool,
     rest: Rest,
@@ -125,6 +130,7 @@ impl Waiter {
                     serves,
                     closed: false,
                     depth: 0,
+                    begun: 0,
                     woken: false,
                     rest: Rest::Awake,
                 },
@@ -157,6 +163,29 @@ impl Waiter {
     pub fn busy(&self) -> usize {
         let state = lock(&self.state);
         state.depth + state.jobs.len()
+    }
+
+    /// Whether a job runs.
+    pub fn is_inside(&self) -> bool {
+        lock(&self.state).depth > 0
+    }
+
+    /// How many jobs have begun so far.
+    pub fn begun(&self) -> u64 {
+        lock(&self.state).begun
+    }
+
+    /// Takes back the jobs that wait for the one that runs.
+    pub fn take_alone(&self) -> VecDeque<Job> {
+        let mut state = lock(&self.state);
+        if state.depth == 0 {
+            return VecDeque::new();
+        }
+        let (taken, kept) = std::mem::take(&mut state.jobs)
+            .into_iter()
+            .partition(|job| job.alone);
+        state.jobs = kept;
+        taken
     }
 
     /// Makes the thread look again.
@@ -203,7 +232,7 @@ impl Waiter {
         let mut state = lock(&self.state);
         loop {
             state.woken = false;
-            state = self.run_jobs(state);
+            state = self.run_jobs(on, state);
             if state.closed {
                 return;
             }
@@ -222,10 +251,11 @@ impl Waiter {
         deadline: Option<Instant>,
         stopped: impl Fn() -> bool,
     ) -> Waited<R> {
+        on.gather(false);
         let mut state = lock(&self.state);
         let outcome = loop {
             state.woken = false;
-            state = self.run_jobs(state);
+            state = self.run_jobs(on, state);
             if let Some(value) = slot.take() {
                 break Waited::Done(value);
             }
@@ -336,17 +366,39 @@ impl Waiter {
 
     /// Runs what is queued. At the full depth it stays queued, until a job that runs is done: it may
     /// have been queued when the depth was less.
-    fn run_jobs<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn run_jobs<'a>(
+        &'a self,
+        on: &Arc<dyn Loop>,
+        mut state: MutexGuard<'a, State>,
+    ) -> MutexGuard<'a, State> {
         while state.depth < self.max_depth
-            && let Some(job) = state.jobs.pop_front()
+            && let Some(job) = state.next_job()
         {
             state.depth += 1;
+            state.begun += 1;
+            // What those that follow each other answer goes out together.
+            let next = state.jobs.front();
+            let gathers = job.alone && next.is_some_and(|next| next.alone && !next.slow);
             drop(state);
+            on.gather(gathers);
             job.work.run();
             state = lock(&self.state);
             state.depth -= 1;
         }
         state
+    }
+}
+
+impl State {
+    /// Takes out the next job to run.
+    fn next_job(&mut self) -> Option<Job> {
+        match self.depth {
+            0 => self.jobs.pop_front(),
+            _ => {
+                let within = self.jobs.iter().position(|job| !job.alone)?;
+                self.jobs.remove(within)
+            }
+        }
     }
 }
 

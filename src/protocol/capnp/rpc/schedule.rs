@@ -48,6 +48,10 @@ impl Schedule {
         if HELD_BACK.get() == self.connection {
             return false;
         }
+        if self.event_loop.is_gathering() {
+            self.list(Flush::Soon);
+            return false;
+        }
         // Who is reading at the moment writes before it sleeps. So what several threads send at once
         // goes out together.
         if self.event_loop.is_busy() {

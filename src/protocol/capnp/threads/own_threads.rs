@@ -12,17 +12,22 @@ use capnp::any_pointer;
 use capnp::capability::FromClientHook;
 use capnp::traits::HasTypeId;
 
-use super::super::accounts::{Account, Charge, Resource};
+use super::super::accounts::Account;
 use super::super::convert::from_capnp;
 use super::super::event_loop::waiter::{SharedWaiter, Waiter};
 use super::super::event_loop::{EventLoop, spawn_thread};
 use super::super::rpc::{Cap, Caps, Host, INTERRUPTED, Incoming};
 use super::super::sync::{Mutex, Rank, lock};
 use super::super::wire::proxy_capnp::{thread, thread_map};
+use super::counted::Counted;
 use super::names::{NAME_LENGTH, cut, thread_name};
 use super::thread_context;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+
+/// How the names of a peer's threads end that stand for none of its own: those for its async calls. It is
+/// this library that names them so, and to others it is a name like any.
+pub const FREE: &str = "/async";
 
 /// The methods' numbers (`mp/proxy.capnp`).
 const GET_NAME: u16 = 0;
@@ -112,7 +117,10 @@ impl OwnThreads {
         started: impl FnOnce(String) + Send + 'static,
     ) -> Result<()> {
         let counted = match from {
-            Some(_) => Some(Counted::new(self)?),
+            Some(_) => {
+                let limit = self.limits.threads_per_connection;
+                Some(Counted::new(&self.workers, limit, &self.account)?)
+            }
             None => None,
         };
         let exe_name = self.event_loop.exe_name().to_owned();
@@ -127,6 +135,28 @@ impl OwnThreads {
             started(name);
             waiter.serve(&on);
         })
+    }
+
+    /// Makes a thread for those of the peer's calls that are free to run anywhere; `from` names the
+    /// thread of the peer's that the first one comes from. `started` gets it, on it.
+    ///
+    /// # Errors
+    /// When there are too many, or the operating system gives none.
+    pub fn worker(
+        &self,
+        from: &str,
+        started: impl FnOnce(Weak<ThreadServer>) + Send + 'static,
+    ) -> Result<Arc<ThreadServer>> {
+        let waiter = self.worker_waiter();
+        let server = ThreadServer::new(waiter.clone(), "", Kind::Worker);
+        let weak = Arc::downgrade(&server);
+        self.start_worker(waiter, Some(from.to_owned()), move |name| {
+            if let Some(server) = weak.upgrade() {
+                *lock(&server.name) = name;
+            }
+            started(weak);
+        })?;
+        Ok(server)
     }
 
     /// Makes a thread for the peer, and gives it to `started`, on it, once it runs.
@@ -174,6 +204,8 @@ enum Kind {
     Application,
     /// Made for the peer; ends when the peer releases it.
     Worker,
+    /// It stands for no thread of the peer's: any thread may run its calls.
+    Free,
     /// Made for the callbacks of async calls, when the first one comes.
     Lazy(AtomicBool, Weak<OwnThreads>),
 }
@@ -182,6 +214,16 @@ impl ThreadServer {
     /// A thread of the application's that makes calls, for their callbacks.
     pub fn application(waiter: SharedWaiter, name: &str) -> Arc<Self> {
         Self::new(waiter, name, Kind::Application)
+    }
+
+    /// Whether it stands for no thread of the peer's, and any thread may run its calls.
+    pub fn is_free(&self) -> bool {
+        matches!(self.kind, Kind::Free)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        lock(&self.name).clone()
     }
 
     /// A thread for the callbacks of async calls, which begins with the first one.
@@ -206,7 +248,8 @@ impl ThreadServer {
     pub fn keep_callback(&self, callback: &Cap) {
         // Nothing but an object of the peer's: a thread of ours that the peer names here would keep
         // itself.
-        if !matches!((&self.kind, callback), (Kind::Worker, Cap::Import(_))) {
+        let keeps = matches!(self.kind, Kind::Worker | Kind::Free);
+        if !(keeps && matches!(callback, Cap::Import(_))) {
             return;
         }
         let mut kept = lock(&self.callback);
@@ -248,7 +291,7 @@ impl Host for ThreadServer {
         if (call.interface(), call.method()) != (thread::Client::TYPE_ID, GET_NAME) {
             return call.fail(unimplemented());
         }
-        let name = lock(&self.name).clone();
+        let name = self.name();
         reply(call, |_, results| {
             let mut results = results.init_as::<thread::get_name_results::Builder<'_>>();
             results.set_result(name.as_str());
@@ -270,43 +313,6 @@ pub fn reply(call: Incoming, fill: impl FnOnce(&mut Caps<Cap>, any_pointer::Buil
     match results {
         Ok(results) => call.answer(results),
         Err(never) => match never {},
-    }
-}
-
-/// Counts the worker threads of a connection, until they have really ended.
-struct Counted {
-    count: Arc<AtomicUsize>,
-    /// Those of all connections of the peer's process.
-    _charge: Charge,
-}
-
-impl Counted {
-    fn new(threads: &OwnThreads) -> Result<Self> {
-        let count = threads.workers.clone();
-        let limit = threads.limits.threads_per_connection;
-        if count.fetch_add(1, Ordering::SeqCst) >= limit {
-            count.fetch_sub(1, Ordering::SeqCst);
-            return Err(Error::overloaded(format!(
-                "too many threads on this connection (limit {limit})"
-            )));
-        }
-        let charge = threads.account.charge(Resource::Threads, 1);
-        match charge {
-            Ok(charge) => Ok(Self {
-                count,
-                _charge: charge,
-            }),
-            Err(exceeded) => {
-                count.fetch_sub(1, Ordering::SeqCst);
-                Err(Error::overloaded(exceeded.to_string()))
-            }
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -348,16 +354,27 @@ fn make_thread(threads: &Arc<OwnThreads>, call: Incoming) {
         Ok(from) => from,
         Err(error) => return call.fail(from_capnp(error)),
     };
+    let answer = |call: Incoming, server| {
+        reply(call, |caps, results| {
+            use thread_map::make_thread_results::Builder;
+            let thread = caps.add(Cap::Own(server));
+            let mut results = results.init_as::<Builder<'_>>();
+            results.set_result(FromClientHook::new(thread));
+        });
+    };
+    if from.ends_with(FREE) {
+        let name = format!(
+            "{} (from {from})",
+            thread_name(threads.event_loop.exe_name())
+        );
+        let server = ThreadServer::new(threads.worker_waiter(), &name, Kind::Free);
+        return answer(call, server);
+    }
     let call = Pending::new(call);
     let pending = call.clone();
     let made = threads.make_worker(from, move |server| {
         if let Some(call) = pending.take() {
-            reply(call, |caps, results| {
-                use thread_map::make_thread_results::Builder;
-                let thread = caps.add(Cap::Own(server));
-                let mut results = results.init_as::<Builder<'_>>();
-                results.set_result(FromClientHook::new(thread));
-            });
+            answer(call, server);
         }
     });
     if let Err(error) = made {

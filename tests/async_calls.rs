@@ -1,0 +1,157 @@
+//! Async calls, which any thread of the server's may run: quick ones share one, and one that waits keeps
+//! no other from running.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test fails by panicking, and the implementation serves several tests"
+)]
+
+mod foo {
+    bitcoin_ipc::include_schema!("foo");
+
+    #[path = "../foo/mod.rs"]
+    pub mod implementation;
+}
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::thread;
+
+use foo::implementation::{Setup, timed};
+use foo::interfaces::foo::*;
+use futures::executor::block_on;
+use futures::future::join_all;
+
+/// Makes a method known as quick.
+fn warm(setup: &Setup) {
+    setup.foo.set_int_fn(|n| n);
+    for _ in 0..20 {
+        block_on(setup.client().call_int_fn_async_async(1)).unwrap();
+    }
+}
+
+/// Makes so many calls at once; their arguments are their numbers.
+fn call(setup: &Setup, count: i32) {
+    let foo = setup.client();
+    let answers = block_on(join_all((0..count).map(|n| foo.call_int_fn_async_async(n))));
+    for (n, answer) in (0..).zip(answers) {
+        assert_eq!(answer.unwrap(), n);
+    }
+}
+
+#[test]
+fn quick_calls_share_a_thread() {
+    timed(|| {
+        let setup = Setup::new();
+        warm(&setup);
+        let threads: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+        let seen = threads.clone();
+        setup.foo.set_int_fn(move |n| {
+            let id = format!("{:?}", thread::current().id());
+            seen.lock().unwrap().insert(id);
+            n
+        });
+        for _ in 0..10 {
+            call(&setup, 32);
+        }
+        // On a busy machine a quick one may have taken long, and the next have had its own.
+        let count = threads.lock().unwrap().len();
+        assert!(count < 32, "{count} threads");
+    });
+}
+
+#[test]
+fn a_call_may_wait_for_one_behind_it() {
+    timed(|| {
+        let setup = Setup::new();
+        warm(&setup);
+        let (last, first) = mpsc::channel();
+        let (last, first) = (Mutex::new(last), Mutex::new(first));
+        setup.foo.set_int_fn(move |n| {
+            match n {
+                0 => first.lock().unwrap().recv().unwrap(),
+                31 => last.lock().unwrap().send(()).unwrap(),
+                _ => {}
+            }
+            n
+        });
+        call(&setup, 32);
+    });
+}
+
+#[test]
+fn calls_that_were_quick_may_all_wait_for_each_other() {
+    timed(|| {
+        let setup = Setup::new();
+        for _ in 0..3 {
+            warm(&setup);
+            let gate = Barrier::new(20);
+            setup.foo.set_int_fn(move |n| {
+                gate.wait();
+                n
+            });
+            call(&setup, 20);
+        }
+    });
+}
+
+#[test]
+fn what_a_callback_calls_runs_on_the_thread_that_waits_for_it() {
+    timed(|| {
+        let setup = Setup::new();
+        warm(&setup);
+        let threads: Arc<Mutex<Vec<_>>> = Arc::default();
+        let seen = threads.clone();
+        setup.foo.set_int_fn(move |n| {
+            seen.lock().unwrap().push((n, thread::current().id()));
+            n
+        });
+        let callback = |number: i32| -> Option<Arc<dyn FooFn>> {
+            let foo = setup.client();
+            Some(Arc::new(move || {
+                foo.call_int_fn_async(number)?;
+                foo.add(1, 2)?;
+                foo.call_int_fn_async(number)
+            }))
+        };
+        let foo = setup.client();
+        for _ in 0..5 {
+            let calls = (0..20).map(|number| foo.pass_fn_async(callback(number)));
+            for (number, answer) in (0..).zip(block_on(join_all(calls))) {
+                assert_eq!(answer.unwrap(), number);
+            }
+            let mut seen = std::mem::take(&mut *threads.lock().unwrap());
+            seen.sort_by_key(|(number, _)| *number);
+            for pair in seen.chunks(2) {
+                assert_eq!(pair[0], pair[1]);
+            }
+        }
+    });
+}
+
+/// The answers before one that waits are not held back with it.
+#[test]
+fn answers_go_out_while_a_later_call_waits() {
+    timed(|| {
+        let setup = Setup::new();
+        warm(&setup);
+        let (release, released) = mpsc::channel::<()>();
+        let released = Mutex::new(released);
+        setup.foo.set_int_fn(move |n| {
+            if n == 7 {
+                released.lock().unwrap().recv().unwrap();
+            }
+            n
+        });
+        let foo = setup.client();
+        let mut calls: Vec<_> = (0..10).map(|n| foo.call_int_fn_async_async(n)).collect();
+        let waits = calls.remove(7);
+        for answer in block_on(join_all(calls)) {
+            answer.unwrap();
+        }
+        release.send(()).unwrap();
+        assert_eq!(block_on(waits).unwrap(), 7);
+    });
+}
