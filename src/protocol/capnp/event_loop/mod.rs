@@ -17,10 +17,10 @@ mod off_loop;
 mod poller;
 mod spawn;
 mod stand_in;
+mod this_thread;
 mod timers;
 pub mod waiter;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -37,6 +37,8 @@ pub use self::poller::{Ready, Token};
 pub use self::spawn::spawn_thread;
 use self::spawn::start_thread;
 pub use self::stand_in::StandIn;
+pub use self::this_thread::is_on_loop;
+use self::this_thread::{Driving, driven};
 pub use self::timers::Timer;
 use self::timers::Timers;
 use super::sync::{Mutex, Rank, lock};
@@ -95,41 +97,9 @@ struct Unwritten {
     later: Vec<Token>,
 }
 
-thread_local! {
-    /// The address of the loop that this thread drives, and does not merely wait for.
-    static DRIVES: Cell<usize> = const { Cell::new(0) };
-    /// Whether this thread gathers what it has to write.
-    static GATHERS: Cell<bool> = const { Cell::new(false) };
-}
-
-fn driven() -> usize {
-    DRIVES.try_with(Cell::get).unwrap_or_default()
-}
-
 /// The name of the thread that stands by, and in logs of whichever thread drives the loop: it is what
 /// Core calls its own.
 pub const THREAD: &str = "b-capnp-loop";
-
-/// Whether this thread drives a loop at the moment.
-pub fn is_on_loop() -> bool {
-    driven() != 0
-}
-
-/// Says that this thread drives a loop, until it is dropped.
-struct Driving;
-
-impl Driving {
-    fn begin(core: &Core) -> Self {
-        DRIVES.set(std::ptr::from_ref(core).addr());
-        Self
-    }
-}
-
-impl Drop for Driving {
-    fn drop(&mut self) {
-        DRIVES.set(0);
-    }
-}
 
 impl EventLoop {
     /// A loop. `exe_name` is what peers see in thread names.
@@ -349,14 +319,14 @@ impl EventLoop {
     /// Whether this thread gathers what it has to write: it is written when it no longer does, or by
     /// who drives the loop.
     pub fn is_gathering(&self) -> bool {
-        GATHERS.try_with(Cell::get).unwrap_or_default()
+        this_thread::gathers()
     }
 
     /// Has who drives the loop write what `f` has this thread write, together with what others have.
     pub fn gather<R>(&self, f: impl FnOnce() -> R) -> R {
-        GATHERS.set(true);
+        this_thread::gather(true);
         let result = f();
-        GATHERS.set(false);
+        this_thread::gather(false);
         self.interrupt();
         result
     }
@@ -448,7 +418,7 @@ impl Loop for Core {
     }
 
     fn wait(&self, until: Option<Instant>) {
-        let _driving = Driving::begin(self);
+        let _driving = Driving::begin(std::ptr::from_ref(self).addr());
         // First, so that who finds the alarm on is seen to here.
         self.is_alarmed.store(false, Ordering::SeqCst);
         // What ends while it is written may have more written, of others.
@@ -474,7 +444,7 @@ impl Loop for Core {
     }
 
     fn process(&self) {
-        let _driving = Driving::begin(self);
+        let _driving = Driving::begin(std::ptr::from_ref(self).addr());
         self.at_work.store(true, Ordering::SeqCst);
         let busy = std::mem::take(&mut *lock(&self.busy));
         let mut scratch = lock(&self.scratch);
@@ -497,8 +467,7 @@ impl Loop for Core {
     }
 
     fn gather(&self, gathers: bool) {
-        let gathered = GATHERS.try_with(|before| before.replace(gathers));
-        if gathered == Ok(true) && !gathers {
+        if this_thread::gather(gathers) && !gathers {
             self.write(self.take_unwritten(false));
         }
     }

@@ -1,0 +1,51 @@
+//! What the calling thread is doing for an event loop.
+//!
+//! Knows thread-locals; nothing of what driving a loop consists of.
+
+use std::cell::Cell;
+
+thread_local! {
+    /// The address of the loop that this thread drives, and does not merely wait for.
+    static DRIVES: Cell<usize> = const { Cell::new(0) };
+    /// Whether this thread gathers what it has to write.
+    static GATHERS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The address of the loop that this thread drives; 0 is none.
+pub fn driven() -> usize {
+    DRIVES.try_with(Cell::get).unwrap_or_default()
+}
+
+/// Whether this thread drives a loop at the moment.
+pub fn is_on_loop() -> bool {
+    driven() != 0
+}
+
+/// Says that this thread drives a loop, until it is dropped.
+pub struct Driving(());
+
+impl Driving {
+    /// It drives the loop at this address.
+    pub fn begin(address: usize) -> Self {
+        DRIVES.set(address);
+        Self(())
+    }
+}
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        DRIVES.set(0);
+    }
+}
+
+/// Whether this thread gathers what it has to write.
+pub fn gathers() -> bool {
+    GATHERS.try_with(Cell::get).unwrap_or_default()
+}
+
+/// Says whether it does from now on; returns whether it has.
+pub fn gather(gathers: bool) -> bool {
+    GATHERS
+        .try_with(|before| before.replace(gathers))
+        .unwrap_or_default()
+}
