@@ -324,11 +324,17 @@ impl EventLoop {
 
     /// Has who drives the loop write what `f` has this thread write, together with what others have.
     pub fn gather<R>(&self, f: impl FnOnce() -> R) -> R {
+        /// Ends it, also after a panic.
+        struct Ends<'a>(&'a EventLoop);
+        impl Drop for Ends<'_> {
+            fn drop(&mut self) {
+                this_thread::gather(false);
+                self.0.interrupt();
+            }
+        }
         this_thread::gather(true);
-        let result = f();
-        this_thread::gather(false);
-        self.interrupt();
-        result
+        let _ends = Ends(self);
+        f()
     }
 
     /// Whether this thread drives this loop at the moment.
