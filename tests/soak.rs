@@ -296,8 +296,9 @@ fn nothing_is_left_behind() {
     }
 }
 
-/// After `warm` the process holds what it will hold; `long` must add nothing.
-fn soak(at_once: u64, warm: impl FnOnce(), long: impl FnOnce()) {
+/// After `warm` the process holds what it will hold; `long` must add nothing, or only the first time: a
+/// peak is reached once, and what is lost is lost each time.
+fn soak(at_once: u64, warm: impl Fn(), long: impl Fn()) {
     // What is made once, such as the test harness's threads.
     churn(1, at_once);
     let level = || (threads(), descriptors());
@@ -309,10 +310,16 @@ fn soak(at_once: u64, warm: impl FnOnce(), long: impl FnOnce()) {
         before = (before.0.min(now.0), before.1.min(now.1));
     }
     warm();
-    let used = memory();
-    long();
-    eventually("threads end", || threads() <= before.0);
-    eventually("descriptors are closed", || descriptors() <= before.1);
-    let grown = memory().saturating_sub(used);
-    assert!(grown < MEMORY_SLACK, "{grown} bytes more");
+    let grow = || {
+        let used = memory();
+        long();
+        eventually("threads end", || threads() <= before.0);
+        eventually("descriptors are closed", || descriptors() <= before.1);
+        memory().saturating_sub(used)
+    };
+    let grown = grow();
+    if grown >= MEMORY_SLACK {
+        let again = grow();
+        assert!(again < MEMORY_SLACK, "{grown} bytes more, and then {again}");
+    }
 }

@@ -20,7 +20,7 @@ use super::rpc::{Cap, Host, Incoming, Results};
 use super::sync::{Mutex, lock};
 use super::threads::errands::{Errand, this_worker};
 use super::threads::own_threads::{ThreadServer, gone, unimplemented};
-use super::threads::peer_threads::PeerThread;
+use super::threads::peer_threads::{Callback, PeerThread};
 use super::threads::thread_context;
 use super::values::{Answer, Interface, Read};
 use crate::error::{Error, Result};
@@ -177,9 +177,9 @@ impl Work for PendingRequest {
         let number = self.number;
         tracing::debug!(target: "ipc", "IPC server executing request #{number}");
         let (begun, waited) = (Instant::now(), thread_context::waited());
-        let callback = self.executor.callback();
+        let (callback, mut called) = (self.executor.callback(), None);
         let outcome = run_guarded(&*self.method, || {
-            thread_context::execute(self.connection.id, callback.clone(), || self.execute())
+            thread_context::execute(self.connection.id, callback, &mut called, || self.execute())
         });
         let outcome = outcome.unwrap_or_else(|| {
             Err(Error::failed(format!(
@@ -187,8 +187,8 @@ impl Work for PendingRequest {
                 self.method.full_name()
             )))
         });
-        if let Some(callback) = callback {
-            self.wait_destroyed(&callback);
+        if let Some(called) = called {
+            self.wait_destroyed(&called);
         }
         // While it waits it reads what comes, as every thread that waits does.
         let waited = thread_context::waited().saturating_sub(waited);
@@ -349,12 +349,12 @@ impl Executor {
 
     /// The peer's thread that callbacks go to, for the thread that executes the request, which is this
     /// one.
-    fn callback(&self) -> Option<Arc<PeerThread>> {
+    fn callback(&self) -> Option<Callback> {
         let callback = self.callback.clone()?;
         let executes = match &self.errand {
             Some(_) => this_worker(),
             None => self.thread.clone(),
         };
-        Some(PeerThread::new(callback, Cap::Own(executes?)))
+        Some(Callback::new(callback, Cap::Own(executes?)))
     }
 }

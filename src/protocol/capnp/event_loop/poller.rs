@@ -93,12 +93,13 @@ impl Poller {
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         if timeout != Some(Duration::ZERO) && self.linger.begins() {
             for _ in 0..LOOKS {
+                // First: who has just written something has it answered by another thread.
+                thread::yield_now();
                 self.look(Some(Duration::ZERO))?;
                 if !self.events.is_empty() {
                     self.linger.has_paid();
                     return Ok(());
                 }
-                thread::yield_now();
             }
         }
         self.look(timeout)

@@ -63,6 +63,35 @@ struct Recipe {
     request: Request,
 }
 
+/// The peer's thread that waits for a request that this process executes, for what that calls back.
+pub struct Callback {
+    thread: Cap,
+    executes: Cap,
+    made: Option<Arc<PeerThread>>,
+}
+
+impl Callback {
+    /// The peer's `thread` waits, and `executes` is this process's thread that executes the request.
+    pub fn new(thread: Cap, executes: Cap) -> Self {
+        Self {
+            thread,
+            executes,
+            made: None,
+        }
+    }
+
+    /// The peer's thread. It is the same for all that one request calls.
+    pub fn thread(&mut self) -> &Arc<PeerThread> {
+        let make = || PeerThread::new(self.thread.clone(), self.executes.clone());
+        self.made.get_or_insert_with(make)
+    }
+
+    /// The peer's thread, if the request has called back.
+    pub fn into_made(self) -> Option<Arc<PeerThread>> {
+        self.made
+    }
+}
+
 /// How a call that is about to be sent names a thread of the peer.
 pub enum Thread {
     /// By its handle; an error when the peer did not make it.

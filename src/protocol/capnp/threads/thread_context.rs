@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::super::event_loop::waiter::{ConnectionId, SharedWaiter, Waiter};
 use super::super::event_loop::{self, is_on_loop};
 use super::names::{name_of, thread_name};
-use super::peer_threads::{PeerThread, PeerThreads};
+use super::peer_threads::{Callback, PeerThread, PeerThreads};
 use crate::limits::Limits;
 
 /// Which of the peer's threads a call runs on.
@@ -25,7 +25,7 @@ pub enum Route {
 /// A call that a thread waits for, or a request that it executes.
 enum StackFrame {
     Call(ConnectionId),
-    Request(ConnectionId, Option<Arc<PeerThread>>),
+    Request(ConnectionId, Option<Callback>),
 }
 
 impl StackFrame {
@@ -144,7 +144,7 @@ impl Calling {
 
 impl Drop for Calling {
     fn drop(&mut self) {
-        pop();
+        drop(pop());
     }
 }
 
@@ -201,17 +201,20 @@ pub fn forget_peer_thread(all: &PeerThreads, thread: &Arc<PeerThread>) {
 }
 
 /// Runs `f` as the execution of a request that came over `connection`, whose callbacks go to
-/// `callback`.
+/// `callback`. `called` gets the peer's thread that they went to, if there were any.
 pub fn execute<R>(
     connection: ConnectionId,
-    callback: Option<Arc<PeerThread>>,
+    callback: Option<Callback>,
+    called: &mut Option<Arc<PeerThread>>,
     f: impl FnOnce() -> R,
 ) -> R {
     /// Ends the frame, also when the method panics.
-    struct Pop;
-    impl Drop for Pop {
+    struct Pop<'a>(&'a mut Option<Arc<PeerThread>>);
+    impl Drop for Pop<'_> {
         fn drop(&mut self) {
-            pop();
+            if let Some(StackFrame::Request(_, Some(callback))) = pop() {
+                *self.0 = callback.into_made();
+            }
         }
     }
     with_kept(|current| {
@@ -219,7 +222,7 @@ pub fn execute<R>(
             .frames
             .push(StackFrame::Request(connection, callback))
     });
-    let _pop = Pop;
+    let _pop = Pop(called);
     f()
 }
 
@@ -246,27 +249,26 @@ fn with_kept<R>(f: impl FnOnce(&mut ThreadContext) -> R) -> Option<R> {
     done.ok().flatten()
 }
 
-fn pop() {
-    let popped = with_kept(|current| current.frames.pop());
-    // What it held is dropped here, where this thread may be asked for again.
-    drop(popped);
+/// Ends the innermost frame. What it holds is to be dropped where this thread may be asked for again.
+fn pop() -> Option<StackFrame> {
+    with_kept(|current| current.frames.pop()).flatten()
 }
 
 /// The outermost frame of this connection decides: calls from inside a request go to the thread that
 /// waits for the request's answer; those from inside a call of this thread's own, or from no frame at
 /// all, to the thread that stands for it (libmultiprocess, `type-context.h`: an entry of
 /// `request_threads` that exists is left unchanged).
-fn route(current: &ThreadContext, peer: &Arc<PeerThreads>) -> (Route, usize) {
+fn route(current: &mut ThreadContext, peer: &Arc<PeerThreads>) -> (Route, usize) {
     let mut depth = 0;
     let mut outermost = None;
-    for frame in &current.frames {
+    for frame in &mut current.frames {
         match frame {
             StackFrame::Call(id) if *id == peer.connection => {
                 outermost.get_or_insert(None);
             }
             StackFrame::Request(id, callback) if *id == peer.connection => {
                 depth += 1;
-                outermost.get_or_insert_with(|| callback.clone());
+                outermost.get_or_insert_with(|| Some(callback.as_mut()?.thread().clone()));
             }
             _ => {}
         }
