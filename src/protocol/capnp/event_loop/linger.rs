@@ -3,14 +3,15 @@
 //! Knows how often that paid; nothing of what is looked for.
 //!
 //! To put a thread to sleep and to wake it takes as long as a whole call, and on a processor that has
-//! fallen idle several times as long. So a thread that drives the loop lingers: it looks [`LOOKS`] times,
-//! and leaves its processor in between to any thread that wants it, which on one
-//! processor is the peer's. Where the news take longer than that, lingering is a waste: after a few
-//! times in a row it is tried only now and then.
+//! fallen idle several times as long. So a thread that drives the loop lingers: it looks again and again
+//! for [`LINGER`], and gives its processor away in between to any thread that wants it, which on one
+//! processor is the peer's. Where the news take longer, as a Bitcoin Core node's answers do, lingering
+//! only takes processors from those who work on them: after a few times in a row it is tried seldom.
 
-/// How often a thread looks before it sleeps. On a processor of its own that takes as long as some
-/// calls, 20 µs or so. A time would cost a look at the clock each time.
-pub const LOOKS: u32 = 48;
+use std::time::Duration;
+
+/// How long a thread lingers: as long as a peer of this library takes to answer.
+pub const LINGER: Duration = Duration::from_micros(20);
 /// How often in a row it may be in vain before it is tried less often.
 const PATIENCE: u32 = 8;
 /// How many waits there are to one try, then.
@@ -19,7 +20,7 @@ const TRY: u32 = 32;
 /// What became of lingering so far.
 #[derive(Debug, Default)]
 pub struct Linger {
-    /// How many waits in a row ended without news, or were not begun with lingering.
+    /// How many waits in a row had no news in that time, or did not begin with lingering.
     in_vain: u32,
 }
 
@@ -31,7 +32,7 @@ impl Linger {
         is_tried
     }
 
-    /// There was news.
+    /// There was news in that time.
     pub fn has_paid(&mut self) {
         self.in_vain = 0;
     }

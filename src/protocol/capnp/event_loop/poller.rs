@@ -7,12 +7,12 @@
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Waker};
 
-use super::linger::{LOOKS, Linger};
+use super::linger::{LINGER, Linger};
 
 /// How many descriptors are told of at a time.
 const EVENTS: usize = 128;
@@ -92,13 +92,21 @@ impl Poller {
     /// What the operating system says, which it has no reason to.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         if timeout != Some(Duration::ZERO) && self.linger.begins() {
-            for _ in 0..LOOKS {
+            let begun = Instant::now();
+            loop {
                 // First: who has just written something has it answered by another thread.
                 thread::yield_now();
                 self.look(Some(Duration::ZERO))?;
+                // Others may have had the processor for longer.
+                let is_in_time = begun.elapsed() < LINGER;
                 if !self.events.is_empty() {
-                    self.linger.has_paid();
+                    if is_in_time {
+                        self.linger.has_paid();
+                    }
                     return Ok(());
+                }
+                if !is_in_time {
+                    break;
                 }
             }
         }
