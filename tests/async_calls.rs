@@ -155,3 +155,22 @@ fn answers_go_out_while_a_later_call_waits() {
         assert_eq!(block_on(waits).unwrap(), 7);
     });
 }
+
+/// What a method calls elsewhere is not held back with its answers: it may wait for that.
+#[test]
+fn calls_of_another_process_are_made_at_once() {
+    timed(|| {
+        let (setup, other) = (Setup::new(), Setup::new());
+        warm(&setup);
+        warm(&other);
+        let elsewhere = other.client();
+        setup.foo.set_int_fn(move |n| match n % 2 {
+            0 => block_on(elsewhere.call_int_fn_async_async(n)).unwrap(),
+            _ => elsewhere.call_int_fn_async(n).unwrap(),
+        });
+        for _ in 0..20 {
+            call(&setup, 32);
+        }
+        setup.foo.set_int_fn(|n| n);
+    });
+}

@@ -228,8 +228,11 @@ fn a_call_whose_thread_is_not_made_fails_with_that_and_the_next_asks_again() {
 #[test]
 fn an_answer_counts_that_came_without_the_thread() {
     with_server(Makes::Nothing, |init, asked| {
-        assert_eq!(make_echo_and_call(init).unwrap(), "hi");
+        let echo = init.make_echo().unwrap().unwrap();
+        assert_eq!(echo.echo("hi").unwrap(), "hi");
         assert_eq!(asked.load(Ordering::SeqCst), 2);
+        // Its destroy asks once more.
+        drop(echo);
     });
 }
 

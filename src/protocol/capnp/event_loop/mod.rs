@@ -319,7 +319,7 @@ impl EventLoop {
     /// Whether this thread gathers what it has to write: it is written when it no longer does, or by
     /// who drives the loop.
     pub fn is_gathering(&self) -> bool {
-        this_thread::gathers()
+        this_thread::gathers(self.address())
     }
 
     /// Has who drives the loop write what `f` has this thread write, together with what others have.
@@ -328,18 +328,22 @@ impl EventLoop {
         struct Ends<'a>(&'a EventLoop);
         impl Drop for Ends<'_> {
             fn drop(&mut self) {
-                this_thread::gather(false);
+                this_thread::gather(self.0.address(), false);
                 self.0.interrupt();
             }
         }
-        this_thread::gather(true);
+        this_thread::gather(self.address(), true);
         let _ends = Ends(self);
         f()
     }
 
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// Whether this thread drives this loop at the moment.
     pub fn is_driven_here(&self) -> bool {
-        driven() == Arc::as_ptr(&self.0).addr()
+        driven() == self.address()
     }
 
     /// Has who waits for news look again.
@@ -473,7 +477,8 @@ impl Loop for Core {
     }
 
     fn gather(&self, gathers: bool) {
-        if this_thread::gather(gathers) && !gathers {
+        let address = std::ptr::from_ref(self).addr();
+        if this_thread::gather(address, gathers) && !gathers {
             self.write(self.take_unwritten(false));
         }
     }

@@ -7,8 +7,8 @@ use std::cell::Cell;
 thread_local! {
     /// The address of the loop that this thread drives, and does not merely wait for.
     static DRIVES: Cell<usize> = const { Cell::new(0) };
-    /// Whether this thread gathers what it has to write.
-    static GATHERS: Cell<bool> = const { Cell::new(false) };
+    /// The address of the loop for which this thread gathers what it has to write.
+    static GATHERS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The address of the loop that this thread drives; 0 is none.
@@ -38,14 +38,17 @@ impl Drop for Driving {
     }
 }
 
-/// Whether this thread gathers what it has to write.
-pub fn gathers() -> bool {
-    GATHERS.try_with(Cell::get).unwrap_or_default()
+/// Whether this thread gathers what it has to write, for the loop at this address.
+pub fn gathers(address: usize) -> bool {
+    GATHERS.try_with(Cell::get) == Ok(address)
 }
 
-/// Says whether it does from now on; returns whether it has.
-pub fn gather(gathers: bool) -> bool {
-    GATHERS
-        .try_with(|before| before.replace(gathers))
-        .unwrap_or_default()
+/// Says whether it does from now on, for the loop at this address; returns whether it has.
+pub fn gather(address: usize, gathers: bool) -> bool {
+    let has = self::gathers(address);
+    if has != gathers {
+        let address = if gathers { address } else { 0 };
+        let _ = GATHERS.try_with(|loop_of| loop_of.set(address));
+    }
+    has
 }
