@@ -18,9 +18,9 @@ use std::time::Duration;
 use super::super::accounts::Account;
 use super::super::event_loop::{EventLoop, Ready, Source, Token, run_guarded};
 use super::super::sync::{Mutex, Rank, lock};
-use super::cap::{Ask, Cap, Done, Host, Owner, Results, Spent};
+use super::cap::{Ask, Done, Host, Owner, Results, Spent};
+use super::carry_out::{Ending, carry_out};
 use super::deadlines::{Deadline, Deadlines};
-use super::forward::forward;
 use super::input::{Input, Progress};
 use super::lifecycle::Lifecycle;
 use super::observer::{Observed, Observer};
@@ -226,25 +226,15 @@ impl Link {
     }
 
     fn apply(&self, effect: Effect) {
-        match effect {
-            Effect::Deliver(Cap::Own(host), call) => host.call(call),
-            Effect::Deliver(Cap::Import(import), call) => forward(&import, call),
-            Effect::Fail(call, error) => call.fail(error),
-            Effect::Tell(done, answer, about) => {
-                drop(about);
-                done(answer);
-            }
-            Effect::Loopback { import, embargo } => {
-                self.update(|state, effects| state.loopback(import, embargo, effects));
-            }
-            Effect::Drop(dropped) => drop(dropped),
-            Effect::Closing(reason) => {
+        match carry_out(effect, |decide| self.update(decide)) {
+            None => {}
+            Some(Ending::Closing(reason)) => {
                 let lifecycle = lock(&self.lifecycle).clone();
                 if let Some(lifecycle) = lifecycle {
                     lifecycle.closing(&reason);
                 }
             }
-            Effect::Closed => {
+            Some(Ending::Closed) => {
                 let lifecycle = lock(&self.lifecycle).take();
                 if let Some(lifecycle) = lifecycle {
                     lifecycle.closed();

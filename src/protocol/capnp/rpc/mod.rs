@@ -7,9 +7,9 @@
 //! 1. [`link`] reads the stream, with [`input`];
 //! 2. [`wire`] makes checked messages of the bytes;
 //! 3. [`state`] decides, under one lock, what a message does: its answer is a list of effects;
-//! 4. [`link`] carries the effects out, without the lock and in their order ([`ordered`]): it delivers
-//!    calls to objects ([`cap`]), forwards those that are for others ([`mod@forward`]), and hands answers
-//!    to who asked;
+//! 4. [`link`] carries the effects out, without the lock and in their order ([`ordered`]). As
+//!    [`mod@carry_out`] has it, calls are delivered to objects ([`cap`]) or forwarded to those of others
+//!    ([`mod@forward`]), and answers to their callers;
 //! 5. [`output`] writes the messages that were queued, into the [`stream`]; [`schedule`] says when,
 //!    and [`deadlines`] how long the peer has for its part.
 //!
@@ -21,6 +21,7 @@
 
 mod call;
 mod cap;
+mod carry_out;
 mod deadlines;
 mod forward;
 mod input;

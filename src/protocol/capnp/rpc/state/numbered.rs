@@ -87,18 +87,16 @@ fn low(number: u32) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::wire::random::Random;
     use super::*;
 
     #[test]
     fn it_is_a_map() {
         let (mut numbered, mut map) = (Numbered::default(), BTreeMap::new());
-        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = Random::new(0x2545_f491_4f6c_dd1d);
         for step in 0..10_000 {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            let number = u32::try_from(random % 32).unwrap_or_default();
-            match random >> 32 & 3 {
+            let number = u32::try_from(random.below(32)).unwrap_or_default();
+            match random.below(4) {
                 0 => assert_eq!(numbered.remove(number), map.remove(&number)),
                 1 => assert_eq!(numbered.get_mut(number), map.get_mut(&number)),
                 2 => assert_eq!(numbered.get(number), map.get(&number)),

@@ -15,6 +15,8 @@ pub mod envelope;
 pub mod fields;
 pub mod frame;
 pub mod message;
+#[cfg(test)]
+pub mod random;
 pub mod read;
 pub mod reason;
 pub mod received;

@@ -204,7 +204,7 @@ fn far_object(frame: &Frame, pointer: u64) -> Option<Option<(Place, u64)>> {
         return Some(Some((far_target(landing), word(frame, tag)?)));
     }
     match landing & 3 {
-        _ if landing == 0 => Some(None),
+        // A null pad is a struct of which nothing is set, as capnp has it, and no list.
         0 | 1 => Some(Some((target(pad, landing)?, landing))),
         _ => None,
     }

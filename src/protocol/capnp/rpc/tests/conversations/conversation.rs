@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::super::super::super::accounts::{Account, Accounts, Resource};
 use super::super::super::cap::{Cap, Param, Target};
 use super::super::super::state::Sabotage;
+use super::super::super::wire::random::Random;
 use super::super::super::wire::received::Received;
 use super::super::super::wire::write::WriteQueue;
 use super::content::POINTERS;
@@ -16,7 +17,7 @@ use super::lock;
 use super::oracle::{Meaning, Oracle, bootstrap_of};
 use super::peer::{Context, Peer, State};
 use super::vat::{self, Object, Side};
-use super::world::{Call, CallId, Check, Counts, Mode, ObjectId, Party, Random, Ref, Refs, World};
+use super::world::{Call, CallId, Check, Counts, Mode, ObjectId, Party, Ref, Refs, World};
 use crate::limits::Limits;
 
 /// How many operations a conversation has at least.

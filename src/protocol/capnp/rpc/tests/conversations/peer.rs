@@ -13,11 +13,12 @@ use capnp::traits::ImbueMut;
 use capnp_rpc::rpc_capnp::{cap_descriptor, message, payload, promised_answer};
 
 use super::super::super::super::accounts::Account;
+use super::super::super::wire::random::Random;
 use super::super::super::wire::read::FrameReader;
 use super::super::only;
 use super::content;
 use super::oracle::{Meaning, Oracle};
-use super::world::{CallId, Counts, Mode, ObjectId, Outcome, Party, Random, Ref, Refs, World};
+use super::world::{CallId, Counts, Mode, ObjectId, Outcome, Party, Ref, Refs, World};
 use crate::limits::Limits;
 
 /// What a party acts on.

@@ -10,7 +10,7 @@ use super::super::super::super::accounts::Account;
 use super::super::super::cap::{
     Ask, Cap, Done, Host, Incoming, Owner, Param, Request, Response, Results, Spent, Target,
 };
-use super::super::super::forward::forward;
+use super::super::super::carry_out::carry_out;
 use super::super::super::ordered::Ordered;
 use super::super::super::state::{Counts, Effect, Effects, Sabotage, State};
 use super::super::super::wire::check::{Trail, check};
@@ -71,26 +71,11 @@ impl Side {
             result
         });
         if let Some(todo) = todo {
-            self.decisions.carry_out(todo, |effect| self.apply(effect));
+            self.decisions.carry_out(todo, |effect| {
+                carry_out(effect, |decide| self.update(decide));
+            });
         }
         result
-    }
-
-    fn apply(&self, effect: Effect) {
-        match effect {
-            Effect::Deliver(Cap::Own(host), call) => host.call(call),
-            Effect::Deliver(Cap::Import(import), call) => forward(&import, call),
-            Effect::Fail(call, error) => call.fail(error),
-            Effect::Tell(done, answer, about) => {
-                drop(about);
-                done(answer);
-            }
-            Effect::Loopback { import, embargo } => {
-                self.update(|state, effects| state.loopback(import, embargo, effects));
-            }
-            Effect::Drop(dropped) => drop(dropped),
-            Effect::Closing(_) | Effect::Closed => {}
-        }
     }
 
     /// Reads some bytes of the peer's; what is wrong with them ends the conversation.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Weak;
 
 use super::super::super::cap::{Cap, Incoming};
+use super::super::super::wire::random::Random;
 use super::content::POINTERS;
 use super::vat::Object;
 
@@ -224,40 +225,6 @@ impl World {
                 Some(object) => Ref::Object(object.name()),
                 None => Ref::Broken,
             },
-        }
-    }
-}
-
-/// Small random numbers, the same each time.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        // Seeds that follow each other give unlike numbers (splitmix64).
-        let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Self((state ^ (state >> 31)) | 1)
-    }
-
-    pub fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0 >> 11) % bound.max(1) as u64) as usize
-    }
-
-    /// True once in `times`.
-    pub fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-
-    /// One of these, if there is any.
-    pub fn pick<T>(&mut self, from: impl IntoIterator<Item = T>) -> Option<T> {
-        let mut from: Vec<T> = from.into_iter().collect();
-        match from.len() {
-            0 => None,
-            count => Some(from.swap_remove(self.below(count))),
         }
     }
 }

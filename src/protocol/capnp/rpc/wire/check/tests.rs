@@ -6,6 +6,7 @@ use capnp::message::{Builder, HeapAllocator, ReaderOptions};
 use capnp_rpc::rpc_capnp::message;
 
 use super::super::super::super::accounts::Charge;
+use super::super::random::{Random, spoil};
 use super::*;
 
 const STRUCT: u64 = 0;
@@ -226,25 +227,11 @@ fn passes_means_readable(mut frame: Frame) -> bool {
 fn mutated_messages_never_panic_and_always_end() {
     let sample = sample();
     assert!(passes_means_readable(parse(&sample)));
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let mut next = move || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random
-    };
+    let mut random = Random::new(0x2545_f491_4f6c_dd1d);
     let mut passed = 0;
     for _ in 0..20_000 {
         let mut frame = parse(&sample);
-        let bytes = frame.bytes_mut();
-        for _ in 0..=next() % 4 {
-            let at = next() as usize % bytes.len();
-            bytes[at] = match next() % 3 {
-                0 => bytes[at] ^ 1 << (next() % 8),
-                1 => next() as u8,
-                _ => [0, 1, 2, 3, 7, 0xff][next() as usize % 6],
-            };
-        }
+        spoil(frame.bytes_mut(), 4, &mut random);
         passed += usize::from(passes_means_readable(frame));
     }
     assert!(passed > 1000 && passed < 19_000, "{passed}");
@@ -252,13 +239,8 @@ fn mutated_messages_never_panic_and_always_end() {
 
 #[test]
 fn random_words_never_panic_and_always_end() {
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = move || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random
-    };
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
+    let mut next = move || random.next();
     for _ in 0..20_000 {
         let mut segments = vec![Vec::new(); 1 + next() as usize % 3];
         for segment in &mut segments {

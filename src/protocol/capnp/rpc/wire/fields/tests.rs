@@ -10,6 +10,7 @@ use super::super::super::super::accounts::Charge;
 use super::super::check::{Trail, check};
 use super::super::frame::Frame;
 use super::super::message::{Building, room};
+use super::super::random::{Random, spoil};
 use super::super::received::Received;
 use super::*;
 
@@ -271,25 +272,12 @@ fn every_field_is_what_capnp_reads() {
 
 #[test]
 fn spoilt_messages_are_read_alike_or_not_at_all() {
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let mut next = move || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random
-    };
+    let mut random = Random::new(0x2545_f491_4f6c_dd1d);
     let samples: Vec<_> = [12, 200].into_iter().flat_map(samples).collect();
     let (mut alike, mut refused) = (0, 0);
     for _ in 0..30_000 {
-        let (mut bytes, ends) = parts(&samples[next() as usize % samples.len()]);
-        for _ in 0..=next() % 3 {
-            let at = next() as usize % bytes.len();
-            bytes[at] = match next() % 3 {
-                0 => bytes[at] ^ 1 << (next() % 8),
-                1 => next() as u8,
-                _ => [0, 1, 2, 3, 7, 0xff][next() as usize % 6],
-            };
-        }
+        let (mut bytes, ends) = parts(&samples[random.below(samples.len())]);
+        spoil(&mut bytes, 3, &mut random);
         match told(bytes, ends) {
             Some((Some(fields), Ok(capnp))) => {
                 assert_eq!(fields, capnp);

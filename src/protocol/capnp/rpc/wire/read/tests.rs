@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::super::super::super::accounts::Accounts;
+use super::super::random::Random;
 use super::*;
 
 /// The bytes of a frame whose words count up from `first`.
@@ -209,21 +210,14 @@ fn the_end_inside_a_frame_says_how_far_it_came() {
 
 #[test]
 fn garbage_ends_in_an_error_or_the_end() {
-    let mut random = 88_172_645_463_325_252_u64;
+    let mut random = Random::new(88_172_645_463_325_252);
     for _ in 0..2000 {
-        let bytes: Vec<u8> = (0..200)
-            .map(|_| {
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                // Many zeros, so that some get past the table.
-                if random & 3 == 0 {
-                    random.to_le_bytes()[3]
-                } else {
-                    0
-                }
-            })
-            .collect();
+        // Many zeros, so that some get past the table.
+        let mut byte = || match random.below(4) {
+            0 => random.next() as u8,
+            _ => 0,
+        };
+        let bytes: Vec<u8> = (0..200).map(|_| byte()).collect();
         let _ = feed(&mut reader(), &bytes);
     }
 }
