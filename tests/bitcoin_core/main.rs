@@ -41,6 +41,8 @@ use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::interfaces::mining::{BlockCreateOptions, BlockTemplate, Mining};
 use bitcoin_ipc::roles::Role;
 
+use node::Node;
+
 /// Makes the node's `Mining`.
 fn mining(init: &dyn Init) -> Arc<dyn Mining> {
     init.make_mining().unwrap().unwrap()
@@ -55,4 +57,14 @@ fn template(mining: &dyn Mining) -> Arc<dyn BlockTemplate> {
 /// This process as a client.
 fn ipc() -> Ipc<dyn Init> {
     Ipc::new("bitcoin-ipc-test", Role::Gui.init()).unwrap()
+}
+
+/// Runs `test` with a node and its `Mining`, after which the node must still answer.
+fn with_mining(mut node: Node, test: impl FnOnce(&mut Node, &dyn Mining)) {
+    let ipc = ipc();
+    let init = node.connect(&ipc);
+    let mining = mining(&*init);
+    test(&mut node, &*mining);
+    assert!(mining.is_test_chain().unwrap());
+    assert!(node.running());
 }

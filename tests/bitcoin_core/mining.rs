@@ -6,7 +6,7 @@ use futures::executor::block_on;
 
 use crate::node::Node;
 use crate::releases::Peer;
-use crate::{ipc, mining, template};
+use crate::{template, with_mining};
 
 /// Expects what the node answers to a value that it cannot read.
 #[track_caller]
@@ -28,109 +28,95 @@ fn shown(hash: &[u8]) -> String {
 
 run_on!(the_tip: core30, core31, core32);
 fn the_tip(peer: &Peer) {
-    let mut node = peer.start();
-    let ipc = ipc();
-    let init = node.connect(&ipc);
-    let mining = mining(&*init);
-    assert!(mining.is_test_chain().unwrap());
-    assert!(mining.is_initial_block_download().unwrap());
-    let genesis = mining.get_tip().unwrap().unwrap();
-    assert_eq!(genesis.height, 0);
-    assert_eq!(genesis.hash.len(), 32);
-    // regtest's genesis block, in internal order.
-    assert_eq!(genesis.hash[..4], [0x06, 0x22, 0x6e, 0x46]);
-    let same = mining.wait_tip_changed(&genesis.hash, 100.0).unwrap();
-    assert_eq!(same, genesis);
+    with_mining(peer.start(), |node, mining| {
+        assert!(mining.is_test_chain().unwrap());
+        assert!(mining.is_initial_block_download().unwrap());
+        let genesis = mining.get_tip().unwrap().unwrap();
+        assert_eq!(genesis.height, 0);
+        assert_eq!(genesis.hash.len(), 32);
+        // regtest's genesis block, in internal order.
+        assert_eq!(genesis.hash[..4], [0x06, 0x22, 0x6e, 0x46]);
+        let same = mining.wait_tip_changed(&genesis.hash, 100.0).unwrap();
+        assert_eq!(same, genesis);
 
-    let mined = node.mine(3);
-    let tip = mining.wait_tip_changed(&genesis.hash, 5000.0).unwrap();
-    assert_eq!((tip.height, shown(&tip.hash)), (3, mined));
-    assert_eq!(mining.get_tip().unwrap(), Some(tip));
-    assert!(!mining.is_initial_block_download().unwrap());
+        let mined = node.mine(3);
+        let tip = mining.wait_tip_changed(&genesis.hash, 5000.0).unwrap();
+        assert_eq!((tip.height, shown(&tip.hash)), (3, mined));
+        assert_eq!(mining.get_tip().unwrap(), Some(tip));
+        assert!(!mining.is_initial_block_download().unwrap());
 
-    // An exception of the node, and the connection goes on.
-    cut_off(mining.check_block(b"junk", &Default::default()));
-    assert!(mining.is_test_chain().unwrap());
-    assert!(node.running());
+        // An exception of the node, and the connection goes on.
+        cut_off(mining.check_block(b"junk", &Default::default()));
+    });
 }
 
 run_on!(values_that_cannot_be_read: core31, core32);
 /// Core 30 ends at such a value of a method that names a thread: its exception leaves the thread.
 fn values_that_cannot_be_read(peer: &Peer) {
-    let mut node = peer.start_for_templates();
-    let ipc = ipc();
-    let init = node.connect(&ipc);
-    let mining = mining(&*init);
-    cut_off(mining.wait_tip_changed(&[1, 2, 3, 4, 5], 100.0));
-    cut_off(template(&*mining).submit_solution(1, 2, 3, &[0]));
-    assert!(mining.is_test_chain().unwrap());
-    assert!(node.running());
+    with_mining(peer.start_for_templates(), |_, mining| {
+        cut_off(mining.wait_tip_changed(&[1, 2, 3, 4, 5], 100.0));
+        cut_off(template(mining).submit_solution(1, 2, 3, &[0]));
+    });
 }
 
 run_on!(block_templates: core30, core31, core32);
 fn block_templates(peer: &Peer) {
-    let mut node = peer.start_for_templates();
-    let ipc = ipc();
-    let init = node.connect(&ipc);
-    let mining = mining(&*init);
-    let tip = mining.get_tip().unwrap().unwrap();
-    let template = template(&*mining);
-    let header = template.get_block_header().unwrap();
-    assert_eq!(header.len(), 80);
-    assert_eq!(header[4..36], tip.hash);
-    let block = template.get_block().unwrap();
-    assert_eq!(block[..80], header);
-    // The coinbase alone.
-    assert_eq!(block[80], 1);
-    assert_eq!(template.get_tx_fees().unwrap(), [0; 0]);
-    assert_eq!(template.get_tx_sigops().unwrap(), [0; 0]);
-    assert!(template.get_coinbase_merkle_path().unwrap().is_empty());
+    with_mining(peer.start_for_templates(), |node, mining| {
+        let tip = mining.get_tip().unwrap().unwrap();
+        let template = template(mining);
+        let header = template.get_block_header().unwrap();
+        assert_eq!(header.len(), 80);
+        assert_eq!(header[4..36], tip.hash);
+        let block = template.get_block().unwrap();
+        assert_eq!(block[..80], header);
+        // The coinbase alone.
+        assert_eq!(block[80], 1);
+        assert_eq!(template.get_tx_fees().unwrap(), [0; 0]);
+        assert_eq!(template.get_tx_sigops().unwrap(), [0; 0]);
+        assert!(template.get_coinbase_merkle_path().unwrap().is_empty());
 
-    // Every generation's, from a dummy or field by field.
-    let height = u8::try_from(tip.height + 1).unwrap();
-    let wanted = template.get_coinbase_tx().unwrap();
-    assert_eq!(wanted, block_on(template.get_coinbase_tx_async()).unwrap());
-    let pushed = match height {
-        1..=16 => vec![0x50 + height],
-        _ => vec![1, height],
-    };
-    assert_eq!(wanted.script_sig_prefix, pushed);
-    assert_eq!(wanted.version, 2);
-    assert_eq!(wanted.sequence, 0xffff_fffe);
-    assert_eq!(wanted.witness, [0; 32]);
-    assert_eq!(wanted.block_reward_remaining, 50 * 100_000_000);
-    assert_eq!(wanted.required_outputs.len(), 1);
-    assert_eq!(u32::from(height), wanted.lock_time + 1);
+        // Every generation's, from a dummy or field by field.
+        let height = u8::try_from(tip.height + 1).unwrap();
+        let wanted = template.get_coinbase_tx().unwrap();
+        assert_eq!(wanted, block_on(template.get_coinbase_tx_async()).unwrap());
+        let pushed = match height {
+            1..=16 => vec![0x50 + height],
+            _ => vec![1, height],
+        };
+        assert_eq!(wanted.script_sig_prefix, pushed);
+        assert_eq!(wanted.version, 2);
+        assert_eq!(wanted.sequence, 0xffff_fffe);
+        assert_eq!(wanted.witness, [0; 32]);
+        assert_eq!(wanted.block_reward_remaining, 50 * 100_000_000);
+        assert_eq!(wanted.required_outputs.len(), 1);
+        assert_eq!(u32::from(height), wanted.lock_time + 1);
 
-    // A block made of nothing but the dummy is valid except for its work.
-    let options = BlockCheckOptions {
-        check_merkle_root: false,
-        check_pow: false,
-    };
-    let checked = mining.check_block(&block, &options).unwrap();
-    assert!(checked.result, "{checked:?}");
+        // A block made of nothing but the dummy is valid except for its work.
+        let options = BlockCheckOptions {
+            check_merkle_root: false,
+            check_pow: false,
+        };
+        let checked = mining.check_block(&block, &options).unwrap();
+        assert!(checked.result, "{checked:?}");
 
-    drop(template);
-    node.wait_logged("BlockTemplate.destroy$Results", 1);
-    assert_eq!(node.received("BlockTemplate.destroy"), 1);
-    assert!(node.running());
+        drop(template);
+        node.wait_logged("BlockTemplate.destroy$Results", 1);
+        assert_eq!(node.received("BlockTemplate.destroy"), 1);
+    });
 }
 
 run_on!(no_template_on_a_low_chain: core31);
 fn no_template_on_a_low_chain(peer: &Peer) {
-    let mut node = peer.start();
-    let ipc = ipc();
-    let init = node.connect(&ipc);
-    let mining = mining(&*init);
-    node.mine(peer.release.template_height - 1);
-    match mining.create_new_block(&BlockCreateOptions::default(), false) {
-        Err(Error::Remote { text, .. }) => assert!(text.contains("bad-cb-length"), "{text}"),
-        Err(error) => panic!("{error:?}"),
-        Ok(_) => panic!("it made one"),
-    }
-    node.mine(1);
-    template(&*mining);
-    assert!(node.running());
+    with_mining(peer.start(), |node, mining| {
+        node.mine(peer.release.template_height - 1);
+        match mining.create_new_block(&BlockCreateOptions::default(), false) {
+            Err(Error::Remote { text, .. }) => assert!(text.contains("bad-cb-length"), "{text}"),
+            Err(error) => panic!("{error:?}"),
+            Ok(_) => panic!("it made one"),
+        }
+        node.mine(1);
+        template(mining);
+    });
 }
 
 /// A coinbase of what the template wants in it, and all that it may pay to anyone.
@@ -162,29 +148,26 @@ const NONCES: u32 = 100;
 
 run_on!(submit_a_solution: core30, core31, core32);
 fn submit_a_solution(peer: &Peer) {
-    let mut node = peer.start_for_templates();
-    let ipc = ipc();
-    let init = node.connect(&ipc);
-    let mining = mining(&*init);
-    let before = mining.get_tip().unwrap().unwrap();
-    let template = template(&*mining);
-    let header = template.get_block_header().unwrap();
-    let field = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().unwrap());
-    let (version, time) = (field(0), field(68));
-    let wanted = template.get_coinbase_tx().unwrap();
-    let coinbase = coinbase(&wanted);
+    with_mining(peer.start_for_templates(), |node, mining| {
+        let before = mining.get_tip().unwrap().unwrap();
+        let template = template(mining);
+        let header = template.get_block_header().unwrap();
+        let field = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().unwrap());
+        let (version, time) = (field(0), field(68));
+        let wanted = template.get_coinbase_tx().unwrap();
+        let coinbase = coinbase(&wanted);
 
-    // What is no solution is told, not thrown.
-    let submit = |nonce: u32| match nonce % 2 {
-        0 => template.submit_solution(version, time, nonce, &coinbase),
-        _ => block_on(template.submit_solution_async(version, time, nonce, &coinbase)),
-    };
-    let tried = (1..=NONCES).position(|nonce| submit(nonce).unwrap().result);
-    let tried = 1 + tried.expect("one of the nonces solves it");
-    let tip = mining.get_tip().unwrap().unwrap();
-    assert_eq!(tip.height, before.height + 1);
-    expect_submitted(&node, peer.generation(), tried);
-    assert!(node.running());
+        // What is no solution is told, not thrown.
+        let submit = |nonce: u32| match nonce % 2 {
+            0 => template.submit_solution(version, time, nonce, &coinbase),
+            _ => block_on(template.submit_solution_async(version, time, nonce, &coinbase)),
+        };
+        let tried = (1..=NONCES).position(|nonce| submit(nonce).unwrap().result);
+        let tried = 1 + tried.expect("one of the nonces solves it");
+        let tip = mining.get_tip().unwrap().unwrap();
+        assert_eq!(tip.height, before.height + 1);
+        expect_submitted(&node, peer.generation(), tried);
+    });
 }
 
 /// Nothing else was called where other generations have `submitSolution`: 30 has it at 9, 31 at 7,

@@ -13,7 +13,7 @@ use futures::executor::block_on;
 
 use crate::node::Node;
 use crate::releases::Peer;
-use crate::{ipc, mining, template};
+use crate::{ipc, mining, template, with_mining};
 
 /// Longer than what is waited for takes, in milliseconds.
 const LONG: f64 = 20_000.0;
@@ -65,65 +65,56 @@ fn several_threads_wait_and_others_call(peer: &Peer) {
 
 run_on!(the_next_template: core30, core31, core32);
 fn the_next_template(peer: &Peer) {
-    let mut node = peer.start_for_templates();
-    let ipc = ipc();
-    let init = node.connect(&ipc);
-    let mining = mining(&*init);
-    let template = template(&*mining);
-    let started = Instant::now();
-    let none = template.wait_next(&wait_for(300.0)).unwrap();
-    assert!(none.is_none());
-    assert!(started.elapsed() >= Duration::from_millis(300));
+    with_mining(peer.start_for_templates(), |node, mining| {
+        let template = template(mining);
+        let started = Instant::now();
+        let none = template.wait_next(&wait_for(300.0)).unwrap();
+        assert!(none.is_none());
+        assert!(started.elapsed() >= Duration::from_millis(300));
 
-    let next = template.wait_next_async(&wait_for(LONG));
-    node.mine(1);
-    let next = block_on(next).unwrap().unwrap();
-    let tip = mining.get_tip().unwrap().unwrap();
-    assert_eq!(next.get_block_header().unwrap()[4..36], tip.hash);
-    drop((template, next));
-    node.wait_logged("BlockTemplate.destroy$Results", 2);
-    assert_eq!(node.received("BlockTemplate.destroy"), 2);
-    assert!(node.running());
+        let next = template.wait_next_async(&wait_for(LONG));
+        node.mine(1);
+        let next = block_on(next).unwrap().unwrap();
+        let tip = mining.get_tip().unwrap().unwrap();
+        assert_eq!(next.get_block_header().unwrap()[4..36], tip.hash);
+        drop((template, next));
+        node.wait_logged("BlockTemplate.destroy$Results", 2);
+        assert_eq!(node.received("BlockTemplate.destroy"), 2);
+    });
 }
 
 run_on!(a_wait_that_is_given_up: core30, core31, core32);
 /// The call fails here at its deadline and goes on in the node.
 fn a_wait_that_is_given_up(peer: &Peer) {
-    let mut node = peer.start();
-    let ipc = ipc();
-    let init = node.connect(&ipc);
-    let mining = mining(&*init);
-    let tip = mining.get_tip().unwrap().unwrap();
-    let soon = CallOptions::new().timeout(Duration::from_millis(100));
-    let late = soon.run(|| mining.wait_tip_changed(&tip.hash, 1000.0));
-    assert!(matches!(late, Err(Error::Timeout { .. })), "{late:?}");
-    // On another thread of the node than the one that waits.
-    assert_eq!(mining.get_tip().unwrap(), Some(tip));
-    // Core 30 could not exit before.
-    node.wait_logged("Mining.waitTipChanged$Results", 1);
-    assert!(node.running());
+    with_mining(peer.start(), |node, mining| {
+        let tip = mining.get_tip().unwrap().unwrap();
+        let soon = CallOptions::new().timeout(Duration::from_millis(100));
+        let late = soon.run(|| mining.wait_tip_changed(&tip.hash, 1000.0));
+        assert!(matches!(late, Err(Error::Timeout { .. })), "{late:?}");
+        // On another thread of the node than the one that waits.
+        assert_eq!(mining.get_tip().unwrap(), Some(tip));
+        // Core 30 could not exit before.
+        node.wait_logged("Mining.waitTipChanged$Results", 1);
+    });
 }
 
 run_on!(a_next_template_that_is_given_up: core31, core32);
 /// The template is destroyed only after the wait has ended.
 fn a_next_template_that_is_given_up(peer: &Peer) {
-    let mut node = peer.start_for_templates();
-    let ipc = ipc();
-    let init = node.connect(&ipc);
-    let mining = mining(&*init);
-    let template = template(&*mining);
-    let soon = CallOptions::new().timeout(Duration::from_millis(100));
-    let late = soon.run(|| template.wait_next(&wait_for(1500.0)));
-    assert!(matches!(late, Err(Error::Timeout { .. })));
-    drop(template);
-    assert!(mining.is_test_chain().unwrap());
-    assert_eq!(node.received("BlockTemplate.destroy"), 0);
-    node.wait_logged("BlockTemplate.destroy$Results", 1);
-    let log = node.log();
-    let answered = log.find("BlockTemplate.waitNext$Results").unwrap();
-    let destroyed = log.find("BlockTemplate.destroy$Params").unwrap();
-    assert!(answered < destroyed, "{log}");
-    assert!(node.running());
+    with_mining(peer.start_for_templates(), |node, mining| {
+        let template = template(mining);
+        let soon = CallOptions::new().timeout(Duration::from_millis(100));
+        let late = soon.run(|| template.wait_next(&wait_for(1500.0)));
+        assert!(matches!(late, Err(Error::Timeout { .. })));
+        drop(template);
+        assert!(mining.is_test_chain().unwrap());
+        assert_eq!(node.received("BlockTemplate.destroy"), 0);
+        node.wait_logged("BlockTemplate.destroy$Results", 1);
+        let log = node.log();
+        let answered = log.find("BlockTemplate.waitNext$Results").unwrap();
+        let destroyed = log.find("BlockTemplate.destroy$Params").unwrap();
+        assert!(answered < destroyed, "{log}");
+    });
 }
 
 /// Starts a wait on a thread, interrupts it once the node has its call of `method`, and returns its
@@ -144,40 +135,36 @@ fn interrupt<T: Send>(
 
 run_on!(interrupt_what_waits: core31, core32);
 fn interrupt_what_waits(peer: &Peer) {
-    let mut node = peer.start();
-    let ipc = ipc();
-    let init = node.connect(&ipc);
-    let mining = mining(&*init);
-    let mining: &dyn Mining = &*mining;
-    let tip = mining.get_tip().unwrap().unwrap();
-    let interrupted = interrupt(
-        &node,
-        "Mining.waitTipChanged",
-        || mining.wait_tip_changed(&tip.hash, FOREVER),
-        || mining.interrupt().unwrap(),
-    );
-    assert!(interrupted.unwrap().hash.is_empty());
-    // A chain without blocks is in initial block download, which this waits for the end of.
-    let options = BlockCreateOptions::default();
-    let interrupted = interrupt(
-        &node,
-        "Mining.createNewBlock",
-        || mining.create_new_block(&options, true),
-        || mining.interrupt().unwrap(),
-    );
-    assert!(interrupted.unwrap().is_none());
+    with_mining(peer.start(), |node, mining| {
+        let mining: &dyn Mining = mining;
+        let tip = mining.get_tip().unwrap().unwrap();
+        let interrupted = interrupt(
+            &node,
+            "Mining.waitTipChanged",
+            || mining.wait_tip_changed(&tip.hash, FOREVER),
+            || mining.interrupt().unwrap(),
+        );
+        assert!(interrupted.unwrap().hash.is_empty());
+        // A chain without blocks is in initial block download, which this waits for the end of.
+        let options = BlockCreateOptions::default();
+        let interrupted = interrupt(
+            &node,
+            "Mining.createNewBlock",
+            || mining.create_new_block(&options, true),
+            || mining.interrupt().unwrap(),
+        );
+        assert!(interrupted.unwrap().is_none());
 
-    node.mine(peer.release.template_height);
-    let template = mining.create_new_block(&options, true).unwrap().unwrap();
-    let interrupted = interrupt(
-        &node,
-        "BlockTemplate.waitNext",
-        || template.wait_next(&wait_for(FOREVER)),
-        || template.interrupt_wait().unwrap(),
-    );
-    assert!(interrupted.unwrap().is_none());
-    assert!(mining.is_test_chain().unwrap());
-    assert!(node.running());
+        node.mine(peer.release.template_height);
+        let template = mining.create_new_block(&options, true).unwrap().unwrap();
+        let interrupted = interrupt(
+            &node,
+            "BlockTemplate.waitNext",
+            || template.wait_next(&wait_for(FOREVER)),
+            || template.interrupt_wait().unwrap(),
+        );
+        assert!(interrupted.unwrap().is_none());
+    });
 }
 
 run_on!(it_exits_while_calls_wait: core31, core32);

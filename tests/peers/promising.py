@@ -134,6 +134,19 @@ async def callbacks_end_in_tail_calls(path):
     assert (await foo.callback(context=on, callback=Tail(promised), arg=2)).result == 7
 
 
+async def save_callback(foo, on):
+    """Gives the server a callback that answers six times its argument; returns the names of the
+    threads that it is called on."""
+    names = []
+
+    async def function(context, arg):
+        names.append(await name_of(context.thread))
+        return arg * 6
+
+    await foo.saveCallback(context=on, callback=Callback(function))
+    return names
+
+
 @scenario
 async def a_made_thread_is_a_promise_of_the_servers_own(path):
     """makeThread answers with a place in what the server has not answered yet."""
@@ -154,13 +167,7 @@ async def a_made_thread_is_a_promise_of_the_servers_own(path):
     await client.construct()
     on = client.on(await client.thread())
     foo = (await client.init.makeFoo(context=on)).result
-    names = []
-
-    async def function(context, arg):
-        names.append(await name_of(context.thread))
-        return arg * 6
-
-    await foo.saveCallback(context=on, callback=Callback(function))
+    names = await save_callback(foo, on)
     assert (await foo.callIntFnAsync(context=on, arg=base.SAVED)).result == 42
     assert names[0].endswith("(from lent)"), names
     await foo.saveCallback(context=on)
@@ -182,13 +189,7 @@ async def a_thread_map_is_a_promise_of_the_servers_own(path):
     client.map = (await client.init.construct(threadMap=promise)).threadMap
     on = client.on(await client.thread())
     foo = (await client.init.makeFoo(context=on)).result
-    names = []
-
-    async def function(context, arg):
-        names.append(await name_of(context.thread))
-        return arg * 6
-
-    await foo.saveCallback(context=on, callback=Callback(function))
+    names = await save_callback(foo, on)
     for number in range(10):
         asyncio.get_running_loop().call_later(0.02, known.set)
         assert (await foo.callIntFnAsync(context=on, arg=base.SAVED)).result == 42

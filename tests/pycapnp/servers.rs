@@ -419,16 +419,21 @@ fn nested_callbacks_run_on_the_same_thread() {
     });
 }
 
+/// An error and a panic of a callback reach the caller of the method that called back.
+pub fn callback_failures(foo: &dyn FooInterface) {
+    let fails = |_: i32| -> Result<i32> { Err(Error::failed("not with me")) };
+    let text = failed(foo.callback(Some(Arc::new(fails)), 1));
+    assert!(text.contains("not with me"), "{text}");
+    let panics = |_: i32| -> Result<i32> { panic!("as it was told to") };
+    let text = failed(foo.callback(Some(Arc::new(panics)), 1));
+    assert!(text.contains("panicked"), "{text}");
+}
+
 #[test]
 fn callback_failures_come_back() {
     with_server("foo", |server| {
         let (_init, foo) = server.foo();
-        let fails = |_: i32| -> Result<i32> { Err(Error::failed("not with me")) };
-        let text = failed(foo.callback(Some(Arc::new(fails)), 1));
-        assert!(text.contains("not with me"), "{text}");
-        let panics = |_: i32| -> Result<i32> { panic!("as it was told to") };
-        let text = failed(foo.callback(Some(Arc::new(panics)), 1));
-        assert!(text.contains("panicked"), "{text}");
+        callback_failures(&*foo);
         assert_eq!(
             foo.callback(Some(Arc::new(|arg: i32| Ok(arg))), 1).unwrap(),
             1

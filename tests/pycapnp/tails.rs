@@ -13,7 +13,7 @@ use futures::future::join_all;
 
 use crate::clients::scenarios;
 use crate::foo::interfaces::foo::*;
-use crate::servers::{Server, failed, with_server};
+use crate::servers::{Server, callback_failures, failed, with_server};
 use crate::support::eventually;
 
 /// How many calls are sent at once.
@@ -69,14 +69,7 @@ fn nested_tail_calls_run_on_the_thread_that_waits() {
 
 #[test]
 fn failures_come_back_through_a_tail_call() {
-    with_promises(|_, foo| {
-        let fails = |_: i32| -> Result<i32> { Err(Error::failed("not with me")) };
-        let text = failed(foo.callback(Some(Arc::new(fails)), 1));
-        assert!(text.contains("not with me"), "{text}");
-        let panics = |_: i32| -> Result<i32> { panic!("as it was told to") };
-        let text = failed(foo.callback(Some(Arc::new(panics)), 1));
-        assert!(text.contains("panicked"), "{text}");
-    });
+    with_promises(|_, foo| callback_failures(&*foo));
 }
 
 #[test]
