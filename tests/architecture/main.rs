@@ -344,8 +344,8 @@ fn a_long_file_is_found_and_so_is_one_that_no_longer_is() {
     let long = "\n".repeat(501);
     finds(rules::short, 1, "src/ipc.rs", &long);
     finds(rules::short, 0, "src/ipc.rs", &long[1..]);
-    finds(rules::short, 0, "tests/library.rs", &long);
-    finds(rules::short, 1, "tests/library.rs", "");
+    finds(rules::short, 0, "tests/cli_trouble.rs", &long);
+    finds(rules::short, 1, "tests/cli_trouble.rs", "");
 }
 
 #[test]

@@ -279,11 +279,7 @@ pub fn introduced(source: &Source, _: &Tree) -> Vec<String> {
 const LINES: usize = 500;
 
 /// Files that are longer today and are to become shorter; when one has, it leaves this list.
-const LONG: &[&str] = &[
-    "tests/cli_trouble.rs",
-    "tests/library.rs",
-    "tests/pycapnp/servers.rs",
-];
+const LONG: &[&str] = &["tests/cli_trouble.rs", "tests/pycapnp/servers.rs"];
 
 /// A file fits into a head.
 pub fn short(source: &Source, _: &Tree) -> Vec<String> {

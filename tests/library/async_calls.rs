@@ -1,28 +1,15 @@
 //! Async calls, which any thread of the server's may run: quick ones share one, and one that waits keeps
 //! no other from running.
 
-#![allow(
-    missing_docs,
-    clippy::unwrap_used,
-    dead_code,
-    reason = "a test fails by panicking, and the implementation serves several tests"
-)]
-
-mod foo {
-    bitcoin_ipc::include_schema!("foo");
-
-    #[path = "../foo/mod.rs"]
-    pub mod implementation;
-}
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 
-use foo::implementation::{Setup, timed};
-use foo::interfaces::foo::*;
 use futures::executor::block_on;
 use futures::future::join_all;
+
+use crate::foo::interfaces::foo::*;
+use crate::support::{Foo, Setup, timed};
 
 /// Makes a method known as quick.
 fn warm(setup: &Setup) {
@@ -39,6 +26,35 @@ fn call(setup: &Setup, count: i32) {
     for (n, answer) in (0..).zip(answers) {
         assert_eq!(answer.unwrap(), n);
     }
+}
+
+#[test]
+fn async_calls_run_at_once_and_call_back() {
+    timed(|| {
+        let setup = Setup::new();
+        let gate = Arc::new(Barrier::new(8));
+        setup.foo.set_int_fn(move |n| {
+            // Passes only when all eight are being executed.
+            gate.wait();
+            n
+        });
+        let foo = setup.client();
+        let calls = (0..8).map(|n| foo.call_int_fn_async_async(n));
+        let answers = block_on(join_all(calls));
+        for (n, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.unwrap(), n as i32);
+        }
+        let callback: Arc<dyn FooFn> = Arc::new(|| Ok(7));
+        let answer = block_on(foo.pass_fn_async(Some(callback)));
+        assert_eq!(answer.unwrap(), 7);
+    });
+}
+
+#[test]
+fn a_local_object_answers_async_calls_too() {
+    let local: Arc<dyn FooInterface> = Arc::new(Foo::default());
+    assert!(local.remote().is_none());
+    assert_eq!(block_on(local.add_async(1, 2)).unwrap(), 3);
 }
 
 #[test]
