@@ -1,4 +1,4 @@
-//! How two processes talk, whatever the wire is.
+//! The communication of two processes, independent of the wire protocol.
 //!
 //! Knows connected streams and the two processes' `Init` objects, whose type is a parameter;
 //! nothing of addresses, child processes or roles, and no word of the wire's own language, which
@@ -14,32 +14,32 @@ use crate::error::Result;
 /// A wire protocol for processes whose bootstrap interface is `I`, a trait object such as
 /// `dyn Init`.
 pub trait Protocol<I: ?Sized>: Send + Sync {
-    /// Makes a connected stream a client connection and gives the peer's `Init`. The connection
-    /// ends when the last handle to that `Init` is dropped.
+    /// Makes a connected stream a client connection and returns the peer's `Init`. The connection ends
+    /// when the last handle to that `Init` is dropped.
     ///
     /// # Errors
-    /// When the peer does not answer the handshake, or not in time.
+    /// Fails when the peer does not answer the handshake, or not in time.
     fn connect(&self, stream: UnixStream) -> Result<Arc<I>>;
 
-    /// Serves `init` to the peer of a connected stream, and blocks until the connection has ended
-    /// and the objects it used are destroyed. A method that still runs then, on a thread of its
-    /// own, is not waited for, and keeps its object.
+    /// Serves `init` to the peer of a connected stream, and blocks until the connection has ended and
+    /// the objects it used are destroyed. A method that still runs then, on a thread of its own, is not
+    /// waited for, and keeps its object.
     ///
     /// # Errors
-    /// When the stream cannot be used at all.
+    /// Fails when the stream cannot be used at all.
     fn serve(&self, stream: UnixStream, init: Arc<I>) -> Result<()>;
 
-    /// Serves `init` to every peer that connects to `listener`, until what it returns is dropped.
-    /// Connections that are there then go on.
+    /// Serves `init` to every peer that connects to `listener`, until the returned value is dropped.
+    /// Connections that exist then go on.
     ///
     /// # Errors
-    /// When the listener cannot be used at all.
+    /// Fails when the listener cannot be used at all.
     fn listen(&self, listener: UnixListener, init: Arc<I>) -> Result<Listening>;
 
     /// Ends every connection that was served or accepted.
     fn disconnect_incoming(&self);
 
-    /// How many connections are being served.
+    /// Returns the number of connections that are being served.
     fn incoming(&self) -> usize;
 }
 

@@ -1,4 +1,4 @@
-//! The connections that are served, and the listeners that they come from.
+//! The connections that are served, and the listeners that accept them.
 //!
 //! Knows sockets, accounts and connections; nothing of what is served over them.
 
@@ -16,7 +16,7 @@ use super::event_loop::{EventLoop, OffLoop, Ready, Source, Timer, Token};
 use super::rpc::{Host, refuse};
 use super::sync::{Mutex, lock};
 
-/// How long a listener rests after the system refused it a connection, such as for want of
+/// The pause of a listener after the system refused it a connection, for example for lack of
 /// descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -27,14 +27,14 @@ pub struct Serving(Mutex<HashMap<ConnectionId, Arc<Connection>>>);
 impl Serving {
     /// Ends all of them.
     pub fn disconnect(&self) {
-        // Not under the lock, which a connection that ends takes.
+        // Not under the lock: a connection that ends takes it.
         let connections: Vec<_> = lock(&self.0).values().cloned().collect();
         for connection in connections {
             connection.disconnect();
         }
     }
 
-    /// How many there are.
+    /// Returns the number of connections.
     pub fn count(&self) -> usize {
         lock(&self.0).len()
     }
@@ -42,7 +42,7 @@ impl Serving {
     /// Opens a connection, and keeps it until it has ended. `over` runs then.
     ///
     /// # Errors
-    /// Those of [`Connection::open`].
+    /// Returns the errors of [`Connection::open`].
     pub fn open(
         self: &Arc<Self>,
         event_loop: &Arc<EventLoop>,
@@ -66,7 +66,7 @@ impl Serving {
             },
         )?;
         lock(&self.0).insert(connection.id, connection.clone());
-        // It may have been forgotten already.
+        // The connection may have ended before it was inserted.
         if connection.closed().is_some() {
             self.forget(&connection);
         }
@@ -82,8 +82,8 @@ impl Serving {
 /// Makes the object that a client gets when it asks for this process's `Init`.
 pub type Bootstrap = Box<dyn Fn(&Arc<Connection>) -> Arc<dyn Host> + Send + Sync>;
 
-/// A listener whose connections are accepted, no more at once than the limit: further clients wait in
-/// the kernel's queue, as with libmultiprocess.
+/// A listener that accepts connections, up to a limit at a time: further clients wait in the kernel's
+/// queue, as with libmultiprocess.
 pub struct Accepting {
     token: Token,
     listener: UnixListener,
@@ -91,9 +91,9 @@ pub struct Accepting {
     terms: Terms,
     serving: Arc<Serving>,
     bootstrap: OffLoop<Bootstrap>,
-    /// How many connections of this listener there are.
+    /// The number of connections of this listener.
     active: Mutex<usize>,
-    /// Fires when it may try again.
+    /// The timer that ends the pause after a failed accept.
     pause: Mutex<Option<Timer>>,
     stopped: AtomicBool,
 }
@@ -102,7 +102,7 @@ impl Accepting {
     /// Accepts connections on `listener` until [`Accepting::stop`].
     ///
     /// # Errors
-    /// Those of the listener.
+    /// Returns the errors of the listener.
     pub fn start(
         event_loop: &Arc<EventLoop>,
         terms: Terms,
@@ -127,13 +127,13 @@ impl Accepting {
         Ok(this)
     }
 
-    /// Accepts no more. The connections go on.
+    /// Stops accepting. Accepted connections go on.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         self.event_loop.remove(self.token, &self.listener);
     }
 
-    /// Counts a connection, unless there are as many as the limit.
+    /// Counts a connection, unless the limit is reached; returns whether it did.
     fn begin(&self) -> bool {
         let mut active = lock(&self.active);
         let free = *active < self.terms.limits.connections;
@@ -141,8 +141,8 @@ impl Accepting {
         free
     }
 
-    /// Charges a connection to its process. A process that has its share of connections is refused, and
-    /// others are served.
+    /// Charges a connection to its process. Refuses the connection of a process that has used its share
+    /// of connections, so that others are served.
     fn admit(&self, account: &Arc<Account>, stream: &UnixStream) -> Option<Charge> {
         let exceeded = match account.charge(Resource::Connections, 1) {
             Ok(charge) => return Some(charge),

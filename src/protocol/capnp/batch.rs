@@ -23,23 +23,23 @@ use crate::error::{Error, Result};
 pub struct Batch {
     import: Arc<Import>,
     first: Request,
-    /// Each with the pointer, in the results of the call before, that it is made on.
+    /// The calls that follow, each with the pointer in the previous call's results that it is made on.
     then: Vec<(u16, Request)>,
     names_thread: bool,
 }
 
 /// The answers to a batch.
 pub struct Answers {
-    /// To the first call.
+    /// The answer to the first call.
     pub first: Result<Response>,
-    /// To those that followed it, in their order.
+    /// The answers to the calls that followed it, in order.
     pub then: Vec<Result<Response>>,
 }
 
 /// Writes a request.
 ///
 /// # Errors
-/// Those of `fill`, and [`Error::Conversion`] for one that is too large.
+/// Returns the errors of `fill`, and [`Error::Conversion`] for a request that is too large.
 pub fn write(
     connection: &Connection,
     method: &Method,
@@ -52,7 +52,8 @@ pub fn write(
 }
 
 impl Batch {
-    /// These calls on `import`: `first`, and then each on a pointer in the results of the one before.
+    /// Makes a batch of calls on `import`: `first`, and then each call of `then` on a pointer in the
+    /// results of the call before it.
     pub fn new(
         import: &Arc<Import>,
         first: Request,
@@ -67,10 +68,11 @@ impl Batch {
         }
     }
 
-    /// A call of an interface's `destroy`, whose parameters are like `Echo`'s in all of them.
+    /// Makes a batch of one call of an interface's `destroy`, whose parameters are those of
+    /// `Echo.destroy` in every interface.
     ///
     /// # Errors
-    /// Those of [`write`].
+    /// Returns the errors of [`write()`].
     pub fn destroy(connection: &Connection, import: &Arc<Import>, method: &Method) -> Result<Self> {
         let request = write(connection, method, |caps, params| {
             let params = params.init_as::<destroy_params::Builder<'_>>();
@@ -83,14 +85,14 @@ impl Batch {
         Ok(Self::new(import, request, Vec::new(), method.threaded))
     }
 
-    /// Whether a thread of the peer is named in it.
+    /// Returns whether the batch names a thread of the peer.
     pub fn names_thread(&self) -> bool {
         self.names_thread
     }
 
-    /// Sends the calls all at once, to run on thread `on`, and gives their answers to `done`, which must
-    /// not block. The call that makes the thread is sent with them if it has not been; if it has no
-    /// answer yet, they wait for that.
+    /// Sends the calls all at once, to run on thread `on`, and passes their answers to `done`, which
+    /// must not block. If the thread has not been made yet, the call that makes it is sent first in the
+    /// same batch; if that call is pending, the batch waits for its answer.
     pub fn send(
         self,
         connection: &Arc<Connection>,
@@ -160,7 +162,7 @@ impl Batch {
     }
 }
 
-/// The answers to several calls, until all are there.
+/// Collects the answers to several calls until all have arrived.
 struct Gathering {
     answers: Mutex<Vec<Option<Result<Response>>>>,
     #[allow(clippy::type_complexity, reason = "named by its field")]
@@ -198,7 +200,7 @@ impl Gathering {
 }
 
 impl Answers {
-    /// Of calls that were not sent.
+    /// Makes the answers to calls that were not sent.
     fn failed(error: Error) -> Self {
         Self {
             first: Err(error),
@@ -206,10 +208,10 @@ impl Answers {
         }
     }
 
-    /// Whether the one call was answered without an error.
+    /// Discards the results of the batch's one call.
     ///
     /// # Errors
-    /// The error of that call.
+    /// Returns the error of that call.
     pub fn nothing(self) -> Result<()> {
         self.first.map(drop)
     }

@@ -1,7 +1,8 @@
-//! Calls on an object of the peer: blocking ones, async ones, and what ends them besides their answers.
+//! Calls on an object of the peer: blocking ones, async ones, and the ways that they end without an
+//! answer.
 //!
-//! Knows threads, deadlines and cancellation; nothing of particular methods, nor of how their values are
-//! written and read.
+//! Knows threads, deadlines and cancellation; nothing of particular methods, nor of how their values
+//! are written and read.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -24,14 +25,14 @@ use crate::call::CallOptions;
 use crate::error::{Error, Result};
 use crate::interfaces::{Call, Disconnection, Remote};
 
-/// How many async calls are sent as soon as each is made.
+/// The number of pending async calls up to which each is sent as soon as it is made.
 const FEW: usize = 2;
 
 /// Calls a method of `object` and waits for its result, running callbacks meanwhile.
 ///
 /// # Errors
-/// The peer's; [`Error::Disconnected`], [`Error::Timeout`],
-/// [`Error::Cancelled`]; [`Error::Usage`] on a thread that drives the event loop.
+/// Returns the peer's error; [`Error::Disconnected`], [`Error::Timeout`] or [`Error::Cancelled`];
+/// [`Error::Usage`] on a thread that drives the event loop.
 pub fn call<R>(object: &Object, outgoing: Outgoing<'_, R>) -> Result<R> {
     let connection = object.connection();
     connection.event_loop.check_not_on_loop()?;
@@ -51,7 +52,7 @@ pub fn call<R>(object: &Object, outgoing: Outgoing<'_, R>) -> Result<R> {
 
     let mut calling = connection.begin_call();
     let waiter = calling.waiter.clone();
-    // From here on, so that a wait for a call slot ends as well.
+    // Registered here so that it also ends a wait for a call slot.
     let _registration = limits.options.token().map(|token| {
         let waiter = waiter.clone();
         token.listen(move || waiter.wake())
@@ -94,8 +95,8 @@ pub fn call<R>(object: &Object, outgoing: Outgoing<'_, R>) -> Result<R> {
     }
 }
 
-/// Makes a call of a method of `object`. The future returns its result, in any async runtime; callbacks
-/// run on a thread of their own.
+/// Calls a method of `object`. The future returns its result, in any async runtime; callbacks run on a
+/// thread of their own.
 pub fn call_async<R: Send + 'static>(object: &Object, outgoing: Outgoing<'_, R>) -> Call<R> {
     let connection = object.connection();
     let options = CallOptions::current();
@@ -122,7 +123,7 @@ pub fn call_async<R: Send + 'static>(object: &Object, outgoing: Outgoing<'_, R>)
         let (deliver, method) = (deliver.clone(), method.clone());
         token.listen(move || deliver(Err(cancelled(&method))))
     });
-    // The caller waits no longer than its limit.
+    // The caller waits no longer than its time limit.
     let timer = options.time_limit().map(|limit| {
         let (deliver, method) = (deliver.clone(), method.clone());
         let late = move || deliver(Err(timed_out(&method, limit)));
@@ -152,7 +153,7 @@ pub fn call_async<R: Send + 'static>(object: &Object, outgoing: Outgoing<'_, R>)
             Err(error) => answer(Err(error)),
         }
     };
-    // Where many are under way, those that are made in a row go out together.
+    // When many are pending, calls made in a row are flushed together.
     match under_way > FEW {
         true => connection.event_loop.gather(send),
         false => send(),
@@ -189,7 +190,7 @@ impl Limited {
     }
 }
 
-/// The thread of the peer that a call of this thread runs on, and the call's slot there.
+/// Returns the peer's thread that a call of this thread runs on, and the call's slot there.
 fn peer_thread_of(
     connection: &Arc<Connection>,
     calling: &mut Calling,
@@ -215,12 +216,12 @@ fn peer_thread_of(
 /// Tells whether the peer has a method of an object, without running it.
 ///
 /// # Errors
-/// [`Error::Usage`] for a method without a context; else as [`call`].
+/// Returns [`Error::Usage`] for a method without a context, and the errors of [`call`].
 pub fn implements(object: &Object, method: &StaticOrShared<Method>) -> Result<bool> {
     implemented(call(object, asking(method)?))
 }
 
-/// A call that no peer runs, but answers in one way or another; see [`implemented`].
+/// Makes a call that no peer executes, but answers one way or another; see [`implemented`].
 fn asking(method: &StaticOrShared<Method>) -> Result<Outgoing<'static, ()>> {
     if !method.threaded {
         let name = method.full_name();
@@ -231,7 +232,7 @@ fn asking(method: &StaticOrShared<Method>) -> Result<Outgoing<'static, ()>> {
     Ok(Outgoing::without_thread(method.clone()))
 }
 
-/// A call that asks for the method with this name of the object's interface.
+/// Makes a call that asks for the method with this name of the object's interface.
 fn asking_for(object: &Object, name: &str) -> Result<Outgoing<'static, ()>> {
     let info = object.info();
     let found = info.methods.iter().find(|method| method.name == name);
@@ -239,7 +240,7 @@ fn asking_for(object: &Object, name: &str) -> Result<Outgoing<'static, ()>> {
     asking(found?)
 }
 
-/// Whether the peer has the method, by its answer to a call that names no thread.
+/// Returns whether the peer has the method, by its answer to a call that names no thread.
 fn implemented(answer: Result<()>) -> Result<bool> {
     match answer {
         Ok(()) | Err(Error::Remote { .. }) => Ok(true),
@@ -282,7 +283,7 @@ impl Remote for Object {
     }
 }
 
-/// The time at which a limit that begins now has passed; none, for one that no clock can tell.
+/// Returns the time at which a limit that begins now expires; `None` if the clock cannot represent it.
 fn deadline(limit: Duration) -> Option<Instant> {
     Instant::now().checked_add(limit)
 }

@@ -1,7 +1,7 @@
 //! One connection: its link, its threads, and its end. Any thread may use it.
 //!
-//! Knows which objects there are by their numbers; nothing of what they are, nor of addresses, processes
-//! or interfaces. The messages are `rpc`'s, and which thread is which is `threads`'s.
+//! Knows objects by their numbers; nothing of what they are, nor of addresses, processes or interfaces.
+//! `rpc` has the messages, and `threads` knows which thread is which.
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
@@ -24,16 +24,16 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::peer::Peer;
 
-/// How long the end of a connection, and the answer to a request, wait for the peer to answer the last
-/// `destroy`s.
+/// The time that the end of a connection, and the answer to a request, wait for the peer to answer the
+/// last `destroy` calls.
 pub const DESTROY_TIME: Duration = Duration::from_secs(2);
 
-/// Numbers connections; never reused within a process.
+/// The next connection's number; numbers are never reused within a process.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 type CleanupFn = Box<dyn FnOnce() + Send>;
 
-/// Which side a process is on.
+/// The side that a process is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// This process connected, and calls the peer's `Init`.
@@ -44,11 +44,11 @@ pub enum Side {
 
 /// A connection.
 pub struct Connection {
-    /// Its number.
+    /// Identifies the connection.
     pub id: ConnectionId,
-    /// The loop that its stream is read by.
+    /// The event loop that reads its stream.
     pub event_loop: Arc<EventLoop>,
-    /// Its bounds.
+    /// The limits on the peer.
     pub limits: Limits,
     side: Side,
     link: OnceLock<Arc<Link>>,
@@ -60,11 +60,11 @@ pub struct Connection {
     pub peer_threads: Arc<PeerThreads>,
     /// This process's threads that the peer runs calls on.
     pub own_threads: Arc<OwnThreads>,
-    /// Those that run its async calls.
+    /// This process's workers that run the peer's async calls.
     pub errands: Arc<Errands>,
     next_object: AtomicU64,
     destroying: Mutex<Destroying>,
-    /// Charged for everything that the peer makes this process hold.
+    /// The account charged for everything that the peer makes this process hold.
     pub account: Arc<Account>,
     /// Runs once all pending calls have failed.
     over: Mutex<Option<OverFn>>,
@@ -73,16 +73,16 @@ pub struct Connection {
 /// The terms on which a process has its connections.
 #[derive(Clone)]
 pub struct Terms {
-    /// The bounds on every peer.
+    /// The limits on every peer.
     pub limits: Limits,
-    /// What peers make this process hold.
+    /// The accounts of the memory, threads and connections that peers make this process hold.
     pub accounts: Arc<Accounts>,
-    /// Sees every message.
+    /// The observer of every message, if there is one.
     pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Terms {
-    /// These limits, with nobody who looks.
+    /// Makes terms with these limits and no observer.
     pub fn new(limits: Limits) -> Self {
         Self {
             accounts: Accounts::new(&limits),
@@ -91,18 +91,18 @@ impl Terms {
         }
     }
 
-    /// The account of who is at the other end of a stream.
+    /// Returns the account of the process at the other end of a stream.
     pub fn account(&self, stream: &UnixStream) -> Arc<Account> {
         self.accounts.of(Peer::of(stream))
     }
 }
 
-/// Runs once a connection is over. It must not block.
+/// A closure that runs once, when a connection is over. It must not block.
 pub type OverFn = Box<dyn FnOnce(&Arc<Connection>) + Send>;
 
 #[derive(Default)]
 struct Status {
-    /// Why it ended, once it has.
+    /// The reason for the end, once it has ended.
     closed: Option<String>,
     /// Set once every object exported to the peer is dropped.
     over: bool,
@@ -110,7 +110,7 @@ struct Status {
     cleanups: BTreeMap<u64, Vec<CleanupFn>>,
 }
 
-/// The `destroy`s under way.
+/// The pending `destroy` calls.
 #[derive(Default)]
 struct Destroying {
     count: usize,
@@ -119,11 +119,11 @@ struct Destroying {
 }
 
 impl Connection {
-    /// A connection over `stream`. `bootstrap` makes the object that the peer gets when it asks for this
-    /// process's `Init`. `over` runs once the connection has ended; it must not block.
+    /// Opens a connection over `stream`. `bootstrap` makes the object that the peer gets when it asks
+    /// for this process's `Init`. `over` runs once the connection has ended; it must not block.
     ///
     /// # Errors
-    /// Those of the stream.
+    /// Returns the errors of the stream.
     pub fn open(
         event_loop: &Arc<EventLoop>,
         terms: &Terms,
@@ -168,7 +168,7 @@ impl Connection {
         Ok(this)
     }
 
-    /// Its messages.
+    /// Returns the link that reads and writes its messages.
     pub fn link(&self) -> &Arc<Link> {
         match self.link.get() {
             Some(link) => link,
@@ -178,7 +178,7 @@ impl Connection {
 
     // ----- ending -----
 
-    /// Why it ended, once it has.
+    /// Returns the reason for the end, once it has ended.
     pub fn closed(&self) -> Option<String> {
         lock(&self.status).closed.clone()
     }
@@ -194,7 +194,7 @@ impl Connection {
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        // A caller whose call has seen the end is told the same here.
+                        // Reports a connection as closed once any call has seen it end.
                         return status.closed.is_some();
                     }
                     wait_timeout(&self.changed, status, left).0
@@ -209,7 +209,8 @@ impl Connection {
         self.link().kill(CloseReason::Local("disconnected".into()));
     }
 
-    /// Ends the connection, after the peer has answered the `destroy`s under way.
+    /// Ends the connection once the peer has answered the pending `destroy` calls, or after
+    /// [`DESTROY_TIME`].
     pub fn close(self: &Arc<Self>) {
         let mut destroying = lock(&self.destroying);
         if destroying.count > 0 {
@@ -226,12 +227,13 @@ impl Connection {
         self.link().end(released());
     }
 
-    /// Notes that a `destroy` is under way; [`Connection::close`] waits for it.
+    /// Records that a `destroy` is pending; [`Connection::close`] waits for it.
     pub fn destroy_begins(&self) {
         lock(&self.destroying).count += 1;
     }
 
-    /// Notes that a `destroy` has been answered.
+    /// Records that a `destroy` has been answered. Ends the connection if [`Connection::close`] waited
+    /// for it.
     pub fn destroy_ends(&self) {
         let mut destroying = lock(&self.destroying);
         destroying.count = destroying.count.saturating_sub(1);
@@ -259,17 +261,17 @@ impl Connection {
         );
     }
 
-    /// The error of a call that the end of the connection interrupts.
+    /// Returns the error of a call that the end of the connection interrupts.
     pub fn interrupted(&self) -> Error {
         self.link().disconnected(INTERRUPTED)
     }
 
-    /// The error of a call on a connection that has ended.
+    /// Returns the error of a call on a connection that has ended.
     pub fn after_disconnect(&self) -> Error {
         self.link().disconnected(AFTER_DISCONNECT)
     }
 
-    /// Releases everything of the peer. Handles that are left fail from now on.
+    /// Releases everything of the peer. The remaining handles fail from now on.
     fn finish(&self, reason: &CloseReason) {
         self.log_end(reason);
         let mut status = lock(&self.status);
@@ -280,7 +282,7 @@ impl Connection {
             self.event_loop.clean_up(cleanup);
         }
         drop(status);
-        // Taken out first: dropping one may look at the others.
+        // Taken out first: dropping one may use the others.
         let thread_map = lock(&self.thread_map).take();
         let closing = lock(&self.destroying).closing.take();
         self.peer_threads.end();
@@ -291,7 +293,7 @@ impl Connection {
 
     // ----- objects -----
 
-    /// Numbers an object of the peer that this process has a handle to.
+    /// Returns the number of a new handle to an object of the peer.
     pub fn next_object(&self) -> u64 {
         self.next_object.fetch_add(1, Ordering::Relaxed)
     }
@@ -317,11 +319,11 @@ impl Connection {
 
     // ----- threads -----
 
-    /// A thread of the peer for one call that no thread of this process waits for. It may be one that
-    /// is still to be made.
+    /// Borrows a thread of the peer for one call that no thread of this process waits for. The peer may
+    /// not have made it yet.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the peer makes no threads, [`Error::Disconnected`].
+    /// Returns [`Error::Usage`] when the peer makes no threads, [`Error::Disconnected`] after the end.
     pub fn borrow_peer_thread(&self) -> Result<Borrowed> {
         self.peer_threads.borrow(|| {
             let exe_name = self.event_loop.exe_name();
@@ -330,11 +332,11 @@ impl Connection {
         })
     }
 
-    /// A thread of the peer, to be made when it is first needed, for this process's thread `callback` of
-    /// this name.
+    /// Returns a thread of the peer for this process's thread `callback` of this name. The peer makes
+    /// it when it is first needed.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the peer makes no threads, [`Error::Disconnected`].
+    /// Returns [`Error::Usage`] when the peer makes no threads, [`Error::Disconnected`] after the end.
     pub fn new_peer_thread(
         &self,
         name: &str,
@@ -343,7 +345,7 @@ impl Connection {
         let map = lock(&self.thread_map).clone();
         match map {
             Some(Cap::Import(map)) => PeerThread::to_be_made(map, name, Cap::Own(callback)),
-            // The map went with the connection.
+            // The map was released when the connection ended.
             _ if self.closed().is_some() => Err(self.interrupted()),
             _ => Err(Error::Usage(
                 "the peer gave no ThreadMap, so no thread can be named: its Init has no `construct`"
@@ -357,15 +359,16 @@ impl Connection {
         thread_context::begin_call(&self.peer_threads, &self.limits)
     }
 
-    /// Where a call goes that this thread makes without waiting for its answer, and its depth.
+    /// Returns the route and the depth of a call that this thread makes without waiting for its answer.
     pub fn route(&self) -> (Route, usize) {
         thread_context::route_for(&self.peer_threads, &self.limits)
     }
 
-    /// Has the peer make a thread that stands for this one, for a call that is about to be made.
+    /// Returns a new thread of the peer that stands for this one, for a call that is about to be made.
+    /// The peer makes it when that call is sent.
     ///
     /// # Errors
-    /// Those of [`Connection::new_peer_thread`].
+    /// Returns the errors of [`Connection::new_peer_thread`].
     pub fn stand_for_this(&self, calling: &mut Calling) -> Result<Arc<PeerThread>> {
         let name = thread_context::name(self.event_loop.exe_name(), &self.limits);
         let server = ThreadServer::application(calling.waiter.clone(), &name);
@@ -381,11 +384,11 @@ impl Connection {
 
     // ----- waiting -----
 
-    /// Blocks until the value is told that `begin` gets a [`Tell`] for, until `deadline`, or until
+    /// Blocks until the [`Tell`] that `begin` gets delivers a value, until `deadline`, or until
     /// `stopped` returns true after this thread was woken.
     ///
     /// # Errors
-    /// [`crate::Error::Usage`] on a thread that drives the event loop.
+    /// Returns [`crate::Error::Usage`] on a thread that drives the event loop.
     pub fn wait_for<R: Send + 'static>(
         &self,
         deadline: Option<Instant>,
@@ -426,11 +429,11 @@ impl Lifecycle for Ending {
     }
 }
 
-/// Gives a value to a thread that waits for it.
+/// Delivers a value to a thread that waits for it.
 pub struct Tell<R>(Box<dyn FnOnce(R) + Send>);
 
 impl<R> Tell<R> {
-    /// Gives it this value. Does not block.
+    /// Delivers the value and wakes the thread. Does not block.
     pub fn tell(self, value: R) {
         (self.0)(value);
     }

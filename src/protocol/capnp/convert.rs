@@ -1,4 +1,4 @@
-//! Values between messages and Rust that no schema can say: errors, text, lengths.
+//! Conversions between messages and Rust that no schema expresses: errors, text, lengths.
 //!
 //! Knows capnp's types and the library's errors; nothing of connections.
 
@@ -10,13 +10,13 @@ use super::info::Method;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
-/// The longest list, text or data the wire can hold: its length has 29 bits (Cap'n Proto encoding
-/// specification, list pointers), one byte of a text being its final zero.
+/// The longest list, text or data that the wire can hold: its length has 29 bits (Cap'n Proto encoding
+/// specification, list pointers), and one byte of a text is its final zero.
 const MAX_LENGTH: usize = (1 << 29) - 2;
 /// Room for the envelope around a message, in bytes.
 const ENVELOPE: usize = 8 * 1024;
 
-/// The text of an error of capnp's.
+/// Returns the text of a capnp error.
 fn words_of(error: capnp::Error) -> String {
     match error.extra.is_empty() {
         true => error.to_string(),
@@ -24,46 +24,47 @@ fn words_of(error: capnp::Error) -> String {
     }
 }
 
-/// A message that is not as its schema has it.
+/// Makes the error for a message that does not match its schema.
 pub fn from_capnp(error: capnp::Error) -> Error {
     Error::failed(words_of(error))
 }
 
-/// Makes a conversion error for `field` of what capnp says of a message's content.
+/// Makes a function that turns a capnp error about a message's content into a conversion error for
+/// `field`.
 pub fn malformed(field: &str) -> impl Fn(capnp::Error) -> Error + '_ {
     move |error| Error::conversion(field, words_of(error))
 }
 
-/// A Text field.
+/// Reads a Text field.
 ///
 /// # Errors
-/// [`Error::Conversion`] when the message is malformed or the text is not UTF-8.
+/// Returns [`Error::Conversion`] when the message is malformed or the text is not UTF-8.
 pub fn text(reader: capnp::Result<capnp::text::Reader<'_>>, field: &str) -> Result<String> {
     text_in(reader, field).map(str::to_owned)
 }
 
-/// A Text field, borrowed from the message.
+/// Reads a Text field, borrowed from the message.
 ///
 /// # Errors
-/// Those of [`text`].
+/// Returns the errors of [`text`].
 pub fn text_in<'m>(reader: capnp::Result<capnp::text::Reader<'m>>, field: &str) -> Result<&'m str> {
     let text = reader.map_err(malformed(field))?;
     text.to_str()
         .map_err(|error| Error::conversion(field, format!("text is not UTF-8: {error}")))
 }
 
-/// A Data field.
+/// Reads a Data field.
 ///
 /// # Errors
-/// [`Error::Conversion`] when the message is malformed.
+/// Returns [`Error::Conversion`] when the message is malformed.
 pub fn data(reader: capnp::Result<capnp::data::Reader<'_>>, field: &str) -> Result<Vec<u8>> {
     data_in(reader, field).map(<[u8]>::to_vec)
 }
 
-/// A Data field, borrowed from the message.
+/// Reads a Data field, borrowed from the message.
 ///
 /// # Errors
-/// Those of [`data`].
+/// Returns the errors of [`data`].
 pub fn data_in<'m>(
     reader: capnp::Result<capnp::data::Reader<'m>>,
     field: &str,
@@ -71,10 +72,10 @@ pub fn data_in<'m>(
     reader.map_err(malformed(field))
 }
 
-/// A list's, text's or data's length for the wire.
+/// Converts the length of a list, text or data for the wire.
 ///
 /// # Errors
-/// [`Error::Conversion`] when it is longer than the wire can say.
+/// Returns [`Error::Conversion`] when it is longer than the wire can express.
 pub fn length(length: usize, field: &str) -> Result<u32> {
     if length > MAX_LENGTH {
         return Err(Error::conversion(
@@ -85,10 +86,10 @@ pub fn length(length: usize, field: &str) -> Result<u32> {
     u32::try_from(length).map_err(|error| Error::conversion(field, error.to_string()))
 }
 
-/// Refuses a message of so many bytes, of this method, if it would ruin the connection on receipt.
+/// Refuses a message of `size` bytes of this method if its receiver would end the connection over it.
 ///
 /// # Errors
-/// [`Error::Conversion`], then.
+/// Returns [`Error::Conversion`] when the message, with its envelope, exceeds the limit.
 pub fn check_size(limits: &Limits, size: usize, method: &Method) -> Result<()> {
     let limit = limits.message_bytes;
     let whole = size.saturating_add(ENVELOPE);
@@ -106,7 +107,7 @@ pub fn check_size(limits: &Limits, size: usize, method: &Method) -> Result<()> {
 /// Writes a struct in the schema language.
 ///
 /// # Errors
-/// Those of the writer; a malformed message is written as such.
+/// Returns the errors of the writer; a malformed message is written as such.
 pub fn show<T>(reader: any_pointer::Reader<'_>, writer: &mut dyn fmt::Write) -> fmt::Result
 where
     T: capnp::traits::Owned,
@@ -124,7 +125,7 @@ mod tests {
     use super::*;
     use crate::interfaces::echo::Echo;
 
-    /// The error named a size that was below the limit.
+    /// Guards against an error that names a size below the limit.
     #[test]
     fn a_message_that_is_too_large_is_larger_than_the_limit_that_is_told() {
         let limits = Limits::default();

@@ -13,9 +13,9 @@ use crate::interfaces;
 
 include!(concat!(env!("OUT_DIR"), "/core32/proxies.rs"));
 
-/// Of Core 30.
+/// The interfaces of Core 30.
 pub mod core30 {
-    /// Core 30's messages.
+    /// The messages of Core 30.
     pub mod wire {
         include!(concat!(env!("OUT_DIR"), "/core30/wire.rs"));
     }
@@ -23,9 +23,9 @@ pub mod core30 {
     include!(concat!(env!("OUT_DIR"), "/core30/proxies.rs"));
 }
 
-/// Of Core 31.
+/// The interfaces of Core 31.
 pub mod core31 {
-    /// Core 31's messages.
+    /// The messages of Core 31.
     pub mod wire {
         include!(concat!(env!("OUT_DIR"), "/core31/wire.rs"));
     }
@@ -33,14 +33,15 @@ pub mod core31 {
     include!(concat!(env!("OUT_DIR"), "/core31/proxies.rs"));
 }
 
-/// Makes what callers get for a peer's `Init`: a client of every generation.
+/// Makes the `Init` that callers get for a peer's: it has a client of every generation.
 fn any_init(newest: init::InitClient, object: Object) -> Arc<dyn interfaces::init::Init> {
     let core30 = Interface::client(object.clone());
     let core31 = Interface::client(object);
     Arc::new(AnyInit::new(core30, core31, Arc::new(newest)))
 }
 
-/// Makes what callers get for a `BlockTemplate` of a peer whose `Mining` is of the newest generation.
+/// Makes the `BlockTemplate` that callers get for one of a peer whose `Mining` is of the newest
+/// generation.
 fn any_block_template(
     newest: mining::BlockTemplateClient,
     object: Object,

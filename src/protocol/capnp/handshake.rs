@@ -1,7 +1,7 @@
 //! The first calls on a connection: the client asks for the server's `Init`, and both swap thread maps.
 //!
-//! Knows `Init.construct`, and that every `Init` with a method in that role has the same one; nothing of
-//! other methods, nor of what an `Init` is used for.
+//! Knows `Init.construct`, and that every `Init` with a method in that role has the same one; nothing
+//! of other methods, nor of what an `Init` is used for.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,10 +20,11 @@ use super::threads::own_threads::ThreadMapServer;
 use super::wire::init_capnp::init::{construct_params, construct_results};
 use crate::error::{Error, Result};
 
-/// Asks for the peer's `Init`, and swaps thread maps with the peer: the first calls on every connection.
+/// Asks for the peer's `Init`, and swaps thread maps with the peer: the first calls on every
+/// connection.
 ///
 /// # Errors
-/// [`Error::Disconnected`], [`Error::Timeout`] after the limit's time, and the peer's own.
+/// Returns [`Error::Disconnected`], [`Error::Timeout`] after `handshake_time`, or the peer's error.
 pub fn ask(connection: &Arc<Connection>, info: &Info) -> Result<Arc<Import>> {
     let limit = connection.limits.handshake_time;
     let deadline = Instant::now().checked_add(limit);
@@ -83,7 +84,7 @@ pub fn ask(connection: &Arc<Connection>, info: &Info) -> Result<Arc<Import>> {
     };
     let ended = |error| match error {
         Error::Disconnected(text) => {
-            // Of which the reason is what counts here.
+            // Only the reason matters here.
             let why = text.strip_prefix(INTERRUPTED).unwrap_or(&text);
             Error::Disconnected(format!(
                 "the connection ended before {name}.construct was answered{why}"
@@ -109,7 +110,7 @@ type Handshake = (
     Option<Tell<(Result<Response>, Option<Result<Response>>)>>,
 );
 
-/// The peer's thread map in its answer to `construct`.
+/// Reads the peer's thread map from its answer to `construct`.
 fn thread_map_of(answer: &Response) -> Result<Option<Cap>> {
     let map = answer.read(|results| {
         let results = results.get_as::<construct_results::Reader<'_>>()?;

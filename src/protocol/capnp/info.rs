@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use capnp::any_pointer;
 
-/// How the runtime treats a method.
+/// The way that the runtime treats a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A method of the trait.
@@ -24,9 +24,9 @@ pub enum Role {
 
 /// A value of generated code, or one made from a schema at run time.
 pub enum StaticOrShared<T: ?Sized + 'static> {
-    /// Of generated code.
+    /// A value of generated code.
     Static(&'static T),
-    /// Made from a schema at run time.
+    /// A value made from a schema at run time.
     Shared(Arc<T>),
 }
 
@@ -72,20 +72,20 @@ pub struct Method {
     pub interface_id: u64,
     /// Its ordinal on the wire.
     pub ordinal: u16,
-    /// How the runtime treats it.
+    /// The way that the runtime treats it.
     pub role: Role,
-    /// Whether it has a `context :Proxy.Context` parameter and so names the thread it runs on.
+    /// Set if it has a `context :Proxy.Context` parameter and so names the thread that it runs on.
     pub threaded: bool,
     /// Writes parameters, for logs.
     pub show_params: StaticOrShared<Show>,
     /// Writes results, for logs.
     pub show_results: StaticOrShared<Show>,
-    /// Whether it took long when it ran last.
+    /// Tells whether its last run took long.
     pub pace: Pace,
 }
 
 impl Method {
-    /// Its name with its interface's, such as `Echo.echo`.
+    /// Returns its name with its interface's, such as `Echo.echo`.
     pub fn full_name(&self) -> String {
         self.to_string()
     }
@@ -97,41 +97,42 @@ impl fmt::Display for Method {
     }
 }
 
-/// Whether a method of this process took long when it ran last.
+/// Tells whether a method of this process took long when it ran last.
 #[derive(Debug, Default)]
 pub struct Pace(AtomicU8);
 
-/// It has not run.
+/// The method has not run.
 const UNKNOWN: u8 = 0;
 const QUICK: u8 = 1;
 const SLOW: u8 = 2;
 
-/// The time from which a method counts as slow: other callers notice a thread that is away for longer.
+/// The duration above which a method counts as slow: other callers notice a thread that is away for
+/// longer.
 const LONG: Duration = Duration::from_micros(50);
 
 impl Pace {
-    /// It has not run.
+    /// Makes the pace of a method that has not run.
     pub const fn new() -> Self {
         Self(AtomicU8::new(UNKNOWN))
     }
 
-    /// Whether it took long.
+    /// Returns whether the last run took long.
     pub fn is_slow(&self) -> bool {
         self.0.load(Ordering::Relaxed) == SLOW
     }
 
-    /// Whether it has run, and did not take long.
+    /// Returns whether the method has run, and its last run did not take long.
     pub fn is_quick(&self) -> bool {
         self.0.load(Ordering::Relaxed) == QUICK
     }
 
-    /// Notes how long it took.
+    /// Records the duration of a run.
     pub fn note(&self, took: Duration) {
         let pace = match took > LONG {
             true => SLOW,
             false => QUICK,
         };
-        // Looked at before, so that several processors can share it while it stays as it is.
+        // Read first, so that processors can share the cache line while the value stays as it is.
         if pace != self.0.load(Ordering::Relaxed) {
             self.0.store(pace, Ordering::Relaxed);
         }

@@ -1,7 +1,7 @@
 //! Requests and responses in the log, in the words of Core's `-debug=ipc`.
 //!
-//! Knows methods and messages; nothing of who reads the log. Values are cut at
-//! [`VALUE_LENGTH`] characters and are not written at all unless somebody listens.
+//! Knows methods and messages; nothing of the log's readers. Values are cut at [`VALUE_LENGTH`]
+//! characters and are not formatted at all unless the log is enabled.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use super::info::{Method, Show};
 use super::rpc::{Incoming, Request, Response, Results};
 use crate::error::Error;
 
-/// Where a message's values are cut in the log, in characters.
+/// The length at which a message's values are cut in the log, in characters.
 pub const VALUE_LENGTH: usize = 200;
 
-/// A request that arrived.
+/// Logs a request that arrived.
 pub fn server_receives(request: u64, method: &Method, call: &Incoming) {
     if listening() {
         let values = call.params(|params| values(&*method.show_params, params));
@@ -23,7 +23,7 @@ pub fn server_receives(request: u64, method: &Method, call: &Incoming) {
     }
 }
 
-/// The answer to a request.
+/// Logs the answer to a request.
 pub fn server_sends(request: u64, method: &Method, results: &Results) {
     if listening() {
         let values = shown(results.read(|results| values(&*method.show_results, results)));
@@ -31,12 +31,12 @@ pub fn server_sends(request: u64, method: &Method, results: &Results) {
     }
 }
 
-/// A request that fails.
+/// Logs a request that fails.
 pub fn server_fails(request: u64, method: &Method, error: &Error) {
     tracing::debug!(target: "ipc", "IPC server error request #{request} {method} {error}");
 }
 
-/// A call that is made.
+/// Logs a call that is made.
 pub fn client_sends(method: &Method, request: &Request) {
     if listening() {
         let values = shown(request.read(|params| values(&*method.show_params, params)));
@@ -44,7 +44,7 @@ pub fn client_sends(method: &Method, request: &Request) {
     }
 }
 
-/// A call's result.
+/// Logs a call's result.
 pub fn client_receives(method: &Method, response: &Response) {
     if listening() {
         let values = shown(response.read(|results| values(&*method.show_results, results)));
@@ -52,7 +52,7 @@ pub fn client_receives(method: &Method, response: &Response) {
     }
 }
 
-/// A call that failed.
+/// Logs a call that failed.
 pub fn client_fails(method: &Method, error: &Error) {
     tracing::debug!(target: "ipc", "IPC client exception {method} {error}");
 }
@@ -78,7 +78,7 @@ fn values(show: &Show, message: any_pointer::Reader<'_>) -> String {
     cut.text
 }
 
-/// Takes so many characters and then refuses, so that nobody goes on formatting a large message.
+/// Takes so many characters and then refuses more, so that formatting a large message stops.
 struct Cut {
     text: String,
     left: usize,

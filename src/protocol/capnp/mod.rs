@@ -6,10 +6,10 @@
 //! passes: generated code, `calls`, `outgoing` (values), `batch`, `rpc`.
 //!
 //! Each file names only files after it in this order: `rt`, `calls`, `outgoing`, `values` and `server`,
-//! `object`, `batch`, `connection`, `threads`, `rpc`, `event_loop`. `values` and `server` name each other,
-//! since a value may be an object that is served here. `handshake` and `accept` are directly above
-//! `connection`, and `log` is directly above `rpc`. All of them may name `accounts`, `convert`, `info`,
-//! `sync` and `wire`, which name none of them.
+//! `object`, `batch`, `connection`, `threads`, `rpc`, `event_loop`. `values` and `server` name each
+//! other, since a value may be an object that is served here. `handshake` and `accept` are directly
+//! above `connection`, and `log` is directly above `rpc`. All of them may name `accounts`, `convert`,
+//! `info`, `sync` and `wire`, which name none of them.
 
 mod accept;
 mod accounts;
@@ -67,10 +67,10 @@ fn unusable(error: io::Error) -> Error {
 }
 
 impl Capnp {
-    /// A process's IPC. `exe_name` is what peers see in the names of threads.
+    /// Makes a process's IPC. `exe_name` is the name that peers see in the names of threads.
     ///
     /// # Errors
-    /// [`Error::Io`] when the operating system gives no descriptors.
+    /// Returns [`Error::Io`] when the operating system gives no descriptors.
     pub fn new(exe_name: &str, limits: Limits) -> Result<Self> {
         Ok(Self {
             event_loop: EventLoop::new(exe_name)?,
@@ -90,7 +90,7 @@ impl Capnp {
     /// connection has ended and the objects it used are destroyed.
     ///
     /// # Errors
-    /// As [`Protocol::serve`].
+    /// Returns the errors of [`Protocol::serve`].
     pub fn serve_object(&self, stream: UnixStream, object: Arc<dyn Served>) -> Result<()> {
         self.event_loop.check_not_on_loop()?;
         let bootstrap = |connection: &Arc<Connection>| -> Arc<dyn Host> {
@@ -123,7 +123,7 @@ impl Capnp {
         Ok(())
     }
 
-    /// Makes a connected stream a connection.
+    /// Opens a connection over a connected stream.
     fn open(
         &self,
         stream: UnixStream,
@@ -135,7 +135,7 @@ impl Capnp {
         self.open_with(&self.terms, account, stream, side, bootstrap, over)
     }
 
-    /// Makes a connected stream a connection on other terms, at the cost of `account`.
+    /// Opens a connection over a connected stream on other terms, charged to `account`.
     fn open_with(
         &self,
         terms: &Terms,
@@ -150,11 +150,11 @@ impl Capnp {
         opened.map_err(unusable)
     }
 
-    /// Makes a connected stream a client connection to a peer whose bootstrap interface is `info`. The
-    /// connection ends when the last handle to that object is dropped.
+    /// Opens a client connection over a connected stream to a peer whose bootstrap interface is `info`.
+    /// The connection ends when the last handle to that object is dropped.
     ///
     /// # Errors
-    /// As [`Protocol::connect`].
+    /// Returns the errors of [`Protocol::connect`].
     pub fn connect_object(&self, stream: UnixStream, info: StaticOrShared<Info>) -> Result<Object> {
         self.event_loop.check_not_on_loop()?;
         let connection = self.open(stream, Side::Client, |_| None, |_| ())?;
@@ -168,8 +168,8 @@ impl Capnp {
         self.serving.disconnect();
     }
 
-    /// Accepts connections on `listener`, until the returned value is dropped. `bootstrap` makes the object
-    /// that each peer gets.
+    /// Accepts connections on `listener`, until the returned value is dropped. `bootstrap` makes the
+    /// object that each peer gets.
     fn accept_with(
         &self,
         listener: UnixListener,

@@ -14,8 +14,8 @@ use super::rpc::Import;
 use super::threads::thread_context::Route;
 use crate::error::{Error, Result};
 
-/// A handle to an object in another process. Clones are the same object; when the last is dropped
-/// the peer is told to destroy it, without waiting.
+/// A handle to an object in another process. Clones refer to the same object; when the last one is
+/// dropped the peer is told to destroy the object, without waiting for its answer.
 #[derive(Clone)]
 pub struct Object(Arc<Inner>);
 
@@ -50,11 +50,11 @@ impl Drop for Inner {
     }
 }
 
-/// Tells the peer to destroy an object. It runs on the thread of the peer that stands for this one, in
-/// the order of this thread's calls, as a C++ destructor would.
+/// Tells the peer to destroy an object. The destructor runs on the peer's thread that stands for this
+/// one, in the order of this thread's calls, as in C++.
 ///
-/// No call can reach the object any more: its last handle is gone, and calls keep theirs. A Core node
-/// dies of a call on an object after its `destroy`.
+/// No call can reach the object any more: its last handle is gone, and pending calls keep one. A Core
+/// node crashes when an object is called after its `destroy`.
 fn destroy_object(
     connection: &Arc<Connection>,
     import: &Arc<Import>,
@@ -95,8 +95,8 @@ fn destroy_object(
                 });
             });
         }
-        // A thread that never made a call, such as an async runtime's, gets none for this alone.
-        // Without any the object goes with its last reference, only later.
+        // A thread that never made a call, such as an async runtime's, gets no peer thread for this
+        // alone. Without one the object is freed with its last reference, only later.
         Route::Thread(None) => match connection.borrow_peer_thread() {
             Ok(borrowed) => {
                 let thread = borrowed.thread.clone();
@@ -115,7 +115,7 @@ fn warn(method: &Method, error: &Error) {
 }
 
 impl Object {
-    /// A handle to an object of the peer.
+    /// Makes a handle to an object of the peer.
     pub fn new(
         connection: &Arc<Connection>,
         import: Arc<Import>,
@@ -134,12 +134,12 @@ impl Object {
         }))
     }
 
-    /// Has the connection end when the last handle to this object is dropped.
+    /// Ends the connection when the last handle to this object is dropped.
     pub fn own_connection(&self) {
         self.0.owns_connection.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that the peer is given its object back.
+    /// Records that the peer gets its own object back: it is then freed with its last reference.
     pub fn give_back(&self) {
         self.0.given_back.store(true, Ordering::Relaxed);
     }
@@ -154,9 +154,9 @@ impl Object {
         &self.0.import
     }
 
-    /// The handle that a call keeps until it is answered, also when its caller no longer waits: an object
-    /// is not destroyed while one of its methods runs. Only `Init` has no `destroy`; its connection
-    /// ends when its handles are gone, whatever runs.
+    /// Returns the handle that a call keeps until it is answered, even when its caller no longer waits:
+    /// an object is not destroyed while one of its methods runs. `None` for `Init`, which alone has no
+    /// `destroy`; its connection ends when its handles are gone, whatever runs.
     pub fn kept(&self) -> Option<Self> {
         self.0.destroy.as_ref().map(|_| self.clone())
     }
@@ -164,7 +164,7 @@ impl Object {
     /// Fails when the object is a promise that the peer broke.
     ///
     /// # Errors
-    /// The reason that the peer gave.
+    /// Returns the reason that the peer gave.
     pub fn check_usable(&self) -> Result<()> {
         match self.0.import.owner().failure() {
             Some(error) => Err(error.clone()),

@@ -35,7 +35,7 @@ pub type ReadResults<R> = Box<dyn FnOnce(&Read<'_>, any_pointer::Reader<'_>) -> 
 
 /// A call on an object in the results of the call before it, sent together with that.
 struct Pipelined<'a> {
-    /// Which of the pointers in those results is called on.
+    /// The pointer in those results that is called on.
     pointer: u16,
     method: StaticOrShared<Method>,
     fill: Fill<'a>,
@@ -43,7 +43,7 @@ struct Pipelined<'a> {
 }
 
 impl<'a, R> Outgoing<'a, R> {
-    /// A call of `method`.
+    /// Makes a call of `method`.
     pub fn new(
         method: impl Into<StaticOrShared<Method>>,
         fill: impl FnOnce(&mut Build<'_>, any_pointer::Builder<'_>) -> Result<()> + Send + 'a,
@@ -58,9 +58,9 @@ impl<'a, R> Outgoing<'a, R> {
         }
     }
 
-    /// Adds a call of `method` on the capability in the results of the call before, at the pointer with
-    /// this number. All calls are sent at once. The whole fails with the error of the first that fails;
-    /// the answers of the others are read all the same, in their order.
+    /// Adds a call of `method` on the capability at pointer `pointer` of the previous call's results.
+    /// All calls are sent at once. The whole fails with the error of the first call that fails; the
+    /// answers of the others are read all the same, in order.
     #[must_use]
     pub fn then(
         mut self,
@@ -78,12 +78,12 @@ impl<'a, R> Outgoing<'a, R> {
         self
     }
 
-    /// The first call's method.
+    /// Returns the first call's method.
     pub fn method(&self) -> &StaticOrShared<Method> {
         &self.method
     }
 
-    /// Whether it names a thread of the peer.
+    /// Returns whether it names a thread of the peer.
     fn needs_thread(&self) -> bool {
         self.names_thread
             && (self.method.threaded || self.pipelined.iter().any(|next| next.method.threaded))
@@ -92,8 +92,8 @@ impl<'a, R> Outgoing<'a, R> {
     /// Writes the calls. Nothing is sent if one of them cannot be written.
     ///
     /// # Errors
-    /// Those of writing, and [`Error::Conversion`](crate::Error::Conversion) for a call that is too
-    /// large.
+    /// Returns the errors of writing, and [`Error::Conversion`](crate::Error::Conversion) for a call
+    /// that is too large.
     pub fn write(
         self,
         connection: &Arc<Connection>,
@@ -122,7 +122,7 @@ impl<'a, R> Outgoing<'a, R> {
 }
 
 impl Outgoing<'static, ()> {
-    /// A call of `method`, which has no parameters but for a context, that names no thread to run on.
+    /// Makes a call of `method`, which has no parameters but a context, that names no thread to run on.
     pub fn without_thread(method: StaticOrShared<Method>) -> Self {
         let fill = |_: &mut Build<'_>, params: any_pointer::Builder<'_>| {
             params
@@ -145,11 +145,11 @@ pub struct Reading<R> {
 }
 
 impl<R> Reading<R> {
-    /// Reads all answers. Of several that fail, the first one's error is returned.
+    /// Reads all answers. If several fail, the first one's error is returned.
     ///
     /// # Errors
-    /// The peer's, and [`Error::Conversion`](crate::Error::Conversion) for an answer that cannot be
-    /// read.
+    /// Returns the peer's error, and [`Error::Conversion`](crate::Error::Conversion) for an answer that
+    /// cannot be read.
     pub fn read(self, connection: &Arc<Connection>, answers: Answers) -> Result<R> {
         let mut result = receive(connection, &self.method, answers.first, self.first);
         for (answer, (method, read)) in answers.then.into_iter().zip(self.then) {

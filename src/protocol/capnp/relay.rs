@@ -1,13 +1,13 @@
-//! Many clients on one connection: what `spawn … -- COMMAND` puts between its child and those who
-//! call it.
+//! Many clients on one connection: the relay that `spawn … -- COMMAND` puts between its child and the
+//! child's clients.
 //!
-//! Knows connections and, of interfaces, `proxy.capnp` alone. The peer's bootstrap capability is handed to
-//! each client, and calls on it and on everything it leads to are forwarded. All clients share the
-//! peer's one connection, so what the peer keeps per connection, such as the thread map for callbacks
-//! outside of any call, is the last one's.
+//! Knows connections and, of interfaces, `proxy.capnp`; nothing of others. Each client gets the peer's
+//! bootstrap capability, and calls on it and on everything it leads to are forwarded. All clients share
+//! the peer's one connection, so state that the peer keeps per connection, such as the thread map for
+//! callbacks outside of any call, is the last client's.
 //!
 //! Each client has a share of what the peer gives to this process: objects, calls in flight, bytes on
-//! their way, and threads. A client beyond its share is answered that it is overloaded, and the others are
+//! their way, and threads. A client that exceeds its share gets an overloaded error, and the others are
 //! served.
 
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -28,18 +28,18 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::protocol::Listening;
 
-/// Which part of what the peer gives to this process one client may have.
+/// The divisor for one client's share of what the peer gives to this process.
 const SHARE: usize = 4;
 
 /// The numbers of `ThreadMap`'s methods (`mp/proxy.capnp`).
 const MAKE_THREAD: u16 = 0;
 const MAKE_POOL: u16 = 1;
 
-/// A relay at work. When it is dropped its clients are disconnected and its peer is let go of.
+/// A running relay. Dropping it disconnects its clients and releases its peer.
 pub struct Relay {
     capnp: Capnp,
     peer: Arc<Connection>,
-    /// Gets something once the peer has given its bootstrap capability.
+    /// Receives a message once the peer has given its bootstrap capability.
     ready: Mutex<Receiver<()>>,
     listening: Option<Listening>,
 }
@@ -48,10 +48,10 @@ impl Relay {
     /// Gives every client of `listener` the bootstrap capability of the peer on `stream`.
     ///
     /// # Errors
-    /// When one of the sockets cannot be used at all.
+    /// Fails when one of the sockets cannot be used at all.
     pub fn start(capnp: Capnp, stream: UnixStream, listener: UnixListener) -> Result<Self> {
         let limits = &capnp.terms.limits;
-        // What goes to the peer is charged to the clients.
+        // Messages to the peer are charged to the clients.
         let unbounded = limits.clone().with_total_bytes(usize::MAX);
         let account = Accounts::new(&unbounded).of(None);
         let to_peer = Terms {
@@ -74,7 +74,7 @@ impl Relay {
                 let _ = given.send(());
             }
         };
-        // Nobody waits for it who would read it.
+        // No blocked thread reads this answer.
         peer.event_loop.expect();
         let event_loop = peer.event_loop.clone();
         let done = move |answer| {
@@ -108,11 +108,11 @@ impl Relay {
         })
     }
 
-    /// Blocks until the peer has given its bootstrap capability, for the first caller, or
-    /// `timeout` has passed; tells whether it has.
+    /// Blocks until the peer has given its bootstrap capability, once for the first caller, or
+    /// `timeout` has passed; returns whether the capability is there.
     ///
     /// # Errors
-    /// [`Error::Disconnected`] where it ended the connection instead.
+    /// Returns [`Error::Disconnected`] when the peer ended the connection instead.
     pub fn wait_ready(&self, timeout: Duration) -> Result<bool> {
         match lock(&self.ready).recv_timeout(timeout) {
             Ok(()) => Ok(true),
@@ -123,8 +123,8 @@ impl Relay {
         }
     }
 
-    /// Blocks until the peer has ended the connection, or `timeout` has passed; tells whether it
-    /// has.
+    /// Blocks until the peer has ended the connection, or `timeout` has passed; returns whether the
+    /// connection has ended.
     pub fn wait_closed(&self, timeout: Option<Duration>) -> bool {
         self.peer.wait_closed(timeout)
     }
@@ -132,14 +132,14 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // First, so that nobody comes afterwards.
+        // First, so that no client connects afterwards.
         drop(self.listening.take());
         self.capnp.disconnect_incoming();
         self.peer.close();
     }
 }
 
-/// The limits of one client.
+/// Returns the limits of one client.
 fn share_of(limits: &Limits) -> Limits {
     limits
         .clone()
@@ -147,14 +147,14 @@ fn share_of(limits: &Limits) -> Limits {
         .with_calls_in_flight(limits.calls_in_flight / SHARE)
 }
 
-/// What one client has of the peer.
+/// One client's account, and its share of the peer's threads.
 struct Client {
     account: Arc<Account>,
     threads: AtomicUsize,
     most_threads: usize,
 }
 
-/// A thread of the peer's that was made for a client, until it is dropped.
+/// A slot in the client's thread count for a thread that the peer made; freed on drop.
 struct CountedThread(Arc<Client>);
 
 impl CountedThread {
@@ -176,14 +176,14 @@ impl Drop for CountedThread {
     }
 }
 
-/// An object of the peer's, as one client has it.
+/// The peer's object as exported to one client.
 struct Relayed {
     to: To,
     client: Arc<Client>,
     _thread: Option<CountedThread>,
 }
 
-/// What a client's object stands for.
+/// The capability behind an object exported to a client.
 enum To {
     Import(Arc<Import>),
     Bootstrap(Arc<Bootstrap>),
@@ -198,14 +198,14 @@ impl Host for Relayed {
     }
 }
 
-/// A call of a client's that the peer has not answered.
+/// A client's call that the peer has not answered.
 struct Forwarding {
     client: Arc<Client>,
-    /// The connection to the peer.
+    /// The id of the connection to the peer.
     peer: usize,
-    /// The thread that it makes.
+    /// The slot of the thread that the call makes, if it makes one.
     thread: Mutex<Option<CountedThread>>,
-    /// For what is on its way to the peer.
+    /// The charge for the call's bytes while they are on their way to the peer.
     _charge: Charge,
 }
 
@@ -229,18 +229,18 @@ impl Passage for Forwarding {
                     _thread: lock(&self.thread).take(),
                 }))
             }
-            // An object of a client's, which the peer gives back.
+            // A client's object, which the peer gives back.
             other => other,
         }
     }
 }
 
-/// Forwards a call of a client's, within its share.
+/// Forwards a client's call, within the client's share.
 fn forward(client: &Arc<Client>, import: &Arc<Import>, call: Incoming) {
     let makes = (call.interface() == thread_map::Client::TYPE_ID).then(|| call.method());
     let thread = match makes {
         Some(MAKE_THREAD) => CountedThread::new(client).map(Some),
-        // It would be everybody's.
+        // All clients would share it.
         Some(MAKE_POOL) => Err(Error::failed("a relay makes no pool of threads")),
         _ => Ok(None),
     };
@@ -260,7 +260,7 @@ fn forward(client: &Arc<Client>, import: &Arc<Import>, call: Incoming) {
     }
 }
 
-/// The peer's bootstrap capability, which may not be there yet.
+/// The peer's bootstrap capability, and the calls that wait for it.
 #[derive(Default)]
 struct Bootstrap(Mutex<State>);
 

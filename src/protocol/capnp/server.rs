@@ -28,13 +28,13 @@ use crate::error::{Error, Result};
 /// An object of this process that is served to peers, whether its interface is one of generated code or
 /// of a schema at run time.
 pub trait Served: Any + Send + Sync {
-    /// Its interface.
+    /// Returns its interface.
     fn info(&self) -> StaticOrShared<Info>;
 
     /// Calls a method of the object, as [`Interface::dispatch`] does.
     ///
     /// # Errors
-    /// Those of [`Interface::dispatch`].
+    /// Returns the errors of [`Interface::dispatch`].
     fn dispatch(
         &self,
         method: usize,
@@ -72,7 +72,7 @@ pub struct ObjectServer {
 }
 
 impl ObjectServer {
-    /// Serves `object` to the peer of `connection`.
+    /// Makes a server of `object` for the peer of `connection`.
     pub fn new(connection: &Arc<Connection>, object: Arc<dyn Served>) -> Arc<Self> {
         Arc::new(Self {
             connection: Arc::downgrade(connection),
@@ -82,12 +82,12 @@ impl ObjectServer {
         })
     }
 
-    /// The object, if it has not been destroyed.
+    /// Returns the object, if it has not been destroyed.
     pub fn served(&self) -> Option<Arc<dyn Served>> {
         lock(&self.object).clone()
     }
 
-    /// The object, if it is of interface `I` of generated code and has not been destroyed.
+    /// Returns the object, if it is of interface `I` of generated code and has not been destroyed.
     pub fn object<I: Interface + ?Sized>(&self) -> Option<Arc<I>> {
         let object: Arc<dyn Any + Send + Sync> = self.served()?;
         let local = object.downcast::<Local<I>>().ok()?;
@@ -105,7 +105,7 @@ impl ObjectServer {
 }
 
 impl Host for ObjectServer {
-    /// Takes a request as far as the thread that executes it.
+    /// Posts a request to the thread that executes it.
     fn call(self: Arc<Self>, call: Incoming) {
         let Some(connection) = self.connection.upgrade() else {
             return call.fail(gone());
@@ -190,7 +190,7 @@ impl Work for PendingRequest {
         if let Some(called) = called {
             self.wait_destroyed(&called);
         }
-        // While it waits it reads what comes, as every thread that waits does.
+        // The time that the method waited for answers does not count: a waiting thread drives the loop.
         let waited = thread_context::waited().saturating_sub(waited);
         self.method
             .pace
@@ -210,7 +210,7 @@ impl Work for PendingRequest {
 
     fn refuse(self: Box<Self>, refused: Refused) {
         if self.method.role == Role::Destroy {
-            // The thread has gone on; the object goes all the same, in order with others.
+            // The thread has gone on; the object is destroyed all the same, in order with others.
             let event_loop = self.connection.event_loop.clone();
             return event_loop.clean_up(move || self.run());
         }
@@ -253,8 +253,8 @@ impl PendingRequest {
         ))
     }
 
-    /// Destructors are part of the method: once the caller has its answer, its thread is no longer
-    /// there for them.
+    /// Waits until `thread` has no pending `destroy`, for at most [`DESTROY_TIME`]. Destructors are
+    /// part of the method: once the caller has its answer, its thread no longer runs them.
     fn wait_destroyed(&self, thread: &Arc<PeerThread>) {
         let Some(then) = thread.destroyed(|| ()) else {
             let deadline = Instant::now().checked_add(DESTROY_TIME);
@@ -284,8 +284,8 @@ struct Context {
 }
 
 impl Context {
-    /// Reads the context of any method: it is the first pointer of the parameters of each that has
-    /// one, and holds the two threads (`mp/proxy.capnp`).
+    /// Reads the context of any method: it is the first pointer of the parameters of each method that
+    /// has one, and holds the two threads (`mp/proxy.capnp`).
     fn read(call: &Incoming) -> Result<Self> {
         let context = call.words().and_then(|params| params.structure(0));
         let context = context.ok_or_else(|| Error::failed("a context that cannot be read"))?;
@@ -301,14 +301,14 @@ impl Context {
     }
 }
 
-/// The thread that executes a request, and where its callbacks go.
+/// The thread that executes a request, and the thread that its callbacks go to.
 struct Executor {
     waiter: SharedWaiter,
-    /// Keeps the thread for the request, also when the peer drops its handle meanwhile.
+    /// Keeps the thread alive for the request, even when the peer drops its handle meanwhile.
     thread: Option<Arc<ThreadServer>>,
-    /// The worker that was chosen for it, where any may execute it.
+    /// The worker chosen for the request, if any worker may execute it.
     errand: Option<Errand>,
-    /// The peer's thread that its callbacks go to.
+    /// The peer's thread that the request's callbacks go to.
     callback: Option<Cap>,
 }
 
@@ -347,8 +347,8 @@ impl Executor {
         })
     }
 
-    /// The peer's thread that callbacks go to, for the thread that executes the request, which is this
-    /// one.
+    /// Returns the callback target of the request, for the thread that executes it, which is the
+    /// calling one.
     fn callback(&self) -> Option<Callback> {
         let callback = self.callback.clone()?;
         let executes = match &self.errand {

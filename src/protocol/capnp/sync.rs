@@ -3,8 +3,8 @@
 //! Knows the standard library's locks, and nothing else. `tests/loom` puts loom's in their place to
 //! model-check the files that coordinate threads with them.
 //!
-//! A thread takes a lock only while all the locks that it holds are of lower [`Rank`], so no two threads
-//! can wait for each other. Builds with debug assertions check that each time a lock is taken.
+//! A thread takes a lock only while all the locks that it holds are of lower [`Rank`], so no two
+//! threads can wait for each other. Builds with debug assertions check that each time a lock is taken.
 
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
@@ -13,14 +13,15 @@ pub use std::sync::{Condvar, OnceLock};
 pub use std::thread_local;
 use std::time::Duration;
 
-/// Which locks a thread may hold while it takes one: those above it here.
+/// The ranks of locks, from the first taken to the last: a thread that holds one may take only those
+/// below it here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// The jobs of the thread that destroys objects, held while it runs them.
     Cleanup,
-    /// The memory that is read into, held by the leader while it does what has come.
+    /// The buffer that streams are read into, held by the leader while it processes events.
     Scratch,
-    /// What has come, held as [`Rank::Scratch`].
+    /// The poller, held by the leader while it waits and while it processes events.
     Poller,
     /// The reading side of a connection, held while its messages are handled.
     Input,
@@ -32,24 +33,24 @@ pub enum Rank {
     Sink,
     /// The threads of a pool.
     Pool,
-    /// Whether a connection has ended.
+    /// The status of a connection: whether it has ended.
     Status,
-    /// The `destroy`s of a connection that are under way.
+    /// The pending `destroy` calls of a connection.
     Destroying,
-    /// What a thread waits for.
+    /// A waiter's state: the jobs and calls of its thread.
     Waiter,
     /// The lines about a process in the log.
     Log,
-    /// Any other. While a thread holds one of these it takes no further lock.
+    /// Any other lock. While a thread holds one of these it takes no further lock.
     Leaf,
 }
 
 thread_local! {
-    /// The ranks of the locks that this thread holds, a bit each.
+    /// The ranks of the locks that this thread holds, one bit each.
     static HELD: Cell<u16> = const { Cell::new(0) };
 }
 
-/// A lock that is held, as far as that is checked.
+/// A held lock's entry in the rank check.
 struct Held(Rank);
 
 impl Held {
@@ -57,7 +58,7 @@ impl Held {
         1 << rank as u8
     }
 
-    /// This thread is about to take a lock.
+    /// Checks the rank of a lock that this thread is about to take, and records it.
     fn taking(rank: Rank) -> Self {
         if cfg!(debug_assertions) {
             let held = HELD.try_with(Cell::get).unwrap_or_default();
@@ -94,18 +95,18 @@ pub struct Mutex<T> {
 
 /// A lock that is held. Dropping it releases the lock.
 pub struct MutexGuard<'a, T> {
-    // Released before it counts as that.
+    // Declared first, so that the lock is released before its rank.
     value: std::sync::MutexGuard<'a, T>,
     held: Held,
 }
 
 impl<T> Mutex<T> {
-    /// A lock of rank [`Rank::Leaf`].
+    /// Makes a lock of rank [`Rank::Leaf`].
     pub const fn new(value: T) -> Self {
         Self::ranked(Rank::Leaf, value)
     }
 
-    /// A lock of this rank.
+    /// Makes a lock of this rank.
     pub const fn ranked(rank: Rank, value: T) -> Self {
         Self {
             value: std::sync::Mutex::new(value),
@@ -124,7 +125,7 @@ impl<T> Mutex<T> {
         Some(MutexGuard { value, held })
     }
 
-    /// The value, which nobody else can have.
+    /// Returns the value; the exclusive borrow makes locking unnecessary.
     pub fn get_mut(&mut self) -> &mut T {
         let value = self.value.get_mut();
         value.unwrap_or_else(PoisonError::into_inner)
@@ -151,8 +152,8 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// Locks, also after another thread panicked while it held the lock: nothing here is left half
-/// changed by a panic, since only the standard library's own code runs under these locks.
+/// Takes the lock, even after another thread panicked while it held it: nothing is left half changed by
+/// a panic, since only the standard library's own code runs under these locks.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     let held = Held::taking(mutex.rank);
     let value = mutex.value.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +167,7 @@ pub fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a
     MutexGuard { value, held }
 }
 
-/// Waits until `condvar` is notified, for `time` at most; tells whether that has passed.
+/// Waits until `condvar` is notified, for at most `time`; returns whether the time has passed.
 pub fn wait_timeout<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,

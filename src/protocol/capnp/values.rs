@@ -1,7 +1,7 @@
-//! How values hold objects: the contexts in which generated code writes and reads messages.
+//! Objects in values: the contexts in which generated code writes and reads messages.
 //!
-//! Knows capabilities, objects of peers and objects served here; nothing of particular interfaces, whose
-//! values generated code writes and reads, nor of calls.
+//! Knows capabilities, objects of peers and objects served here; nothing of particular interfaces,
+//! whose values generated code writes and reads, nor of calls.
 
 use std::sync::Arc;
 
@@ -25,17 +25,17 @@ pub trait Interface: Send + Sync + 'static {
     /// The schema's facts about the interface.
     const INFO: &'static Info;
 
-    /// The object in the other process as a trait object.
+    /// Returns the object in the other process as a trait object.
     fn client(object: Object) -> Arc<Self>;
 
-    /// The remote object behind `this`, where there is one.
+    /// Returns the remote object behind `this`, if there is one.
     fn remote(this: &Self) -> Option<&dyn Remote>;
 
     /// Reads the parameters of `INFO.methods[method]`, calls it on `this`, and writes its results.
     /// Runs on a server thread.
     ///
     /// # Errors
-    /// Those of the method; [`Error::Conversion`] for values that cannot cross.
+    /// Returns the errors of the method, and [`Error::Conversion`] for values that cannot cross.
     fn dispatch(
         this: &Self,
         method: usize,
@@ -51,9 +51,9 @@ pub struct Build<'a> {
     caps: Writing<'a>,
 }
 
-/// The capabilities of what is written.
+/// The capabilities of the message that is written.
 enum Writing<'a> {
-    /// A call, and whether it names a thread.
+    /// The parameters of a call, and whether it names a thread.
     Call(&'a mut Caps<Param>, bool),
     Results(&'a mut Caps<Cap>),
 }
@@ -85,11 +85,11 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// The capability that stands for `object` at the peer: the peer's own when it came from
-    /// there, else a server for it.
+    /// Returns the capability that stands for `object` at the peer: the peer's own if the object came
+    /// from there, otherwise a new server for it.
     ///
     /// # Errors
-    /// [`Error::Disconnected`] when the object is remote and its connection has ended.
+    /// Returns [`Error::Disconnected`] when the object is remote and its connection has ended.
     pub fn export<I: Interface + ?Sized>(
         &mut self,
         object: &Option<Arc<I>>,
@@ -107,10 +107,11 @@ impl<'a> Build<'a> {
         Ok(Some(self.add(Cap::Own(server))))
     }
 
-    /// The peer's own capability behind a handle; `None` when the object is of another peer.
+    /// Returns the peer's own capability behind a handle; `None` when the object belongs to another
+    /// peer.
     ///
     /// # Errors
-    /// [`Error::Disconnected`] when its connection has ended.
+    /// Returns [`Error::Disconnected`] when its connection has ended.
     pub fn export_object(&mut self, object: &Object) -> Result<Option<Box<dyn ClientHook>>> {
         if !Arc::ptr_eq(object.connection(), self.connection) {
             return Ok(None);
@@ -122,14 +123,14 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// A capability that stands for an object of this process.
+    /// Returns a capability that stands for an object of this process.
     pub fn export_served(&mut self, object: Arc<dyn Served>) -> Box<dyn ClientHook> {
         let server = ObjectServer::new(self.connection, object);
         self.add(Cap::Own(server))
     }
 }
 
-/// A method writes its results into this.
+/// The answer to a call, which the method writes its results into.
 pub struct Answer<'a> {
     connection: &'a Arc<Connection>,
     call: &'a Incoming,
@@ -137,7 +138,7 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// The answer to this call.
+    /// Makes the answer to this call, without results yet.
     pub fn new(connection: &'a Arc<Connection>, call: &'a Incoming) -> Self {
         Self {
             connection,
@@ -149,7 +150,7 @@ impl<'a> Answer<'a> {
     /// Writes the results with `fill`.
     ///
     /// # Errors
-    /// Those of `fill`.
+    /// Returns the errors of `fill`.
     pub fn write(
         &mut self,
         fill: impl FnOnce(&mut Build<'_>, any_pointer::Builder<'_>) -> Result<()>,
@@ -165,10 +166,10 @@ impl<'a> Answer<'a> {
         Ok(())
     }
 
-    /// The results.
+    /// Returns the results.
     ///
     /// # Errors
-    /// When none were written.
+    /// Fails when none were written.
     pub fn finish(self) -> Result<Results> {
         let nothing = || Error::failed("the method wrote no results");
         self.results.ok_or_else(nothing)
@@ -187,11 +188,11 @@ impl<'a> Read<'a> {
         Self { connection, caps }
     }
 
-    /// The object that a capability stands for: this process's own when it came from here, else a
-    /// client for it. `has` tells whether the pointer is set; a null one is no object.
+    /// Returns the object that a capability stands for: this process's own if it came from here,
+    /// otherwise a client for it. `has` tells whether the pointer is set; a null pointer is no object.
     ///
     /// # Errors
-    /// [`Error::Conversion`] when the pointer is no capability.
+    /// Returns [`Error::Conversion`] when the pointer is no capability.
     pub fn import<I: Interface + ?Sized, C: FromClientHook>(
         &self,
         has: bool,
@@ -224,7 +225,7 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// Whether a capability is the one behind a handle.
+    /// Returns whether a capability is the one behind a handle.
     pub fn is_behind(&self, object: &Object, hook: &dyn ClientHook) -> bool {
         match find(self.caps, hook) {
             Some(Cap::Import(import)) => Arc::ptr_eq(import, object.import()),
@@ -232,10 +233,11 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// The object that a capability stands for, of an interface that a schema tells at run time.
+    /// Returns the object that a capability stands for, with an interface that a schema describes at
+    /// run time.
     ///
     /// # Errors
-    /// [`Error::Conversion`] when it stands for none.
+    /// Returns [`Error::Conversion`] when it stands for no object.
     pub fn import_served(
         &self,
         hook: &dyn ClientHook,
@@ -260,6 +262,6 @@ impl<'a> Read<'a> {
 pub enum Imported {
     /// An object of the peer.
     Remote(Object),
-    /// An object of this process; `None` when it is destroyed, or none that is served.
+    /// An object of this process; `None` when it is destroyed, or is not a served object.
     Own(Option<Arc<dyn Served>>),
 }

@@ -1,29 +1,29 @@
-//! How many lines about one process go to the log.
+//! The rate of log lines about one process.
 //!
-//! Knows times and numbers; nothing of what the lines say, nor of who writes them.
+//! Knows times and numbers; nothing of what the lines say, nor of where they are written.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How many lines about one process go to the log within any [`LOG_TIME`].
+/// The number of lines about one process that go to the log within any [`LOG_TIME`].
 const LOG_LINES: usize = 10;
 const LOG_TIME: Duration = Duration::from_secs(1);
 
 /// The lines about a process in the log.
 #[derive(Debug, Default)]
 pub struct LogRate {
-    /// When the last ones were written, at most [`LOG_LINES`].
+    /// The times of the last lines written, at most [`LOG_LINES`].
     written: VecDeque<Instant>,
-    /// How many were not written since.
+    /// The number of lines left out since.
     pub left_out: u64,
-    /// Whether a timer goes off when the last one is [`LOG_TIME`] old. It keeps the account, so that a
-    /// process which has no connection for a moment has no new one.
+    /// Set while a timer is pending that fires when the last line is [`LOG_TIME`] old. It keeps the
+    /// account alive, so that a process without a connection for a moment does not get a new one.
     pub is_timed: bool,
 }
 
 impl LogRate {
-    /// Counts a line; returns whether it may be written. Once one may not, none may until
-    /// [`LogRate::summary`] tells of it.
+    /// Counts a line; returns whether it may be written. Once a line is left out, so are all others
+    /// until [`LogRate::summary`] counts them.
     pub fn add(&mut self, now: Instant) -> bool {
         let is_old = |at: &Instant| now.saturating_duration_since(*at) >= LOG_TIME;
         while self.written.front().is_some_and(is_old) {
@@ -37,13 +37,13 @@ impl LogRate {
         is_free
     }
 
-    /// Returns when the last line is [`LOG_TIME`] old, if it is not yet.
+    /// Returns the time at which the last line is [`LOG_TIME`] old, if that is in the future.
     pub fn busy_until(&self, now: Instant) -> Option<Instant> {
         let end = self.written.back()?.checked_add(LOG_TIME)?;
         (end > now).then_some(end)
     }
 
-    /// Returns how many lines were left out, if any, and counts the line that says so.
+    /// Returns how many lines were left out, if any, and counts the line that reports it.
     pub fn summary(&mut self, now: Instant) -> Option<u64> {
         let left_out = std::mem::take(&mut self.left_out);
         let is_some = left_out > 0;
@@ -64,7 +64,7 @@ mod tests {
         let at = |millis| begin + Duration::from_millis(millis);
         let written: Vec<_> = (0..25).filter(|n| log.add(at(n * 30))).collect();
         assert_eq!(written, Vec::from_iter(0..10));
-        // The first ones are old enough, but it has to be told first what is missing.
+        // The first ones are old enough, but the lines left out have to be reported first.
         assert_eq!(log.busy_until(at(1100)), Some(at(1270)));
         assert!(!log.add(at(1100)));
         assert_eq!(log.busy_until(at(1270)), None);

@@ -1,13 +1,12 @@
 //! Accounts of the memory, threads and connections that peers make this process hold, by process and by
 //! user, across all connections.
 //!
-//! Knows credentials, counters and shares, and the event loop's timers for what is left out of the
-//! log; nothing of what is counted. Each peer process has one [`Account`], which all its connections
-//! share. A process may hold no more than it leaves free to others: the first may take half of a
-//! total, the next half of the rest, and so a newcomer always finds something. A little is never
-//! refused while there is any. A user's processes together may hold seven eighths, so that one user
-//! cannot keep out another. The rule is that of dbus-broker, which charges everything to a user across
-//! connections.
+//! Knows credentials, counters and shares, and the event loop's timers for lines left out of the log;
+//! nothing of what is counted. Each peer process has one [`Account`], which all its connections share.
+//! A process may hold no more than it leaves free to others: the first may take half of a total, the
+//! next half of the rest, and so a newcomer always finds something. A small amount is never refused
+//! while any is left. A user's processes together may hold seven eighths, so that one user cannot lock
+//! out another. The rule is that of dbus-broker, which charges everything to a user across connections.
 
 mod log_rate;
 
@@ -23,10 +22,10 @@ use super::sync::{Mutex, Rank, lock};
 use crate::limits::Limits;
 use crate::peer::Peer;
 
-/// A kind of thing that is counted.
+/// A kind of resource that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
-    /// Bytes of memory: received messages that are held, and messages that wait to be written or are
+    /// Bytes of memory: received messages that are held, and messages that are queued to be written or
     /// kept for pipelined calls.
     Bytes,
     /// Threads that run for peers.
@@ -38,8 +37,8 @@ pub enum Resource {
 impl Resource {
     const COUNT: usize = 3;
 
-    /// How much is charged to a user, and to all, at a time. A process uses it up by itself, so that a
-    /// message costs one counter and not three.
+    /// Returns the unit in which a user and the total are charged. A process uses it up by itself, so
+    /// that most messages update one counter and not three.
     fn step(self) -> usize {
         match self {
             Self::Bytes => 16 * 1024,
@@ -47,14 +46,14 @@ impl Resource {
         }
     }
 
-    /// How much of what is charged to a user a process keeps that holds `used`: a step more, so that
-    /// the next message does not charge it anew.
+    /// Returns how much stays charged to the user for a process that holds `used`: up to a step more,
+    /// so that the next message need not be charged.
     fn kept(self, used: usize) -> usize {
         let step = self.step();
         used.saturating_add(2 * (step - 1)) / step * step
     }
 
-    /// How much is never too much for one process, as long as there is any.
+    /// Returns the amount that one process may always hold while the total is not used up.
     fn little(self) -> usize {
         match self {
             Self::Bytes => 1024 * 1024,
@@ -125,7 +124,7 @@ impl Accounts {
         })
     }
 
-    /// The account of a process. Those of which the system does not tell who they are share one.
+    /// Returns the account of a process. All processes that the system does not identify share one.
     pub fn of(self: &Arc<Self>, peer: Option<Peer>) -> Arc<Account> {
         let user = entry(&self.users, peer.map(|peer| peer.uid), Arc::default);
         entry(&user.processes, peer.and_then(|peer| peer.pid), || {
@@ -148,14 +147,14 @@ impl Accounts {
         }
     }
 
-    /// How much of a resource all peers together hold.
+    /// Returns how much of a resource all peers together hold.
     #[cfg(test)]
     pub fn used(&self, resource: Resource) -> usize {
         self.total.get(resource)
     }
 }
 
-/// The living entry of this key, or a new one.
+/// Returns the live entry of this key, or inserts a new one.
 fn entry<T>(
     entries: &Mutex<HashMap<Option<u32>, Weak<T>>>,
     key: Option<u32>,
@@ -177,7 +176,8 @@ pub struct Account {
     accounts: Arc<Accounts>,
     user: Arc<User>,
     used: Usage,
-    /// What of this is charged to the user and to all: whole steps, and so sometimes more.
+    /// The part that is charged to the user and the total: in whole steps, and so sometimes more than
+    /// `used`.
     charged: Usage,
     peer: Option<Peer>,
     log: Mutex<LogRate>,
@@ -187,7 +187,7 @@ impl Account {
     /// Charges `amount` of a resource, for as long as the charge lives.
     ///
     /// # Errors
-    /// [`Exceeded`] where the process, its user, or all peers together would hold too much.
+    /// Returns [`Exceeded`] when the process, its user, or all peers together would hold too much.
     pub fn charge(self: &Arc<Self>, resource: Resource, amount: usize) -> Result<Charge, Exceeded> {
         let mut charge = Charge::to(self, resource);
         charge.add(amount)?;
@@ -197,13 +197,13 @@ impl Account {
     /// Charges bytes of memory.
     ///
     /// # Errors
-    /// As [`Account::charge`].
+    /// Returns the errors of [`Account::charge`].
     pub fn bytes(self: &Arc<Self>, amount: usize) -> Result<Charge, Exceeded> {
         self.charge(Resource::Bytes, amount)
     }
 
-    /// Counts what the process holds more, and charges it in steps; tells whether that is within the
-    /// shares.
+    /// Adds `amount` to what the process holds, and charges it in steps; fails when that exceeds a
+    /// share. It is counted all the same.
     fn add(&self, resource: Resource, amount: usize) -> Result<(), Exceeded> {
         let process = self.used.add(resource, amount);
         let needed = process.next_multiple_of(resource.step());
@@ -241,14 +241,14 @@ impl Account {
         self.accounts.total.subtract(resource, amount);
     }
 
-    /// How much of a resource the process makes this one hold.
+    /// Returns how much of a resource the process makes this one hold.
     #[cfg(test)]
     pub fn used(&self, resource: Resource) -> usize {
         self.used.get(resource)
     }
 
-    /// Logs a warning about this process. What is more than a [`LogRate`] allows is left out,
-    /// and one line says afterwards how many were.
+    /// Logs a warning about this process. Lines beyond the [`LogRate`] are left out, and one line
+    /// afterwards reports their number.
     pub fn warn(self: &Arc<Self>, event_loop: &Arc<EventLoop>, line: fmt::Arguments<'_>) {
         let mut log = lock(&self.log);
         let now = Instant::now();
@@ -272,8 +272,8 @@ impl Account {
         });
     }
 
-    /// Runs when some time has passed since a line: tells how many were left out, once the log may
-    /// have another.
+    /// Runs when the last line is old enough: reports how many lines were left out, and schedules
+    /// itself again while the log is busy.
     fn summarize(self: &Arc<Self>, event_loop: &Arc<EventLoop>) {
         let mut log = lock(&self.log);
         let now = Instant::now();
@@ -306,7 +306,7 @@ impl fmt::Display for Account {
     }
 }
 
-/// A part of a resource that is charged to a process until this is dropped.
+/// An amount of a resource that is charged to a process until this is dropped.
 #[derive(Debug)]
 pub struct Charge {
     account: Option<Arc<Account>>,
@@ -315,7 +315,7 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// A charge to nobody.
+    /// Makes a charge to no account.
     #[cfg(test)]
     pub fn none() -> Self {
         Self {
@@ -325,7 +325,7 @@ impl Charge {
         }
     }
 
-    /// A charge to an account, of nothing yet.
+    /// Makes a charge to an account, of nothing yet.
     pub fn to(account: &Arc<Account>, resource: Resource) -> Self {
         Self {
             account: Some(account.clone()),
@@ -334,11 +334,11 @@ impl Charge {
         }
     }
 
-    /// Charges more of the same. What is beyond a share is charged all the same, until this is
-    /// dropped: the caller decides what becomes of it.
+    /// Charges more of the resource. An amount beyond a share is charged all the same, until this is
+    /// dropped: the caller decides what to do about it.
     ///
     /// # Errors
-    /// As [`Account::charge`].
+    /// Returns the errors of [`Account::charge`].
     pub fn add(&mut self, amount: usize) -> Result<(), Exceeded> {
         let Some(account) = &self.account else {
             return Ok(());
@@ -356,7 +356,7 @@ impl Drop for Charge {
     }
 }
 
-/// A process would make this one hold more than its share.
+/// The error of a process that would make this one hold more than its share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exceeded {
     peer: Option<Peer>,
@@ -417,7 +417,7 @@ mod tests {
     fn a_user_leaves_an_eighth_to_others() {
         let accounts = accounts(8000);
         let held: Vec<_> = (0..20).map(|pid| all(&accounts.of(peer(pid, 7)))).collect();
-        // And a little for each process.
+        // Each process may hold a small amount besides.
         assert!(held.iter().flatten().count() <= 7000 + 20 * 16);
         assert!(all(&accounts.of(peer(99, 8))).len() > 300);
     }

@@ -10,8 +10,8 @@ use super::spawn::start_thread;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The thread that destroys objects: one, so that they are destroyed in the order in which they were
-/// dropped. It starts with the first of them.
+/// The thread that destroys objects: a single one, so that they are destroyed in the order in which
+/// they were dropped. It starts with the first job.
 pub struct Cleanup {
     sender: mpsc::Sender<Job>,
     receiver: Arc<Mutex<mpsc::Receiver<Job>>>,
@@ -19,7 +19,7 @@ pub struct Cleanup {
 }
 
 impl Cleanup {
-    /// No thread yet.
+    /// Makes a cleanup without a thread yet.
     pub fn new() -> Self {
         let (sender, receiver) = mpsc::channel();
         Self {

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 
-/// Runs code of the application's. A panic is logged with `what`, and ends nothing else.
+/// Runs application code. A panic is logged with `what`, and ends nothing else.
 pub fn run_guarded<R>(what: impl fmt::Display, f: impl FnOnce() -> R) -> Option<R> {
     match std::panic::catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => Some(value),

@@ -1,54 +1,55 @@
-//! Which thread drives the event loop: the pattern Leader/Followers, with a thread that stands by.
+//! The choice of the thread that drives the event loop: the Leader/Followers pattern with a standby
+//! thread.
 //!
 //! Knows threads that come and go; nothing of what driving consists of. Model-checked with loom in
 //! `tests/loom`.
 //!
 //! A thread that waits for the answer to its call drives the loop itself meanwhile, when no other
-//! thread does: it *leads*. So the answer is read by the thread that wants it, and nobody has to be
-//! woken to read it, and then to wake another: on most machines a hand-over from thread to thread
-//! takes as long as all the rest of a call. A server thread that waits for its next request does the
-//! same. Who wants to wait while another leads *follows*: it sleeps, and the leader wakes it.
+//! thread does: it *leads*. So the answer is read by the thread that wants it, and no thread has to be
+//! woken to read it and then to wake another: on most machines a hand-over from thread to thread takes
+//! as long as all the rest of a call. A server thread that waits for its next request does the same. A
+//! thread that has to wait while another leads *follows*: it sleeps, and the leader wakes it.
 //!
-//! A leader leaves as soon as it has what it wanted. If someone still follows, or something is still
+//! A leader leaves as soon as it has what it wanted. If a thread still follows, or something is still
 //! *due* for which no thread waits, the *standby* thread is summoned to lead. Otherwise the loop is
-//! left alone, in the hope that the next call comes soon; the standby thread looks after a *tick*
-//! whether someone has led meanwhile, and if not it leads. So nothing that comes waits longer than
-//! a tick, however long the threads are busy with other things.
+//! left alone, in the hope that the next call comes soon; the standby thread checks after a *tick*
+//! whether a thread has led meanwhile, and leads if none has. So no event waits longer than a tick,
+//! however long the threads are busy with other things.
 //!
-//! A server thread leads while it is idle, since its next request is the likeliest thing to come. When
-//! it wakes another thread instead, it leaves the lead to that one and sleeps until there is something
-//! for it: so the thread that is called again and again reads its requests itself.
+//! A server thread leads while it is idle, since its next request is the most likely event. When it
+//! wakes another thread instead, it leaves the lead to that one and sleeps until it has a job: so the
+//! thread that is called again and again reads its requests itself.
 //!
-//! While it leads, the standby thread stays for as long as there are followers. Many threads that
-//! call at once are best served by one that only reads and wakes. When it has woken the last of them
-//! it leaves the loop alone.
+//! While it leads, the standby thread stays for as long as there are followers. Many threads that call
+//! at once are best served by one that only reads and wakes. When it has woken the last of them it
+//! leaves the loop alone.
 
 use std::time::{Duration, Instant};
 
 use super::super::sync::{Condvar, Mutex, MutexGuard, lock, wait, wait_timeout};
 
-/// How long the loop is left alone at first.
+/// The time that the loop is left alone at first.
 const TICK: Duration = Duration::from_micros(100);
-/// The longest that it is left alone, while calls come and go steadily: to look every tick would cost
-/// more than it brings.
+/// The longest time that the loop is left alone while calls come and go steadily: checking every tick
+/// would cost more than it gains.
 const LONGEST_TICK: Duration = Duration::from_millis(1);
 
-/// What is driven.
+/// An event loop, as its leader drives it.
 pub trait Loop: Send + Sync {
-    /// Who drives it.
+    /// Returns the state that chooses the thread that drives the loop.
     fn leadership(&self) -> &Leadership;
-    /// Waits until there is something to do, until it is interrupted, or until this time. For the
-    /// leader only, and so is `process`.
+    /// Waits until there is an event, an interrupt, or `until`. Only the leader may call this and
+    /// `process`.
     fn wait(&self, until: Option<Instant>);
-    /// Does what there is to do. It does not block.
+    /// Handles the events that ended the wait. It does not block.
     fn process(&self);
-    /// Ends the leader's wait, now or its next one.
+    /// Ends the leader's current wait, or its next one.
     fn interrupt(&self);
-    /// Whether what this thread has to write is gathered, until it is not.
+    /// Starts gathering this thread's writes, or stops and flushes them.
     fn gather(&self, gathers: bool);
 }
 
-/// Who leads, and who wants something of it.
+/// The leader of a loop, and the threads and events that need one.
 #[derive(Default)]
 pub struct Leadership {
     state: Mutex<State>,
@@ -57,23 +58,23 @@ pub struct Leadership {
 
 #[derive(Default)]
 struct State {
-    /// Whether a thread leads.
+    /// Set while a thread leads.
     led: bool,
-    /// How many have led so far.
+    /// The number of times that a thread began to lead.
     leaders: u64,
-    /// Threads that wait for an answer while another leads.
+    /// The number of threads that wait for an answer while another leads.
     followers: usize,
-    /// What is to come for which no thread waits.
+    /// The number of pending events that no blocked thread waits for.
     due: usize,
-    /// How often a follower was woken that will lead before long.
+    /// The number of times that a follower was woken that will soon lead.
     woken: u64,
-    /// How often a server thread became idle while another led.
+    /// The number of times that a server thread became idle while another led.
     idle: u64,
-    /// The standby thread is to lead.
+    /// Set when the standby thread is to lead.
     summoned: bool,
-    /// The standby thread sleeps, instead of looking after a tick.
+    /// Set while the standby thread sleeps without a tick.
     asleep: bool,
-    /// The standby thread is to end.
+    /// Set when the standby thread is to end.
     ended: bool,
 }
 
@@ -88,17 +89,17 @@ impl State {
     }
 }
 
-/// Held by the thread that leads.
+/// A guard held by the thread that leads.
 #[must_use = "dropping it ends the lead"]
 pub struct Lead<'a> {
     leadership: &'a Leadership,
-    /// Whether the next leader is wanted at once, whatever else there is.
+    /// Set if the standby thread is to lead next, even if nothing is due.
     summons: bool,
-    /// The lead has been left.
+    /// Set once the lead has been left.
     left: bool,
 }
 
-/// Tells which threads were woken since, and whether one may have come back.
+/// A snapshot that tells whether threads were woken or became idle since it was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
     woken: u64,
@@ -106,7 +107,7 @@ pub struct Turn {
 }
 
 impl Lead<'_> {
-    /// A turn of an idle server thread begins.
+    /// Begins a turn of an idle server thread.
     pub fn turn(&self) -> Turn {
         let state = lock(&self.leadership.state);
         Turn {
@@ -115,11 +116,11 @@ impl Lead<'_> {
         }
     }
 
-    /// Leaves the lead to the one thread that was woken since `turn`, unless that may have come back,
-    /// and found this one leading; tells whether it has.
+    /// Leaves the lead to the one thread that was woken since `turn`, unless that thread may have
+    /// become idle again and found this one leading; returns whether the lead was left.
     pub fn pass_on(&mut self, turn: Turn) -> bool {
         let state = lock(&self.leadership.state);
-        // Of several, each would be woken by another that has just begun to lead.
+        // If several were woken, each would be woken by another that has just begun to lead.
         if state.woken != turn.woken + 1 || state.idle != turn.idle {
             return false;
         }
@@ -128,7 +129,7 @@ impl Lead<'_> {
         true
     }
 
-    /// Has the standby thread lead next, because nobody else will for a while.
+    /// Summons the standby thread when the lead is left, because no other thread will lead for a while.
     pub fn summon(&mut self) {
         self.summons = true;
     }
@@ -144,8 +145,8 @@ impl Drop for Lead<'_> {
 }
 
 impl Leadership {
-    /// Leads, when nobody does. Otherwise this thread follows: it is counted, if it `waits` for an
-    /// answer, until [`Leadership::stop_following`] is called for it.
+    /// Takes the lead when no thread leads. Otherwise returns `None` and this thread follows: if it
+    /// `waits` for an answer, it is counted until [`Leadership::stop_following`] is called for it.
     pub fn lead_or_follow(&self, waits: bool) -> Option<Lead<'_>> {
         let mut state = lock(&self.state);
         if state.led {
@@ -161,16 +162,17 @@ impl Leadership {
         })
     }
 
-    /// A follower no longer waits. `woken` says that a leader saw to that, and that it will lead before
-    /// long.
+    /// Counts a follower as no longer waiting. `woken` tells that a leader woke it, and that it will
+    /// soon lead.
     pub fn stop_following(&self, waits: bool, woken: bool) {
         let mut state = lock(&self.state);
         state.followers -= usize::from(waits);
         state.woken += u64::from(woken);
     }
 
-    /// Something will come for which no thread waits: the loop must not be left alone.
-    /// Returns how much there is.
+    /// Counts an event that no blocked thread will read: the loop must not be left alone until
+    /// [`Leadership::settle`]. Summons the standby thread if no thread leads. Returns the number of
+    /// such events.
     pub fn expect(&self) -> usize {
         let mut state = lock(&self.state);
         state.due += 1;
@@ -181,7 +183,7 @@ impl Leadership {
         due
     }
 
-    /// Has the standby thread lead, if nobody does.
+    /// Summons the standby thread if no thread leads.
     pub fn attend(&self) {
         let state = lock(&self.state);
         if !state.led {
@@ -189,18 +191,18 @@ impl Leadership {
         }
     }
 
-    /// What was expected has come.
+    /// Balances one [`Leadership::expect`]: the event has arrived.
     pub fn settle(&self) {
         let mut state = lock(&self.state);
         state.due = state.due.saturating_sub(1);
     }
 
-    /// Whether a thread leads.
+    /// Returns whether a thread leads.
     pub fn is_led(&self) -> bool {
         lock(&self.state).led
     }
 
-    /// Whether the loop must not be left alone.
+    /// Returns whether the loop must not be left alone.
     #[cfg(test)]
     #[allow(dead_code, reason = "the models ask")]
     pub fn is_wanted(&self) -> bool {
@@ -229,15 +231,15 @@ impl Leadership {
         }
     }
 
-    /// Has the standby thread look whether it still is to stand by.
+    /// Wakes the standby thread to check whether it is still to stand by.
     pub fn look(&self) {
-        // Not between its look and its sleep.
+        // Orders this wake after the standby thread's check, so that it is not lost before its sleep.
         drop(lock(&self.state));
         self.standby.notify_all();
     }
 
-    /// What the standby thread does, until `over` is true or [`Leadership::end`]. `drive` drives the
-    /// loop for as long as it is told to go on.
+    /// Runs the standby thread until `over` returns true or [`Leadership::end`] is called. `drive`
+    /// drives the loop for as long as its [`Standby`] tells it to go on.
     pub fn stand_by(&self, over: &dyn Fn() -> bool, mut drive: impl FnMut(&Standby<'_>)) {
         let mut state = lock(&self.state);
         let mut seen = state.leaders;
@@ -254,14 +256,14 @@ impl Leadership {
                 drive(&standby);
                 state = lock(&self.state);
                 state.led = false;
-                // Those who came to follow since it was last told whether to go on.
+                // Threads may have begun to follow since it last checked whether to go on.
                 state.summoned |= state.is_wanted();
                 seen = state.leaders;
                 tick = TICK;
                 continue;
             }
             if state.led && state.leaders == seen {
-                // It leads for longer than a tick. When it leaves it says so.
+                // That thread has led for longer than a tick. It wakes this one when it leaves.
                 state.asleep = true;
                 state = wait(&self.standby, state);
                 state.asleep = false;
@@ -281,24 +283,24 @@ impl Leadership {
     }
 }
 
-/// How the standby thread learns whether it is still needed while it leads.
+/// Tells the standby thread, while it leads, whether it is still needed.
 pub struct Standby<'a> {
     leadership: &'a Leadership,
     over: &'a dyn Fn() -> bool,
 }
 
 impl Standby<'_> {
-    /// Whether it is to end.
+    /// Returns whether the standby thread is to end.
     pub fn has_ended(&self) -> bool {
         (self.over)() || lock(&self.leadership.state).ended
     }
 
-    /// Whether the loop must not be left alone.
+    /// Returns whether the loop must not be left alone.
     pub fn is_wanted(&self) -> bool {
         lock(&self.leadership.state).is_wanted()
     }
 
-    /// How often followers were woken so far who will lead before long.
+    /// Returns the number of times that a follower was woken that will soon lead.
     pub fn woken(&self) -> u64 {
         lock(&self.leadership.state).woken
     }

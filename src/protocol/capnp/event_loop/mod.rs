@@ -3,11 +3,11 @@
 //!
 //! Knows descriptors, timers and threads; nothing of messages. A [`Source`] knows what events on its
 //! stream mean. The loop may have a thread of its own, but that only stands by: most of the time a
-//! thread that waits for something drives it, see [`leader`]. [`waiter`] is where threads wait.
+//! thread that waits for something drives it, see [`leader`]. Threads wait in [`waiter`].
 //!
-//! No code of the application's runs while a thread drives the loop, but for the wakers of futures: it
-//! would hold up every connection. What it must not do then, [`EventLoop::check_not_on_loop`] finds
-//! out; what must not be dropped then is an [`OffLoop`].
+//! While a thread drives the loop, it runs no application code but the wakers of futures: it would hold
+//! up every connection. [`EventLoop::check_not_on_loop`] rejects calls that must not be made then; a
+//! value that must not be dropped then is an [`OffLoop`].
 
 mod cleanup;
 mod guard;
@@ -44,68 +44,68 @@ use self::timers::Timers;
 use super::sync::{Mutex, Rank, lock};
 use crate::error::{Error, Result};
 
-/// How long a loop rests that the system gives no news, so that it does not spin.
+/// The pause of a loop whose poll fails, so that it does not spin.
 const REST: Duration = Duration::from_millis(10);
 
-/// The memory that small messages are read into, in bytes; one for all connections.
+/// The size of the buffer that small messages are read into, in bytes; all connections share one.
 const SCRATCH: usize = 64 * 1024;
 
 /// A connection or a listener, whose descriptor the loop watches.
 pub trait Source: Send + Sync {
-    /// Its stream has news. Says whether there is more to do than should be done in one go. Does not
-    /// block. `scratch` is memory to read into, as much as it has.
+    /// Handles an event of its descriptor. Returns whether there is more to do than should be done in
+    /// one go. Must not block. `scratch` is a buffer to read into, up to its capacity.
     fn ready(self: Arc<Self>, ready: Ready, scratch: &mut Vec<u8>) -> bool;
-    /// Writes what waits to be written.
+    /// Writes the queued messages.
     fn flush(&self);
-    /// It panicked.
+    /// Handles a panic of this source.
     fn failed(&self);
 }
 
-/// The event loop. It ends when the last of these is gone, which its sources keep.
+/// The event loop. It ends when the last reference is dropped; its sources keep references.
 pub struct EventLoop(Arc<Core>);
 
-/// The event loop, as those who drive it have it.
+/// The part of the event loop that the threads driving it share.
 struct Core {
     leadership: Leadership,
-    /// Only ever locked by the leader, and so is what it reads into.
+    /// Locked only by the leader, as is `scratch`.
     poller: Mutex<Poller>,
     scratch: Mutex<Vec<u8>>,
     watch: Watch,
     sources: Mutex<BTreeMap<Token, Arc<dyn Source>>>,
     next: AtomicUsize,
     timers: Arc<Timers>,
-    /// Sources with more to do.
+    /// The sources with more to do.
     busy: Mutex<Vec<Token>>,
     unwritten: Mutex<Unwritten>,
-    /// The alarm has gone off since the leader began to wait.
+    /// Set once the alarm has been raised since the leader began to wait.
     is_alarmed: AtomicBool,
-    /// The leader is at work, and will write what there is when it is done.
+    /// Set while the leader handles events; it flushes `unwritten` when it is done.
     at_work: AtomicBool,
     cleanup: Cleanup,
-    /// A thread stands by: the loop's own, or one that stands in for it.
+    /// Set if a thread stands by: the loop's own, or one that stands in for it.
     has_standby: Mutex<bool>,
     exe_name: String,
     requests: AtomicU64,
 }
 
-/// Sources that were given something to write while the loop was driven.
+/// The sources that had messages queued while the loop was driven.
 #[derive(Default)]
 struct Unwritten {
-    /// Someone waits for it.
+    /// Flush at the end of this loop turn: a caller is blocked on it.
     soon: Vec<Token>,
-    /// It can be written together with what comes next, if that is soon.
+    /// Flush before the loop sleeps; an earlier flush of the source takes it along.
     later: Vec<Token>,
 }
 
-/// The name of the thread that stands by, and in logs of whichever thread drives the loop: it is what
-/// Core calls its own.
+/// The name of the standby thread, and in logs of whichever thread drives the loop: the name that Core
+/// gives its own.
 pub const THREAD: &str = "b-capnp-loop";
 
 impl EventLoop {
-    /// A loop. `exe_name` is what peers see in thread names.
+    /// Makes a loop. `exe_name` is the name that peers see in thread names.
     ///
     /// # Errors
-    /// [`Error::Io`] when the operating system gives no descriptors.
+    /// Returns [`Error::Io`] when the operating system gives no descriptors.
     pub fn new(exe_name: &str) -> Result<Arc<Self>> {
         let failed = |error| Error::io("start the event loop", error);
         let (poller, watch) = poller::poller().map_err(failed)?;
@@ -129,17 +129,17 @@ impl EventLoop {
         Ok(Arc::new(Self(Arc::new(core))))
     }
 
-    /// The loop as waiters drive it.
+    /// Returns the loop as waiters drive it.
     pub fn as_loop(&self) -> Arc<dyn Loop> {
         self.0.clone()
     }
 
-    /// The name that peers see in thread names.
+    /// Returns the name that peers see in thread names.
     pub fn exe_name(&self) -> &str {
         &self.0.exe_name
     }
 
-    /// The next request's number, as Core counts them in its log.
+    /// Returns the next request's number, as Core counts them in its log.
     pub fn next_request(&self) -> u64 {
         self.0.requests.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -147,7 +147,7 @@ impl EventLoop {
     /// Fails on a thread that drives a loop: a blocking call there would wait for itself.
     ///
     /// # Errors
-    /// [`Error::Usage`], then.
+    /// Returns [`Error::Usage`] on such a thread.
     pub fn check_not_on_loop(&self) -> Result<()> {
         match is_on_loop() {
             false => Ok(()),
@@ -159,7 +159,7 @@ impl EventLoop {
 
     // ----- threads -----
 
-    /// Starts the thread that stands by, unless one does.
+    /// Starts the loop's own standby thread, unless a thread stands by.
     fn ensure_standby(&self) -> std::io::Result<()> {
         let mut has_standby = lock(&self.0.has_standby);
         if !*has_standby {
@@ -170,19 +170,20 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Keeps the loop from starting a thread that stands by, since the caller is about to. Returns
+    /// Keeps the loop from starting a standby thread, since the caller is about to stand by. Returns
     /// false when a thread stands by already.
     fn reserve_standby(&self) -> bool {
         !std::mem::replace(&mut lock(&self.0.has_standby), true)
     }
 
-    /// Stands by until `over` comes true.
+    /// Stands by until `over` returns true.
     fn stand_by(&self, over: &dyn Fn() -> bool) {
         self.0.leadership.attend();
         self.0.stand_by(over);
     }
 
-    /// Ends what [`EventLoop::reserve_standby`] began. The loop's own thread stands by from now on.
+    /// Undoes [`EventLoop::reserve_standby`]. The loop's own thread stands by from now on, if there are
+    /// sources.
     fn return_standby(&self) {
         *lock(&self.0.has_standby) = false;
         if !lock(&self.0.sources).is_empty()
@@ -192,7 +193,7 @@ impl EventLoop {
         }
     }
 
-    /// Has the thread that stands by look whether it still is to.
+    /// Wakes the standby thread to check whether it is still to stand by.
     pub fn relieve(&self) {
         self.0.leadership.look();
         self.interrupt();
@@ -210,15 +211,16 @@ impl EventLoop {
 
     // ----- sources -----
 
-    /// A number for a source.
+    /// Returns a token for a new source.
     pub fn token(&self) -> Token {
         Token(self.0.next.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Reads for `source` from `descriptor` from now on, and keeps it.
+    /// Watches `descriptor` for `source`, and keeps the source until [`EventLoop::remove`].
     ///
     /// # Errors
-    /// The error of the operating system, when it cannot watch the descriptor or gives no thread.
+    /// Returns the error of the operating system when it cannot watch the descriptor or gives no
+    /// thread.
     pub fn add(
         &self,
         token: Token,
@@ -232,15 +234,16 @@ impl EventLoop {
         })
     }
 
-    /// Has the thread that stands by lead, since nobody here is about to wait for an answer.
+    /// Summons the standby thread to lead if no thread does, since the caller is not about to wait for
+    /// an answer.
     pub fn attend(&self) {
         self.0.leadership.attend();
     }
 
-    /// Watches for room to write as well, or no longer.
+    /// Watches a descriptor for room to write as well, or no longer.
     ///
     /// # Errors
-    /// The error of the operating system, when it cannot watch the descriptor.
+    /// Returns the error of the operating system when it cannot watch the descriptor.
     pub fn watch_writable(
         &self,
         token: Token,
@@ -250,37 +253,38 @@ impl EventLoop {
         self.0.watch.writable(descriptor, token, writable)
     }
 
-    /// Reads no more for a source, and lets go of it.
+    /// Stops watching a source's descriptor, and releases the source.
     pub fn remove(&self, token: Token, descriptor: &impl AsRawFd) {
         self.0.watch.remove(descriptor);
         let source = lock(&self.0.sources).remove(&token);
         drop(source);
     }
 
-    /// Tells a source, as if the system had, that there is something to read.
+    /// Queues a readable event for a source, as if the operating system had reported it.
     pub fn nudge(&self, token: Token) {
         lock(&self.0.busy).push(token);
         self.interrupt();
     }
 
-    /// Something will come for which no thread waits; each of these is followed by one `settle`.
-    /// Returns how many there are.
+    /// Marks an event that no blocked thread will read, such as an async answer. Balance with
+    /// [`EventLoop::settle`]. Returns the number of such events.
     pub fn expect(&self) -> usize {
         self.0.leadership.expect()
     }
 
-    /// What was expected has come.
+    /// Balances one [`EventLoop::expect`]: the event has arrived.
     pub fn settle(&self) {
         self.0.leadership.settle();
     }
 
-    /// Whether some thread drives the loop that has not looked yet for what is to be written.
+    /// Returns whether the leader handles events and has not flushed yet: it will flush what is listed
+    /// now.
     pub fn is_busy(&self) -> bool {
         self.0.at_work.load(Ordering::SeqCst)
     }
 
-    /// Has a source write what it was given while this thread drives the loop: as soon as it has
-    /// dealt with the news that there are, or else `soon` is false, together with what comes next.
+    /// Lists a source to be flushed by the thread that drives the loop: at the end of this loop turn,
+    /// or, if `soon` is false, before the loop sleeps. Wakes no thread.
     pub fn write(&self, token: Token, soon: bool) {
         let mut unwritten = lock(&self.0.unwritten);
         match soon {
@@ -289,7 +293,8 @@ impl EventLoop {
         }
     }
 
-    /// Has a source write what it was given, by whoever drives the loop next.
+    /// Lists a source to be flushed at the end of this loop turn, and wakes the thread that drives the
+    /// loop.
     pub fn write_soon(&self, token: Token) {
         self.write(token, true);
         self.interrupt();
@@ -297,34 +302,35 @@ impl EventLoop {
 
     // ----- times -----
 
-    /// Runs `action` on the loop at a time. It must not block.
+    /// Runs `action` on the loop at `time`, unless the timer is dropped before. It must not block.
     pub fn at(&self, time: Instant, action: impl FnOnce() + Send + 'static) -> Timer {
         let timer = self.0.timers.add(time, action);
         self.interrupt();
         timer
     }
 
-    /// Runs `action` on the loop at a time, as [`EventLoop::at`]; it cannot be stopped.
+    /// Runs `action` on the loop at `time`, as [`EventLoop::at`] does; it cannot be stopped.
     pub fn certainly_at(&self, time: Instant, action: impl FnOnce() + Send + 'static) {
         self.0.timers.add_certain(time, action);
         self.interrupt();
     }
 
-    /// Runs `action` on the loop after a time; never, if that is longer than a clock can tell.
+    /// Runs `action` on the loop after `time`; never, if the clock cannot represent that.
     pub fn after(&self, time: Duration, action: impl FnOnce() + Send + 'static) -> Option<Timer> {
         let time = Instant::now().checked_add(time)?;
         Some(self.at(time, action))
     }
 
-    /// Whether this thread gathers what it has to write: it is written when it no longer does, or by
-    /// who drives the loop.
+    /// Returns whether this thread gathers its writes: they are flushed when it stops, or by the thread
+    /// that drives the loop.
     pub fn is_gathering(&self) -> bool {
         this_thread::gathers(self.address())
     }
 
-    /// Has who drives the loop write what `f` has this thread write, together with what others have.
+    /// Runs `f` and leaves the writes that it queues to the thread that drives the loop, which flushes
+    /// them together with those of other threads.
     pub fn gather<R>(&self, f: impl FnOnce() -> R) -> R {
-        /// Ends it, also after a panic.
+        /// Stops gathering, even after a panic.
         struct Ends<'a>(&'a EventLoop);
         impl Drop for Ends<'_> {
             fn drop(&mut self) {
@@ -341,12 +347,12 @@ impl EventLoop {
         Arc::as_ptr(&self.0).addr()
     }
 
-    /// Whether this thread drives this loop at the moment.
+    /// Returns whether this thread drives this loop at the moment.
     pub fn is_driven_here(&self) -> bool {
         driven() == self.address()
     }
 
-    /// Has who waits for news look again.
+    /// Wakes the thread blocked in poll.
     fn interrupt(&self) {
         let is_needed = || !self.is_driven_here() && self.0.leadership.is_led();
         // One alarm is enough until the leader begins to wait anew.
@@ -369,13 +375,13 @@ impl Core {
             .stand_by(over, |standby| self.drive(standby));
     }
 
-    /// The standby thread leads, for as long as it is needed.
+    /// Drives the loop on the standby thread for as long as it is needed.
     fn drive(&self, standby: &Standby<'_>) {
         let before = standby.woken();
         while !standby.has_ended() {
             self.wait(None);
             self.process();
-            // Left to who was woken.
+            // The woken thread leads next.
             if standby.woken() != before && !standby.is_wanted() {
                 return;
             }
@@ -429,9 +435,9 @@ impl Loop for Core {
 
     fn wait(&self, until: Option<Instant>) {
         let _driving = Driving::begin(std::ptr::from_ref(self).addr());
-        // First, so that who finds the alarm on is seen to here.
+        // First, so that this turn sees to a thread that finds the alarm set.
         self.is_alarmed.store(false, Ordering::SeqCst);
-        // What ends while it is written may have more written, of others.
+        // A connection that ends during its flush may queue messages of others.
         loop {
             let unwritten = self.take_unwritten(true);
             if unwritten.is_empty() {
@@ -467,7 +473,7 @@ impl Loop for Core {
             self.tell(Ready::again(token), &mut scratch);
         }
         self.timers.run();
-        // First, so that what was listed by those who found this at work is written.
+        // First, so that sources listed by threads that found this at work are flushed.
         self.at_work.store(false, Ordering::SeqCst);
         self.write(self.take_unwritten(false));
     }

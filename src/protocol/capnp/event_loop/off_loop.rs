@@ -1,4 +1,4 @@
-//! Values of the application's whose destructors must not run on the event loop.
+//! Application values whose destructors must not run on the event loop.
 //!
 //! Knows whether this thread drives a loop; nothing of what the values are.
 
@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use super::{EventLoop, is_on_loop};
 
-/// A value of the application's that passes through the event loop. If it is dropped there, on
-/// whatever path, its destructor runs on the cleanup thread.
+/// An application value that passes through the event loop. If it is dropped there, on any path, its
+/// destructor runs on the cleanup thread.
 pub struct OffLoop<T: Send + 'static> {
-    /// There until this is dropped.
+    /// `Some` until this is dropped.
     value: Option<T>,
     event_loop: Arc<EventLoop>,
 }
 
 impl<T: Send + 'static> OffLoop<T> {
-    /// `value` on its way through `event_loop`.
+    /// Wraps `value` on its way through `event_loop`.
     pub fn new(event_loop: &Arc<EventLoop>, value: T) -> Self {
         Self {
             value: Some(value),
@@ -23,7 +23,7 @@ impl<T: Send + 'static> OffLoop<T> {
         }
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn get(&self) -> &T {
         match &self.value {
             Some(value) => value,

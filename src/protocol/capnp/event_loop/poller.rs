@@ -1,8 +1,8 @@
-//! What the system tells of descriptors. The one file that names mio.
+//! Events of file descriptors from the operating system. The one file that names mio.
 //!
-//! Knows descriptors by number and the numbers they are told by; nothing of what is read from them,
-//! or by whom. A descriptor is told of when something new has come, and not again for what was there
-//! before: who is told has to take all of it.
+//! Knows descriptors by number and the tokens they are registered by; nothing of what is read from
+//! them, or by which thread. Events are edge-triggered: a descriptor has an event when something new
+//! arrives, and not again for what was there before, so its reader has to take all of it.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -14,36 +14,36 @@ use mio::{Events, Interest, Poll, Registry, Waker};
 
 use super::linger::{LINGER, Linger};
 
-/// How many descriptors are told of at a time.
+/// The number of events that one poll returns at most.
 const EVENTS: usize = 128;
-/// The alarm's own number. Those of sources begin behind it.
+/// The alarm's own token. Those of sources begin after it.
 const ALARM: mio::Token = mio::Token(0);
 
-/// Identifies what is watched. Never reused within an event loop, so that late news of a descriptor
-/// that is gone is nobody's.
+/// Identifies a watched descriptor. Never reused within an event loop, so that a late event of a
+/// descriptor that is gone reaches no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Token(pub usize);
 
 impl Token {
-    /// The first one that a source may have.
+    /// The first token that a source may have.
     pub const FIRST: usize = 1;
 }
 
-/// News of a descriptor.
+/// An event of a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready {
-    /// Whose.
+    /// The descriptor's token.
     pub token: Token,
-    /// There is something to read, or the end of it.
+    /// Set when there is something to read, or the end of the stream.
     pub readable: bool,
-    /// There is room to write, or nobody to read it.
+    /// Set when there is room to write, or the peer no longer reads.
     pub writable: bool,
-    /// The end has come, behind what there is to read.
+    /// Set when the stream has ended, after what there is to read.
     pub closed: bool,
 }
 
 impl Ready {
-    /// News of a descriptor of which not all was taken.
+    /// Makes an event for a descriptor that was not read to its end.
     pub fn again(token: Token) -> Self {
         Self {
             token,
@@ -54,23 +54,23 @@ impl Ready {
     }
 }
 
-/// Waits for news.
+/// Waits for events.
 pub struct Poller {
     poll: Poll,
     events: Events,
     linger: Linger,
 }
 
-/// Says what is watched, and wakes who waits; for any thread.
+/// Registers descriptors and wakes the poller, from any thread.
 pub struct Watch {
     registry: Registry,
     alarm: Waker,
 }
 
-/// A poller that watches nothing yet.
+/// Makes a poller that watches nothing yet.
 ///
 /// # Errors
-/// What the operating system says when it gives no descriptors.
+/// Returns the error of the operating system when it gives no descriptors.
 pub fn poller() -> io::Result<(Poller, Watch)> {
     let poll = Poll::new()?;
     let registry = poll.registry().try_clone()?;
@@ -86,18 +86,18 @@ pub fn poller() -> io::Result<(Poller, Watch)> {
 }
 
 impl Poller {
-    /// Waits until there is news, or someone wakes this, or `timeout` has passed.
+    /// Waits until there is an event, the alarm is raised, or `timeout` has passed.
     ///
     /// # Errors
-    /// What the operating system says, which it has no reason to.
+    /// Returns the error of the operating system, which is not expected.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         if timeout != Some(Duration::ZERO) && self.linger.begins() {
             let begun = Instant::now();
             loop {
-                // First: who has just written something has it answered by another thread.
+                // First: another thread answers what this one has just written.
                 thread::yield_now();
                 self.look(Some(Duration::ZERO))?;
-                // Others may have had the processor for longer.
+                // Other threads may have had the processor for longer.
                 let is_in_time = begun.elapsed() < LINGER;
                 if !self.events.is_empty() {
                     if is_in_time {
@@ -120,7 +120,7 @@ impl Poller {
         }
     }
 
-    /// The news that ended the last wait.
+    /// Returns the events that ended the last wait.
     pub fn news(&self) -> impl Iterator<Item = Ready> {
         let events = self.events.iter().filter(|event| event.token() != ALARM);
         events.map(|event| Ready {
@@ -131,18 +131,18 @@ impl Poller {
         })
     }
 
-    /// Forgets the news that ended the last wait.
+    /// Discards the events that ended the last wait.
     pub fn forget(&mut self) {
         self.events.clear();
     }
 }
 
 impl Watch {
-    /// Watches a descriptor for what there is to read, and for nothing else: one that is watched
-    /// for room to write is told of each time that the peer has read.
+    /// Watches a descriptor for reading only: one that is watched for room to write has an event each
+    /// time that the peer has read.
     ///
     /// # Errors
-    /// What the operating system says when it cannot watch it.
+    /// Returns the error of the operating system when it cannot watch the descriptor.
     pub fn add(&self, descriptor: &impl AsRawFd, token: Token) -> io::Result<()> {
         let descriptor: RawFd = descriptor.as_raw_fd();
         self.registry.register(
@@ -152,11 +152,11 @@ impl Watch {
         )
     }
 
-    /// Watches a descriptor for room to write as well, or no longer. What there is to read is told
-    /// of once more.
+    /// Watches a descriptor for room to write as well, or no longer. Unread input raises its event once
+    /// more.
     ///
     /// # Errors
-    /// What the operating system says when it cannot watch it.
+    /// Returns the error of the operating system when it cannot watch the descriptor.
     pub fn writable(
         &self,
         descriptor: &impl AsRawFd,
@@ -172,14 +172,14 @@ impl Watch {
             .reregister(&mut SourceFd(&descriptor), mio::Token(token.0), interest)
     }
 
-    /// Watches a descriptor no longer.
+    /// Stops watching a descriptor.
     pub fn remove(&self, descriptor: &impl AsRawFd) {
         let descriptor: RawFd = descriptor.as_raw_fd();
         // It fails for one that is not watched.
         let _ = self.registry.deregister(&mut SourceFd(&descriptor));
     }
 
-    /// Ends the wait of the poller, now or its next one.
+    /// Ends the poller's current wait, or its next one.
     pub fn alarm(&self) {
         // It fails when the process has lost its descriptors, and then nothing waits any more.
         let _ = self.alarm.wake();

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Starts a named thread.
 ///
 /// # Errors
-/// [`Error::Io`] when the operating system gives no thread.
+/// Returns [`Error::Io`] when the operating system gives no thread.
 pub fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
     start_thread(name, body).map_err(|error| Error::io(format!("start the thread {name}"), error))
 }
@@ -17,7 +17,7 @@ pub fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) -> Result<
 /// Starts a named thread.
 ///
 /// # Errors
-/// The error of the operating system.
+/// Returns the error of the operating system.
 pub fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let thread = thread::Builder::new().name(name.to_owned());
     thread.spawn(body).map(drop)

@@ -1,21 +1,21 @@
-//! A thread of the application's that stands by in place of the loop's own.
+//! An application thread that stands by in place of the loop's own.
 //!
 //! Knows when it may and for how long; nothing of what driving the loop consists of.
 
 use super::EventLoop;
 
-/// Held by a thread that stands by in place of the loop's own.
+/// A guard held by a thread that stands by in place of the loop's own.
 #[must_use = "dropping it has the loop's own thread stand by again"]
 pub struct StandIn<'a>(&'a EventLoop);
 
 impl<'a> StandIn<'a> {
     /// Reserves the loop's standby for this thread, unless another thread has it. Sources may be added
-    /// before [`StandIn::until`], and no thread of the loop's own is started for them.
+    /// before [`StandIn::until`], and the loop starts no thread of its own for them.
     pub fn new(event_loop: &'a EventLoop) -> Option<Self> {
         event_loop.reserve_standby().then(|| Self(event_loop))
     }
 
-    /// Stands by until this comes true, which is looked at after [`EventLoop::relieve`].
+    /// Stands by until `over` returns true, which is checked after [`EventLoop::relieve`].
     pub fn until(self, over: impl Fn() -> bool) {
         self.0.stand_by(&over);
     }
@@ -41,7 +41,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    /// Tells which thread reads what comes.
+    /// A source that reports the name of the thread that reads it.
     struct Told(UnixStream, mpsc::Sender<Option<String>>);
 
     impl Source for Told {

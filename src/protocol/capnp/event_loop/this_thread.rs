@@ -1,31 +1,31 @@
-//! What the calling thread is doing for an event loop.
+//! The calling thread's part in an event loop.
 //!
 //! Knows thread-locals; nothing of what driving a loop consists of.
 
 use std::cell::Cell;
 
 thread_local! {
-    /// The address of the loop that this thread drives, and does not merely wait for.
+    /// The address of the loop that this thread drives, not merely waits on.
     static DRIVES: Cell<usize> = const { Cell::new(0) };
-    /// The address of the loop for which this thread gathers what it has to write.
+    /// The address of the loop for which this thread gathers its writes.
     static GATHERS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The address of the loop that this thread drives; 0 is none.
+/// Returns the address of the loop that this thread drives; 0 if none.
 pub fn driven() -> usize {
     DRIVES.try_with(Cell::get).unwrap_or_default()
 }
 
-/// Whether this thread drives a loop at the moment.
+/// Returns whether this thread drives a loop at the moment.
 pub fn is_on_loop() -> bool {
     driven() != 0
 }
 
-/// Says that this thread drives a loop, until it is dropped.
+/// Marks this thread as driving a loop, until it is dropped.
 pub struct Driving(());
 
 impl Driving {
-    /// It drives the loop at this address.
+    /// Marks this thread as driving the loop at this address.
     pub fn begin(address: usize) -> Self {
         DRIVES.set(address);
         Self(())
@@ -38,12 +38,13 @@ impl Drop for Driving {
     }
 }
 
-/// Whether this thread gathers what it has to write, for the loop at this address.
+/// Returns whether this thread gathers its writes for the loop at this address.
 pub fn gathers(address: usize) -> bool {
     GATHERS.try_with(Cell::get) == Ok(address)
 }
 
-/// Says whether it does from now on, for the loop at this address; returns whether it has.
+/// Sets whether this thread gathers its writes for the loop at this address; returns whether it did
+/// before.
 pub fn gather(address: usize, gathers: bool) -> bool {
     let has = self::gathers(address);
     if has != gathers {

@@ -17,12 +17,12 @@ pub struct Timers(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// By their times, and those of the same time in their order.
+    /// The actions by time, and in order of addition for the same time.
     due: BTreeMap<(Instant, u64), Action>,
     next: u64,
 }
 
-/// A timer that goes off unless it is dropped before.
+/// A timer that fires unless it is dropped before.
 #[must_use = "dropping it stops it"]
 pub struct Timer {
     timers: Arc<Timers>,
@@ -32,14 +32,14 @@ pub struct Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         let action = lock(&self.timers.0).due.remove(&self.key);
-        // Without the lock, since it may hold anything.
+        // Without the lock, since the action may own anything.
         drop(action);
     }
 }
 
 impl Timers {
-    /// Has `action` run at `time`, unless the timer is dropped before. It runs on the event loop and
-    /// must not block.
+    /// Runs `action` at `time`, unless the timer is dropped before. It runs on the event loop and must
+    /// not block.
     pub fn add(self: &Arc<Self>, time: Instant, action: impl FnOnce() + Send + 'static) -> Timer {
         Timer {
             key: self.add_certain(time, action),
@@ -47,7 +47,8 @@ impl Timers {
         }
     }
 
-    /// Has `action` run at `time`, as [`Timers::add`]; only the end of the loop keeps it from that.
+    /// Runs `action` at `time`, as [`Timers::add`] does; only the end of the loop prevents it. Returns
+    /// its key.
     pub fn add_certain(
         &self,
         time: Instant,
@@ -60,12 +61,12 @@ impl Timers {
         key
     }
 
-    /// When the next one goes off.
+    /// Returns the time at which the next timer fires.
     pub fn next(&self) -> Option<Instant> {
         lock(&self.0).due.keys().next().map(|(time, _)| *time)
     }
 
-    /// Runs those whose time has come.
+    /// Runs the actions that are due.
     pub fn run(&self) {
         let mut now = None;
         loop {
@@ -73,7 +74,7 @@ impl Timers {
             let Some(entry) = state.due.first_entry() else {
                 return;
             };
-            // The clock is not looked at where there is no timer.
+            // The clock is not read where there is no timer.
             if entry.key().0 > *now.get_or_insert_with(Instant::now) {
                 return;
             }

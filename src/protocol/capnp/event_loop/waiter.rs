@@ -1,15 +1,14 @@
-//! A thread that waits, and meanwhile runs what its peer sends it.
+//! A thread that waits, and meanwhile runs the jobs that its peer sends it.
 //!
-//! Knows queues, one condition variable, and who leads the event loop; nothing of messages,
+//! Knows queues, one condition variable, and which thread leads the event loop; nothing of messages,
 //! connections beyond their number, or what the jobs do. Model-checked with loom in `tests/loom`.
 //!
-//! The threading model, once: every application thread that makes calls, and every server thread
-//! made for a peer, has one [`Waiter`]. A blocking call sends its request and then waits here, and
-//! drives the event loop meanwhile if no other thread does. If the peer's method calls back, who
+//! The threading model: every application thread that makes calls, and every server thread made for a
+//! peer, has one [`Waiter`]. A blocking call sends its request and then waits here, and drives the
+//! event loop meanwhile if no other thread does. If the peer's method calls back, the thread that
 //! drives the loop posts a [`Job`] to this same waiter, so the callback runs on the thread that waits
-//! for the outer call, exactly where it would run if both sides were one process; inside it more
-//! calls may be made, to any depth. A server thread is nothing but a waiter that waits for jobs until
-//! it is closed.
+//! for the outer call, exactly where it would run if both sides were one process; it may make more
+//! calls, to any depth. A server thread is nothing but a waiter that waits for jobs until it is closed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,24 +24,24 @@ pub type ConnectionId = u64;
 pub struct Job {
     /// The connection it came over.
     pub connection: ConnectionId,
-    /// Whether it is known to take its time. The event loop is not left alone while it runs.
+    /// Set if the job is known to be slow. The event loop is not left alone while it runs.
     pub slow: bool,
-    /// Whether it runs only where no other job does, and not within one that waits. Those that are not
-    /// slow may follow each other closely.
+    /// Set if the job runs only when no other job does, and not inside one that waits. Such jobs that
+    /// are not slow are gathered: the answers of those that follow each other are written together.
     pub alone: bool,
-    /// What to run.
+    /// The work of the job.
     pub work: Box<dyn Work>,
 }
 
-/// What a thread runs for its peer. Dropped when the thread ends before it is run.
+/// Work that a thread runs for its peer. Dropped when the thread ends before it is run.
 pub trait Work: Send {
-    /// Does it.
+    /// Runs the work.
     fn run(self: Box<Self>);
-    /// It was not taken, and this is why.
+    /// Handles a refusal: no thread takes the job, for the reason `why`.
     fn refuse(self: Box<Self>, why: Refused);
 }
 
-/// Why a job was not taken.
+/// The reason that a job was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// The thread is ending, or is not waiting for a call on this connection.
@@ -51,18 +50,18 @@ pub enum Refused {
     TooDeep,
 }
 
-/// What ended a wait.
+/// The result of a wait.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Waited<R> {
     /// The value that was waited for.
     Done(R),
     /// The deadline passed first.
     TimedOut,
-    /// What [`Waiter::wait`] was told to stop for came true first.
+    /// The `stopped` condition of [`Waiter::wait`] became true first.
     Stopped,
 }
 
-/// Where the value that a thread waits for is put.
+/// The slot for the value that a thread waits for.
 pub struct Slot<R>(Mutex<Option<R>>);
 
 impl<R> Default for Slot<R> {
@@ -72,7 +71,7 @@ impl<R> Default for Slot<R> {
 }
 
 impl<R> Slot<R> {
-    /// Puts the value in and wakes the thread that waits for it.
+    /// Stores the value and wakes the thread that waits for it.
     pub fn fill(&self, waiter: &Waiter, value: R) {
         *lock(&self.0) = Some(value);
         waiter.wake();
@@ -87,30 +86,31 @@ struct State {
     jobs: VecDeque<Job>,
     /// The connections whose calls this thread waits for, innermost last.
     calls: Vec<ConnectionId>,
-    /// A server thread takes jobs of its connection at any time; an application thread only
-    /// inside a call.
+    /// Set for a server thread, which takes jobs of its connection at any time; an application thread
+    /// takes them only inside a call.
     serves: bool,
     closed: bool,
-    /// Jobs begun and not finished: the depth of calls back and forth.
+    /// The number of jobs begun and not finished: the depth of nested calls between the two sides.
     depth: usize,
-    /// How many jobs have begun so far.
+    /// The number of jobs begun so far.
     begun: u64,
-    /// Something has come that this thread has not looked at.
+    /// Set by a wake until this thread checks for jobs and its value again.
     woken: bool,
     rest: Rest,
 }
 
-/// What a thread does that has nothing to do.
+/// The state of a thread that has nothing to do.
 enum Rest {
-    /// It has something to do.
+    /// The thread is not at rest.
     Awake,
-    /// It sleeps, because another thread leads this loop. It waits for an answer if so marked.
+    /// The thread sleeps while another thread leads this loop. The flag is set if it waits for an
+    /// answer.
     Follows(Arc<dyn Loop>, bool),
-    /// It leads this loop, and waits for what comes.
+    /// The thread leads this loop and waits for its events.
     Leads(Arc<dyn Loop>),
 }
 
-/// See the module's documentation.
+/// The place where one thread waits for answers and jobs; see the module's documentation.
 pub struct Waiter {
     state: Mutex<State>,
     wakeup: Condvar,
@@ -118,8 +118,8 @@ pub struct Waiter {
 }
 
 impl Waiter {
-    /// A waiter for an application's thread (`serves` false) or a server thread (`serves` true)
-    /// that nests at most `max_depth` jobs. How many are queued is not bounded here.
+    /// Makes a waiter for an application's thread (`serves` false) or a server thread (`serves` true)
+    /// that nests at most `max_depth` jobs. The length of the queue is not bounded here.
     pub fn new(serves: bool, max_depth: usize) -> Self {
         Self {
             state: Mutex::ranked(
@@ -143,7 +143,7 @@ impl Waiter {
     /// Queues a job for this thread.
     ///
     /// # Errors
-    /// The job comes back with the reason when the thread is not there for it.
+    /// Returns the job with the reason when the thread does not take it.
     pub fn post(&self, job: Job) -> Result<(), (Refused, Job)> {
         let mut state = lock(&self.state);
         // A server thread that is closed may still wait for a call on another connection.
@@ -159,23 +159,23 @@ impl Waiter {
         Ok(())
     }
 
-    /// How many jobs run or wait here.
+    /// Returns the number of jobs that run or are queued.
     pub fn busy(&self) -> usize {
         let state = lock(&self.state);
         state.depth + state.jobs.len()
     }
 
-    /// Whether a job runs.
+    /// Returns whether a job runs.
     pub fn is_inside(&self) -> bool {
         lock(&self.state).depth > 0
     }
 
-    /// How many jobs have begun so far.
+    /// Returns the number of jobs begun so far.
     pub fn begun(&self) -> u64 {
         lock(&self.state).begun
     }
 
-    /// Takes back the jobs that wait for the one that runs.
+    /// Removes and returns the queued `alone` jobs, if a job runs.
     pub fn take_alone(&self) -> VecDeque<Job> {
         let mut state = lock(&self.state);
         if state.depth == 0 {
@@ -188,14 +188,14 @@ impl Waiter {
         taken
     }
 
-    /// Makes the thread look again.
+    /// Wakes the thread, which then checks for jobs and its value.
     pub fn wake(&self) {
         self.wake_up(lock(&self.state));
     }
 
     fn wake_up(&self, mut state: MutexGuard<'_, State>) {
         state.woken = true;
-        // Without the lock, which who is woken would wait for at once.
+        // Without the lock: the woken thread takes it at once.
         match std::mem::replace(&mut state.rest, Rest::Awake) {
             Rest::Awake => {}
             Rest::Leads(on) => {
@@ -211,8 +211,9 @@ impl Waiter {
         }
     }
 
-    /// Ends a server thread once the job it runs is done. The queued jobs that it does not wait
-    /// for itself come back, for the caller to drop where their contents may be dropped.
+    /// Ends a server thread once the job it runs is done. Returns the queued jobs, except those of
+    /// calls that the thread itself waits for; the caller must drop them where their destructors may
+    /// run.
     #[must_use = "dropping a job may run an application's destructor"]
     pub fn close(&self) -> VecDeque<Job> {
         let mut guard = lock(&self.state);
@@ -226,7 +227,7 @@ impl Waiter {
         dropped
     }
 
-    /// Runs jobs until [`Waiter::close`]: the body of a server thread. The loop is that of its
+    /// Runs jobs until [`Waiter::close`]: the body of a server thread. `on` is the loop of its
     /// connection.
     pub fn serve(&self, on: &Arc<dyn Loop>) {
         let mut state = lock(&self.state);
@@ -240,9 +241,9 @@ impl Waiter {
         }
     }
 
-    /// Waits for `slot`, running jobs meanwhile. A job that is queued runs before a value that is
-    /// there is taken: a callback's effects come before the return of the call that made it. The
-    /// loop is that of the connection.
+    /// Waits for `slot`, running jobs meanwhile. Queued jobs run before a value in the slot is taken: a
+    /// callback's effects come before the return of the call that made it. `on` is the loop of the
+    /// connection.
     pub fn wait<R>(
         &self,
         on: &Arc<dyn Loop>,
@@ -273,7 +274,7 @@ impl Waiter {
         outcome
     }
 
-    /// Leads the loop, or follows who does, until this thread is woken or the deadline has passed.
+    /// Leads the loop, or follows its leader, until this thread is woken or the deadline has passed.
     fn rest<'a>(
         &'a self,
         on: &Arc<dyn Loop>,
@@ -296,8 +297,8 @@ impl Waiter {
                     on.wait(deadline);
                     lock(&self.state).rest = Rest::Awake;
                     on.process();
-                    // A server thread that leads only because it is idle leaves the lead to the one that
-                    // it woke, so that this one reads its next request itself.
+                    // A server thread that leads only because it is idle leaves the lead to the thread
+                    // that it woke, so that this one reads its next request itself.
                     has_passed_on = turn.is_some_and(|turn| lead.pass_on(turn));
                     state = lock(&self.state);
                 }
@@ -337,20 +338,20 @@ impl Waiter {
                 }
             };
         }
-        // Unless who woke it has done so.
+        // The thread that woke this one has done so already.
         if let Rest::Follows(..) = std::mem::replace(&mut state.rest, Rest::Awake) {
             on.leadership().stop_following(waits, false);
         }
         state
     }
 
-    /// Says that this thread is about to send a call over `connection` and wait for it, so that a
-    /// callback that is faster than the wait is taken. Every `enter` is followed by one `wait`.
+    /// Announces that this thread is about to send a call over `connection` and wait for it, so that a
+    /// callback that arrives before the wait is accepted. Every `enter` must be followed by one `wait`.
     pub fn enter(&self, connection: ConnectionId) {
         lock(&self.state).calls.push(connection);
     }
 
-    /// The other end of [`Waiter::enter`]: gives the jobs that nobody will run any more.
+    /// Undoes [`Waiter::enter`]. Returns the jobs that will not run any more.
     fn leave(state: &mut State, connection: ConnectionId) -> Vec<Job> {
         state.calls.pop();
         let serves = state.serves && !state.closed;
@@ -364,8 +365,8 @@ impl Waiter {
         Vec::from_iter::<VecDeque<Job>>(dropped)
     }
 
-    /// Runs what is queued. At the full depth it stays queued, until a job that runs is done: it may
-    /// have been queued when the depth was less.
+    /// Runs the queued jobs. At the maximum depth they stay queued until a running job is done: a job
+    /// may have been queued when the depth was lower.
     fn run_jobs<'a>(
         &'a self,
         on: &Arc<dyn Loop>,
@@ -376,7 +377,7 @@ impl Waiter {
         {
             state.depth += 1;
             state.begun += 1;
-            // What those that follow each other answer goes out together.
+            // The answers of jobs that follow each other are written together.
             let next = state.jobs.front();
             let gathers = job.alone && next.is_some_and(|next| next.alone && !next.slow);
             drop(state);
@@ -390,7 +391,7 @@ impl Waiter {
 }
 
 impl State {
-    /// Takes out the next job to run.
+    /// Removes and returns the next job to run.
     fn next_job(&mut self) -> Option<Job> {
         match self.depth {
             0 => self.jobs.pop_front(),

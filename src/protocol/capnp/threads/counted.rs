@@ -1,4 +1,4 @@
-//! How many worker threads run for a peer.
+//! The number of worker threads that run for a peer.
 //!
 //! Knows a number, its limit, and the account of the peer; nothing of threads.
 
@@ -8,18 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::accounts::{Account, Charge, Resource};
 use crate::error::{Error, Result};
 
-/// Counts the worker threads of a connection, until they have really ended.
+/// One counted worker thread of a connection, until the thread has ended.
 pub struct Counted {
     count: Arc<AtomicUsize>,
-    /// Those of all connections of the peer's process.
+    /// The charge to the peer's process, for all its connections.
     _charge: Charge,
 }
 
 impl Counted {
-    /// Counts one more.
+    /// Counts one more thread.
     ///
     /// # Errors
-    /// An error of kind overloaded when it would be beyond `limit`, or beyond the peer's share.
+    /// Returns an error of kind overloaded when the thread would exceed `limit`, or the peer's share.
     pub fn new(count: &Arc<AtomicUsize>, limit: usize, account: &Arc<Account>) -> Result<Self> {
         if count.fetch_add(1, Ordering::SeqCst) >= limit {
             count.fetch_sub(1, Ordering::SeqCst);

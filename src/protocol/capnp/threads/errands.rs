@@ -1,12 +1,13 @@
-//! The threads for those of the peer's calls that no thread of the peer waits for.
+//! The threads for the peer's calls that no thread of the peer waits for.
 //!
 //! Knows workers, and how busy each is; nothing of methods or messages.
 //!
-//! A call that a thread of the peer waits for runs on the thread that stands for that one. An async call
-//! is free to run anywhere. So quick ones, which are most, run one after the other on one worker: the
-//! one that reads them, if it is one of these. What is known to be slow, or not known yet, gets a worker
-//! of its own. A quick call may turn out to wait for something, and even for a call behind it: so it is
-//! looked after a while whether a worker has got on, and what waits behind it is given to others.
+//! A call that a thread of the peer waits for runs on the thread that stands for that one. An async
+//! call may run on any thread. So quick ones, which are most, run one after the other on one worker:
+//! the one that reads them, if a worker does. A call that is known to be slow, or not known yet, gets a
+//! worker of its own. A quick call may turn out to wait for something, even for a call queued behind
+//! it: so after a while the workers are checked for progress, and the jobs queued behind a stuck one
+//! are given to others.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,9 +20,9 @@ use super::super::sync::{Mutex, Rank, lock};
 use super::own_threads::{OwnThreads, ThreadServer, gone};
 use crate::error::Result;
 
-/// After what time it is looked whether workers have got on.
+/// The time after which the workers are checked for progress.
 const LOOK: Duration = Duration::from_millis(2);
-/// How many workers are kept that have nothing to do.
+/// The number of idle workers that are kept.
 const IDLE: usize = 8;
 
 thread_local! {
@@ -34,30 +35,30 @@ pub struct Errands {
     event_loop: Arc<EventLoop>,
     threads: Arc<OwnThreads>,
     workers: Mutex<Workers>,
-    /// It will be looked whether workers have got on.
+    /// Set while a check for progress is scheduled.
     is_watched: AtomicBool,
 }
 
 #[derive(Default)]
 struct Workers {
     all: Vec<Worker>,
-    /// The connection has ended.
+    /// Set once the connection has ended.
     ended: bool,
 }
 
 struct Worker {
     server: Arc<ThreadServer>,
-    /// How many of its jobs are slow.
+    /// The number of its jobs that are not known to be quick.
     slow: Arc<AtomicUsize>,
-    /// How many jobs it had begun when it was looked last.
+    /// The number of jobs that it had begun at the last check.
     begun: u64,
 }
 
-/// A worker that was chosen for a job, until that is done.
+/// A worker that was chosen for a job, until the job is done.
 pub struct Errand {
     /// The worker.
     pub server: Arc<ThreadServer>,
-    /// Counted as long as the job is there.
+    /// The worker's `slow` count, which includes the job until this is dropped.
     slow: Option<Arc<AtomicUsize>>,
 }
 
@@ -75,13 +76,13 @@ impl Worker {
     }
 }
 
-/// The worker that this thread is, if it is one.
+/// Returns the worker that this thread is, if it is one.
 pub fn this_worker() -> Option<Arc<ThreadServer>> {
     WORKER.try_with(|worker| worker.borrow().upgrade()).ok()?
 }
 
 impl Errands {
-    /// No workers yet.
+    /// Makes an empty set of workers.
     pub fn new(event_loop: &Arc<EventLoop>, threads: &Arc<OwnThreads>) -> Arc<Self> {
         Arc::new(Self {
             event_loop: event_loop.clone(),
@@ -91,10 +92,11 @@ impl Errands {
         })
     }
 
-    /// Chooses a worker for a job that is known to be quick, or is not. `from` names the peer's thread.
+    /// Chooses a worker for a job. `is_quick` tells whether the job is known to be quick; `from` names
+    /// the peer's thread.
     ///
     /// # Errors
-    /// When there are too many threads, or the operating system gives none; when the connection has
+    /// Fails when there are too many threads, the operating system gives none, or the connection has
     /// ended.
     pub fn choose(
         self: &Arc<Self>,
@@ -154,7 +156,7 @@ impl Errands {
         drop(all);
     }
 
-    /// Sees to it that it is looked whether workers get on.
+    /// Schedules a check for progress, unless one is scheduled.
     fn watch(self: &Arc<Self>) {
         if self.is_watched.swap(true, Ordering::SeqCst) {
             return;
@@ -171,8 +173,8 @@ impl Errands {
         });
     }
 
-    /// Gives what waits behind a job that does not end to other workers, and lets some go where many
-    /// have nothing to do.
+    /// Moves the jobs queued behind a stuck one to other workers, and releases idle workers beyond
+    /// [`IDLE`].
     fn look(self: &Arc<Self>) {
         let mut stranded = Vec::new();
         let mut workers = lock(&self.workers);
@@ -203,8 +205,8 @@ impl Errands {
         }
     }
 
-    /// Gives a job to a worker that has nothing to do, or back to the one that it was taken from where
-    /// there is none.
+    /// Posts a job to an idle or a new worker, or back to the worker that it was taken from if there is
+    /// none.
     fn pass_on(self: &Arc<Self>, from: &Arc<ThreadServer>, job: Job) {
         let worker = self.choose(false, || from.name());
         let to = worker.as_ref().map_or(from, |worker| &worker.server);

@@ -2,20 +2,20 @@
 //!
 //! Knows the operating system's numbers; nothing of what the threads do.
 
-/// Peers' names for their threads are cut at this many bytes.
+/// The length that peers' names for their threads are cut at, in bytes.
 pub const NAME_LENGTH: usize = 256;
 
-/// `text`, cut at `length` bytes at the most, between characters.
+/// Returns `text`, cut at no more than `length` bytes, between characters.
 pub fn cut(text: &str, length: usize) -> &str {
     &text[..text.floor_char_boundary(length)]
 }
 
-/// The name of the calling thread: `<exe>-<pid>/<thread>-<tid>`.
+/// Returns the name of the calling thread: `<exe>-<pid>/<thread>-<tid>`.
 pub fn thread_name(exe_name: &str) -> String {
     name_of(exe_name, std::thread::current().name())
 }
 
-/// The name of the calling thread, if it were called `thread`.
+/// Returns the name that the calling thread would have if it were called `thread`.
 pub fn name_of(exe_name: &str, thread: Option<&str>) -> String {
     let pid = std::process::id();
     let tid = rustix::thread::gettid();

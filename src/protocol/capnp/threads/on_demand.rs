@@ -12,11 +12,11 @@ pub struct OnDemand<R, T> {
     making: Mutex<Making<R>>,
 }
 
-/// How far the making of a value is.
+/// The progress of making a value.
 enum Making<R> {
     /// No caller has needed it.
     ToDo(R),
-    /// A caller makes it. These run once it is made.
+    /// A caller makes the value. These closures run once it is made.
     UnderWay(Vec<Box<dyn FnOnce() + Send>>),
     Done,
 }
@@ -32,7 +32,7 @@ pub enum Demand<'a, R, T> {
 }
 
 impl<R, T> OnDemand<R, T> {
-    /// A value that is made by `recipe`.
+    /// Makes a value that is made by `recipe` when it is first needed.
     pub fn new(recipe: R) -> Self {
         Self {
             value: OnceLock::new(),
@@ -40,7 +40,7 @@ impl<R, T> OnDemand<R, T> {
         }
     }
 
-    /// A value that is there.
+    /// Wraps a value that is already made.
     pub fn made(value: T) -> Self {
         Self {
             value: OnceLock::from(value),
@@ -48,12 +48,12 @@ impl<R, T> OnDemand<R, T> {
         }
     }
 
-    /// The value, if it is made.
+    /// Returns the value, if it is made.
     pub fn get(&self) -> Option<&T> {
         self.value.get()
     }
 
-    /// The value, or who makes it: the first caller.
+    /// Returns the value, or the recipe for the first caller, which must make the value.
     pub fn demand(&self) -> Demand<'_, R, T> {
         if let Some(value) = self.value.get() {
             return Demand::Made(value);
@@ -68,7 +68,7 @@ impl<R, T> OnDemand<R, T> {
         }
     }
 
-    /// Sets the value, and runs all that waits for it, in order.
+    /// Sets the value, and runs the closures that wait for it, in order.
     pub fn set(&self, value: T) {
         let mut making = lock(&self.making);
         let set = self.value.set(value);

@@ -25,8 +25,8 @@ use super::thread_context;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
-/// How the names of a peer's threads end that stand for none of its own: those for its async calls. It is
-/// this library that names them so, and to others it is a name like any.
+/// The suffix of the names of threads for async calls, which stand for no thread of the caller. Only
+/// this library names threads so; to other implementations it is a name like any other.
 pub const FREE: &str = "/async";
 
 /// The methods' numbers (`mp/proxy.capnp`).
@@ -34,22 +34,22 @@ const GET_NAME: u16 = 0;
 const MAKE_THREAD: u16 = 0;
 const MAKE_POOL: u16 = 1;
 
-/// The threads of this process for one connection's peer.
+/// The threads of this process that run the calls of one connection's peer.
 pub struct OwnThreads {
     event_loop: Arc<EventLoop>,
     limits: Limits,
     account: Arc<Account>,
-    /// How many worker threads run for the peer.
+    /// The number of worker threads that run for the peer.
     workers: Arc<AtomicUsize>,
     /// The threads of `makePool`.
     pool: Mutex<Vec<Arc<ThreadServer>>>,
     unthreaded: Mutex<Unthreaded>,
-    /// The connection has ended, and no pool is kept any more.
+    /// Set once the connection has ended; no pool is kept from then on.
     ended: AtomicBool,
 }
 
 impl OwnThreads {
-    /// None yet.
+    /// Makes an empty set of threads.
     pub fn new(event_loop: &Arc<EventLoop>, limits: &Limits, account: &Arc<Account>) -> Arc<Self> {
         Arc::new(Self {
             event_loop: event_loop.clone(),
@@ -62,10 +62,10 @@ impl OwnThreads {
         })
     }
 
-    /// The thread of the pool with the fewest requests.
+    /// Returns the thread of the pool with the fewest requests.
     ///
     /// # Errors
-    /// When the peer made no pool.
+    /// Fails when the peer made no pool.
     pub fn of_pool(&self) -> Result<Arc<ThreadServer>> {
         let pool = lock(&self.pool);
         let least = pool.iter().min_by_key(|server| server.waiter.busy());
@@ -73,10 +73,11 @@ impl OwnThreads {
         least.cloned().ok_or_else(none)
     }
 
-    /// The waiter of the thread for calls that name none.
+    /// Returns the waiter of the thread for calls that name none, and starts that thread for the first
+    /// of them.
     ///
     /// # Errors
-    /// [`Error::Io`] when the operating system gives no thread, [`Error::Disconnected`] after
+    /// Returns [`Error::Io`] when the operating system gives no thread, [`Error::Disconnected`] after
     /// [`OwnThreads::end`].
     pub fn unthreaded(&self) -> Result<SharedWaiter> {
         let mut unthreaded = lock(&self.unthreaded);
@@ -103,13 +104,13 @@ impl OwnThreads {
         drop(pool);
     }
 
-    /// A waiter for a server thread.
+    /// Makes a waiter for a server thread.
     fn worker_waiter(&self) -> SharedWaiter {
         Arc::new(Waiter::new(true, self.limits.callback_depth))
     }
 
-    /// Starts a worker thread, for the peer's thread `from` or for this process's own needs, of which
-    /// there are few. `started` gets its name, on it, once it runs.
+    /// Starts a worker thread for the peer's thread `from`, or for this process's own needs, which are
+    /// few and not counted. `started` gets its name, on that thread, once it runs.
     fn start_worker(
         &self,
         waiter: SharedWaiter,
@@ -137,11 +138,11 @@ impl OwnThreads {
         })
     }
 
-    /// Makes a thread for those of the peer's calls that are free to run anywhere; `from` names the
-    /// thread of the peer's that the first one comes from. `started` gets it, on it.
+    /// Makes a worker for the peer's calls that may run on any thread; `from` names the peer's thread
+    /// that the first one comes from. `started` gets the worker, on its thread.
     ///
     /// # Errors
-    /// When there are too many, or the operating system gives none.
+    /// Fails when there are too many threads, or the operating system gives none.
     pub fn worker(
         &self,
         from: &str,
@@ -159,7 +160,7 @@ impl OwnThreads {
         Ok(server)
     }
 
-    /// Makes a thread for the peer, and gives it to `started`, on it, once it runs.
+    /// Makes a thread for the peer, and passes it to `started`, on that thread, once it runs.
     fn make_worker(
         &self,
         from: String,
@@ -185,13 +186,13 @@ enum Unthreaded {
     NotMade,
     Made(SharedWaiter),
     /// The connection has ended. A request that came before may still be on its way to here, and a
-    /// thread that was made for it now would be there for ever.
+    /// thread made for it now would never end.
     Over,
 }
 
 /// A thread of this process that the peer may run calls on.
 pub struct ThreadServer {
-    /// Takes the jobs.
+    /// The queue of its jobs.
     pub waiter: SharedWaiter,
     name: Mutex<String>,
     kind: Kind,
@@ -200,33 +201,33 @@ pub struct ThreadServer {
 }
 
 enum Kind {
-    /// An application's thread, which is there anyway.
+    /// A thread of the application, which exists anyway.
     Application,
-    /// Made for the peer; ends when the peer releases it.
+    /// A thread made for the peer; it ends when the peer releases it.
     Worker,
-    /// It stands for no thread of the peer's: any thread may run its calls.
+    /// A thread that stands for no thread of the peer: any worker may run its calls.
     Free,
-    /// Made for the callbacks of async calls, when the first one comes.
+    /// A thread for the callbacks of async calls, started for the first one.
     Lazy(AtomicBool, Weak<OwnThreads>),
 }
 
 impl ThreadServer {
-    /// A thread of the application's that makes calls, for their callbacks.
+    /// Makes a server for a thread of the application that makes calls, for their callbacks.
     pub fn application(waiter: SharedWaiter, name: &str) -> Arc<Self> {
         Self::new(waiter, name, Kind::Application)
     }
 
-    /// Whether it stands for no thread of the peer's, and any thread may run its calls.
+    /// Returns whether it stands for no thread of the peer, so that any worker may run its calls.
     pub fn is_free(&self) -> bool {
         matches!(self.kind, Kind::Free)
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> String {
         lock(&self.name).clone()
     }
 
-    /// A thread for the callbacks of async calls, which begins with the first one.
+    /// Makes a server for the callbacks of async calls, whose thread starts with the first one.
     pub fn lazy(threads: &Arc<OwnThreads>, name: &str) -> Arc<Self> {
         let kind = Kind::Lazy(AtomicBool::new(false), Arc::downgrade(threads));
         Self::new(threads.worker_waiter(), name, kind)
@@ -241,13 +242,12 @@ impl ThreadServer {
         })
     }
 
-    /// Keeps the peer's thread that a request came from. As long as one is held, those of later
-    /// requests are the same one again, and no Release has to be sent for each. Only a worker does,
-    /// of a request that names it: it ends with the peer's handle to it, while an application's
-    /// thread and its worker in the peer would keep each other for ever.
+    /// Keeps the peer's thread that a request came from. As long as one is held, later requests name
+    /// the same import again, and need no Release each. Only a worker keeps it, for a request that
+    /// names that worker: it ends with the peer's handle to it, while an application's thread and its
+    /// worker in the peer would keep each other for ever.
     pub fn keep_callback(&self, callback: &Cap) {
-        // Nothing but an object of the peer's: a thread of ours that the peer names here would keep
-        // itself.
+        // Only an import: a thread of this process that the peer names here would keep itself.
         let keeps = matches!(self.kind, Kind::Worker | Kind::Free);
         if !(keeps && matches!(callback, Cap::Import(_))) {
             return;
@@ -264,7 +264,8 @@ impl ThreadServer {
     /// Starts a thread that has not run yet.
     ///
     /// # Errors
-    /// [`Error::Io`] when the operating system gives no thread.
+    /// Returns [`Error::Io`] when the operating system gives no thread, [`Error::Disconnected`] when
+    /// the connection is gone.
     pub fn ensure_running(&self) -> Result<()> {
         if let Kind::Lazy(running, threads) = &self.kind
             && !running.swap(true, Ordering::SeqCst)
@@ -280,7 +281,7 @@ impl ThreadServer {
 impl Drop for ThreadServer {
     fn drop(&mut self) {
         if !matches!(self.kind, Kind::Application) {
-            // What it was still to run fails with this.
+            // Dropping the queued jobs fails their calls.
             drop(self.waiter.close());
         }
     }
@@ -299,12 +300,13 @@ impl Host for ThreadServer {
     }
 }
 
-/// Core's words, which tell a client which generation it talks to.
+/// Makes the error for an unknown method, in Core's words, by which a client tells the generation of
+/// its peer.
 pub fn unimplemented() -> Error {
     Error::Unimplemented("Method not implemented.".into())
 }
 
-/// Answers a call with what `fill` writes.
+/// Answers a call with the results that `fill` writes.
 pub fn reply(call: Incoming, fill: impl FnOnce(&mut Caps<Cap>, any_pointer::Builder<'_>)) {
     let results = call.results(|caps, content| {
         fill(caps, content);
@@ -316,16 +318,16 @@ pub fn reply(call: Incoming, fill: impl FnOnce(&mut Caps<Cap>, any_pointer::Buil
     }
 }
 
-/// The error of a request whose connection ended meanwhile.
+/// Makes the error of a request whose connection ended meanwhile.
 pub fn gone() -> Error {
     Error::Disconnected(format!("{INTERRUPTED}."))
 }
 
-/// The peer makes its threads of this process with this.
+/// The thread map through which the peer makes threads of this process.
 pub struct ThreadMapServer(Weak<OwnThreads>);
 
 impl ThreadMapServer {
-    /// The thread map of these threads.
+    /// Returns the thread map of these threads.
     pub fn of(threads: &Arc<OwnThreads>) -> Cap {
         Cap::Own(Arc::new(Self(Arc::downgrade(threads))))
     }
@@ -382,7 +384,7 @@ fn make_thread(threads: &Arc<OwnThreads>, call: Incoming) {
     }
 }
 
-/// A call that one of several may answer.
+/// A call that one of several threads may answer.
 #[derive(Clone)]
 struct Pending(Arc<Mutex<Option<Incoming>>>);
 

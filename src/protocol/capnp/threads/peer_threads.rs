@@ -18,8 +18,8 @@ use super::on_demand::{Demand, OnDemand};
 use super::slots::{CallSlot, SlotOwner, Slots};
 use crate::error::{Error, Result};
 
-/// How many idle threads of the peer are kept for async calls. To make one takes as long as several
-/// calls, so a program with many calls under way gets its threads back; those that a burst made
+/// The number of idle threads of the peer that are kept for async calls. To make one takes as long as
+/// several calls, so a program with many calls in flight gets its threads back; those that a burst made
 /// beyond this number are released.
 const IDLE_THREADS: usize = 64;
 
@@ -28,12 +28,11 @@ const MAKE_THREAD: u16 = 0;
 /// Names the thread that the first call of a batch makes: its only result.
 pub const MADE: Param = Param::First(0);
 
-/// The parameters of a call that are known when it is sent: its thread, and the thread of its
-/// callbacks.
+/// The [`Param::Later`] numbers of a call's thread and of the thread for its callbacks.
 const THREAD: usize = 0;
 const CALLBACK: usize = 1;
 
-/// Writes the context of a call. [`PeerThread::supply`] says later which threads it names.
+/// Writes the context of a call. [`PeerThread::supply`] fills in later which threads it names.
 pub fn write_context(caps: &mut Caps<Param>, mut builder: context::Builder<'_>) {
     use capnp::capability::FromClientHook;
     let mut later = |number| FromClientHook::new(caps.add(Param::Later(number)));
@@ -50,7 +49,7 @@ pub fn write_context(caps: &mut Caps<Param>, mut builder: context::Builder<'_>) 
 /// be refused by 30.1. A deeper call, from inside a callback, is sent at once: the peer's thread is
 /// waiting for it.
 pub struct PeerThread {
-    /// The peer's thread, or why there is none.
+    /// The peer's thread, or the error of making it.
     thread: OnDemand<Box<Recipe>, Result<Cap>>,
     callback: Cap,
     slots: Slots,
@@ -63,7 +62,8 @@ struct Recipe {
     request: Request,
 }
 
-/// The peer's thread that waits for a request that this process executes, for what that calls back.
+/// The peer's thread that waits for a request that this process executes, as the target of its
+/// callbacks.
 pub struct Callback {
     thread: Cap,
     executes: Cap,
@@ -71,7 +71,8 @@ pub struct Callback {
 }
 
 impl Callback {
-    /// The peer's `thread` waits, and `executes` is this process's thread that executes the request.
+    /// Makes a callback target: the peer's `thread` waits, and `executes` is this process's thread that
+    /// executes the request.
     pub fn new(thread: Cap, executes: Cap) -> Self {
         Self {
             thread,
@@ -80,33 +81,34 @@ impl Callback {
         }
     }
 
-    /// The peer's thread. It is the same for all that one request calls.
+    /// Returns the peer's thread. It is the same for all calls of one request.
     pub fn thread(&mut self) -> &Arc<PeerThread> {
         let make = || PeerThread::new(self.thread.clone(), self.executes.clone());
         self.made.get_or_insert_with(make)
     }
 
-    /// The peer's thread, if the request has called back.
+    /// Returns the peer's thread, if the request has called back.
     pub fn into_made(self) -> Option<Arc<PeerThread>> {
         self.made
     }
 }
 
-/// How a call that is about to be sent names a thread of the peer.
+/// The way that a call about to be sent names a thread of the peer.
 pub enum Thread {
-    /// By its handle; an error when the peer did not make it.
+    /// The handle of the thread, or the error of making it.
     Known(Result<Cap>),
-    /// As [`MADE`], with this call as the first of the batch.
+    /// The call that makes the thread: it must be the first of the batch, and the thread is named by
+    /// [`MADE`].
     ToBeMade(Ask),
-    /// It cannot yet: see [`PeerThread::once_made`].
+    /// The thread is being made: wait with [`PeerThread::once_made`].
     Asked,
 }
 
-/// The `destroy`s under way that a request made.
+/// The pending `destroy` calls that a request made.
 #[derive(Default)]
 struct Destroying {
     count: usize,
-    /// Runs when none is left.
+    /// A closure that runs when none is left.
     then: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -116,7 +118,7 @@ impl SlotOwner for PeerThread {
     }
 }
 
-/// A `destroy` under way, until this is dropped.
+/// A pending `destroy`, until this is dropped.
 pub struct Destroys(Arc<PeerThread>);
 
 impl Drop for Destroys {
@@ -135,16 +137,17 @@ impl Drop for Destroys {
 }
 
 impl PeerThread {
-    /// The peer's `thread` for this process's thread that is known to the peer as `callback`.
+    /// Makes a peer thread from the handle `thread`, for this process's thread that the peer knows as
+    /// `callback`.
     pub fn new(thread: Cap, callback: Cap) -> Arc<Self> {
         Self::with(OnDemand::made(Ok(thread)), callback)
     }
 
-    /// A thread that the peer makes on its thread map `map` when it is first needed, for this process's
-    /// thread `callback` of this name.
+    /// Makes a peer thread that the peer makes with its thread map `map` when it is first needed, for
+    /// this process's thread `callback` of this name.
     ///
     /// # Errors
-    /// When the request cannot be written.
+    /// Fails when the request cannot be written.
     pub fn to_be_made(map: Arc<Import>, name: &str, callback: Cap) -> Result<Arc<Self>> {
         let request = Request::new(
             thread_map::Client::TYPE_ID,
@@ -170,7 +173,8 @@ impl PeerThread {
         })
     }
 
-    /// The peer's thread, for a call that is about to be sent.
+    /// Returns how a call that is about to be sent names this thread. The caller must send the call of
+    /// [`Thread::ToBeMade`].
     pub fn thread(self: &Arc<Self>) -> Thread {
         match self.thread.demand() {
             Demand::Made(thread) => Thread::Known(thread.clone()),
@@ -190,13 +194,13 @@ impl PeerThread {
         }
     }
 
-    /// Runs `then` once the peer has answered whether it made the thread: now, if no answer is awaited.
-    /// `then` must not block.
+    /// Runs `then` once the peer has answered the call that makes the thread: now, if no answer is
+    /// pending. `then` must not block.
     pub fn once_made(&self, then: impl FnOnce() + Send + 'static) {
         self.thread.once_made(then);
     }
 
-    /// Why the peer made no thread.
+    /// Returns the error of making the thread, if it failed.
     pub fn failure(&self) -> Option<Error> {
         self.thread.get()?.as_ref().err().cloned()
     }
@@ -206,8 +210,8 @@ impl PeerThread {
         CallSlot::try_take(self, depth)
     }
 
-    /// Runs `then` with the slot of this depth once all calls that asked for it before are done: now, if
-    /// it is free. `then` must not block.
+    /// Runs `then` with the slot of this depth once all calls that asked for it before are done: now,
+    /// if it is free. `then` must not block.
     pub fn take_slot(self: &Arc<Self>, depth: usize, then: impl FnOnce(CallSlot) + Send + 'static) {
         CallSlot::take_in_order(self, depth, then);
     }
@@ -218,13 +222,13 @@ impl PeerThread {
         supply(request, CALLBACK, Param::Cap(self.callback.clone()));
     }
 
-    /// Counts a `destroy` as under way until the returned guard is dropped.
+    /// Counts a `destroy` as pending until the returned guard is dropped.
     pub fn destroys(self: &Arc<Self>) -> Destroys {
         lock(&self.destroying).count += 1;
         Destroys(self.clone())
     }
 
-    /// Runs `then` once no `destroy` is under way any more. Returns it when none is.
+    /// Runs `then` once no `destroy` is pending any more. Returns it unrun when none is pending now.
     pub fn destroyed<F: FnOnce() + Send + 'static>(&self, then: F) -> Option<F> {
         let mut destroying = lock(&self.destroying);
         if destroying.count == 0 {
@@ -244,16 +248,16 @@ pub struct PeerThreads {
 
 #[derive(Default)]
 struct Kept {
-    /// Those that stand for threads of this process.
+    /// The threads that stand for threads of this process.
     standing: Vec<Arc<PeerThread>>,
-    /// Those for calls for which no thread of this process waits.
+    /// The idle threads for calls that no thread of this process waits for.
     idle: Vec<Arc<PeerThread>>,
-    /// The connection has ended, and nothing is kept any more.
+    /// Set once the connection has ended; nothing is kept from then on.
     ended: bool,
 }
 
 impl PeerThreads {
-    /// None yet.
+    /// Makes an empty set of threads of one connection.
     pub fn new(connection: ConnectionId) -> Arc<Self> {
         Arc::new(Self {
             connection,
@@ -269,8 +273,8 @@ impl PeerThreads {
         }
     }
 
-    /// Releases a thread that stands for one of this process: that one has ended, or it gave a call up
-    /// that the peer's thread still runs. A call under way keeps the thread until it is answered, since
+    /// Releases a thread that stands for one of this process: that one has ended, or gave up a call
+    /// that the peer's thread still runs. A pending call keeps the thread until it is answered, since
     /// Core fails a call whose thread handle is dropped meanwhile.
     pub fn forget(&self, thread: &Arc<PeerThread>) {
         let mut kept = lock(&self.kept);
@@ -286,7 +290,7 @@ impl PeerThreads {
     /// Takes an idle thread for one call, or the one that `make` returns.
     ///
     /// # Errors
-    /// Those of `make`.
+    /// Returns the errors of `make`.
     pub fn borrow(
         self: &Arc<Self>,
         make: impl FnOnce() -> Result<Arc<PeerThread>>,
@@ -334,7 +338,7 @@ impl Drop for Borrowed {
     }
 }
 
-/// The thread in the answer to `makeThread`.
+/// Reads the thread from the answer to `makeThread`.
 fn thread_of(answer: &Response) -> Result<Cap> {
     let found = answer.read(|results| {
         use capnp::capability::FromClientHook;

@@ -1,4 +1,4 @@
-//! Slots for calls: one call at a time at each depth, and those that wait follow in order.
+//! Slots for calls: one call at a time at each depth, and later calls wait in order.
 //!
 //! Knows a lock and queues; nothing of calls, nor of what they run on. Model-checked with loom in
 //! `tests/loom`.
@@ -12,7 +12,7 @@ use super::super::sync::{Mutex, lock, thread_local};
 
 /// An object whose calls take slots. Every slot that is taken keeps its owner.
 pub trait SlotOwner: Send + Sync {
-    /// The slots of this object.
+    /// Returns the slots of this object.
     fn slots(&self) -> &Slots;
 }
 
@@ -26,7 +26,7 @@ struct Slot {
     waiting: VecDeque<Then>,
 }
 
-/// Runs once when a call gets its slot. It must not block.
+/// A closure that runs once, when a call gets its slot. It must not block.
 type Then = Box<dyn FnOnce(CallSlot) + Send>;
 
 /// The slot of a call under way. When it is dropped, the next call gets it.
@@ -101,8 +101,8 @@ thread_local! {
     static HANDED: RefCell<Option<VecDeque<(Then, CallSlot)>>> = const { RefCell::new(None) };
 }
 
-/// Hands a slot on. When a connection has ended, each call ends at once and drops its slot. They follow
-/// one after the other, and not one within the other: there may be as many as there are objects.
+/// Passes a slot to the next call. When a connection has ended, each call ends at once and drops its
+/// slot. The calls run one after the other, and not nested: there may be as many as there are objects.
 fn hand_on(next: Then, slot: CallSlot) {
     if HANDED.try_with(|_| ()).is_err() {
         // The thread is ending.

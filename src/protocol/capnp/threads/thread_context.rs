@@ -1,5 +1,5 @@
-//! The calling thread, as its peers know it: its waiter, its name, the peers' threads that stand for it,
-//! and the calls and requests it is inside of. libmultiprocess's `ThreadContext`.
+//! The calling thread, as its peers know it: its waiter, its name, the peers' threads that stand for
+//! it, and the calls and requests it is inside of. libmultiprocess's `ThreadContext`.
 //!
 //! Knows thread-locals and waiters; nothing of messages.
 
@@ -13,12 +13,12 @@ use super::names::{name_of, thread_name};
 use super::peer_threads::{Callback, PeerThread, PeerThreads};
 use crate::limits::Limits;
 
-/// Which of the peer's threads a call runs on.
+/// The peer's thread that a call runs on.
 #[derive(Clone)]
 pub enum Route {
-    /// The one that stands for this thread, if it has been made.
+    /// The thread that stands for this one, if it has been made.
     Thread(Option<Arc<PeerThread>>),
-    /// The one that waits for the answer to the request that this thread executes.
+    /// The thread that waits for the answer to the request that this thread executes.
     Callback(Arc<PeerThread>),
 }
 
@@ -36,13 +36,13 @@ impl StackFrame {
 
 struct ThreadContext {
     waiter: SharedWaiter,
-    /// The name the peer gave it, when it is a server thread.
+    /// The name that peers see, if this is a server thread.
     name: Option<String>,
-    /// Its name for peers of a program of the first name, kept since it costs system calls.
+    /// This thread's name for the given executable name, cached since it costs system calls.
     own_name: Option<(String, Arc<str>)>,
-    /// Outermost first.
+    /// The pending calls and requests of this thread, outermost first.
     frames: Vec<StackFrame>,
-    /// How long it has waited for answers while it executed requests.
+    /// The time that it has waited for answers while it executed requests.
     waited: Duration,
     /// The threads of peers that stand for this one. They are released when it ends, and by their
     /// connections when those end.
@@ -61,7 +61,7 @@ impl ThreadContext {
         }
     }
 
-    /// The peer's thread that stands for this one, of the peer that has `all`.
+    /// Returns the thread in `all` that stands for this one.
     fn peer_thread(&self, all: &Arc<PeerThreads>) -> Option<Arc<PeerThread>> {
         let mut noted = self.peer_threads.iter();
         let found = noted.rfind(|(of, _)| of.as_ptr() == Arc::as_ptr(all));
@@ -84,9 +84,9 @@ thread_local! {
     static CURRENT: RefCell<Option<ThreadContext>> = const { RefCell::new(None) };
 }
 
-/// Runs `f` on the context of this thread, and returns its result. A thread that is ending has none any
-/// more, and yet another of its thread-locals may drop a handle or make a call: it then gets a context
-/// of its own, which is returned too and to be kept for as long as the call takes.
+/// Runs `f` on the context of this thread, and returns its result. A thread that is ending has no
+/// context any more, and yet another of its thread-locals may drop a handle or make a call: `f` then
+/// gets a new context, which is also returned; the caller must keep it for as long as the call takes.
 fn with<R>(limits: &Limits, f: impl FnOnce(&mut ThreadContext) -> R) -> (R, Option<Detached>) {
     let new = || ThreadContext::new(Arc::new(Waiter::new(false, limits.callback_depth)), None);
     let mut f = Some(f);
@@ -104,7 +104,7 @@ fn with<R>(limits: &Limits, f: impl FnOnce(&mut ThreadContext) -> R) -> (R, Opti
     }
 }
 
-/// The context of one call of a thread that is ending, which no later call knows.
+/// The context of one call of a thread that is ending; later calls do not share it.
 pub struct Detached(ThreadContext);
 
 /// Makes this thread a server thread with this waiter and name.
@@ -112,14 +112,14 @@ pub fn adopt(waiter: SharedWaiter, name: String) {
     CURRENT.set(Some(ThreadContext::new(waiter, Some(name))));
 }
 
-/// A blocking call about to be made by this thread. It ends when this is dropped, also when a
-/// callback panics through.
+/// A blocking call that this thread is about to make. The call ends when this is dropped, even when a
+/// callback panics.
 pub struct Calling {
     /// This thread's waiter.
     pub waiter: SharedWaiter,
-    /// Where the call goes.
+    /// The peer's thread that the call runs on.
     pub route: Route,
-    /// How many requests of the same connection this thread is executing.
+    /// The number of requests of the same connection that this thread is executing.
     pub depth: usize,
     detached: Option<Detached>,
 }
@@ -163,17 +163,18 @@ pub fn begin_call(peer: &Arc<PeerThreads>, limits: &Limits) -> Calling {
     }
 }
 
-/// This thread's waiter. The second value, if any, is to be kept for as long as this thread waits.
+/// Returns this thread's waiter. The caller must keep the second value, if any, for as long as it
+/// waits.
 pub fn waiter(limits: &Limits) -> (SharedWaiter, Option<Detached>) {
     with(limits, |current| current.waiter.clone())
 }
 
-/// Where a call goes that this thread makes without waiting for its answer, and its depth.
+/// Returns the route and the depth of a call that this thread makes without waiting for its answer.
 pub fn route_for(peer: &Arc<PeerThreads>, limits: &Limits) -> (Route, usize) {
     with(limits, |current| route(current, peer)).0
 }
 
-/// This thread's name for peers.
+/// Returns this thread's name for peers.
 pub fn name(exe_name: &str, limits: &Limits) -> Arc<str> {
     let name = |current: &mut ThreadContext| {
         match &current.own_name {
@@ -190,8 +191,8 @@ pub fn name(exe_name: &str, limits: &Limits) -> Arc<str> {
     with(limits, name).0
 }
 
-/// Releases the peer's thread that stands for this one, which was not made or is busy with a call that
-/// was given up: the next call gets another.
+/// Releases the peer's thread that stands for this one, because it was not made or is busy with a call
+/// that this thread gave up: the next call gets another.
 pub fn forget_peer_thread(all: &PeerThreads, thread: &Arc<PeerThread>) {
     with_kept(|current| {
         let is_other = |noted: &Weak<PeerThread>| noted.as_ptr() != Arc::as_ptr(thread);
@@ -201,14 +202,14 @@ pub fn forget_peer_thread(all: &PeerThreads, thread: &Arc<PeerThread>) {
 }
 
 /// Runs `f` as the execution of a request that came over `connection`, whose callbacks go to
-/// `callback`. `called` gets the peer's thread that they went to, if there were any.
+/// `callback`. Afterwards `called` has the peer's thread that ran callbacks, if there were any.
 pub fn execute<R>(
     connection: ConnectionId,
     callback: Option<Callback>,
     called: &mut Option<Arc<PeerThread>>,
     f: impl FnOnce() -> R,
 ) -> R {
-    /// Ends the frame, also when the method panics.
+    /// Ends the frame, even when the method panics.
     struct Pop<'a>(&'a mut Option<Arc<PeerThread>>);
     impl Drop for Pop<'_> {
         fn drop(&mut self) {
@@ -226,7 +227,7 @@ pub fn execute<R>(
     f()
 }
 
-/// Waits by `wait`, and notes how long if this thread executes a request meanwhile.
+/// Calls `wait`, and adds its duration to [`waited`] if this thread executes a request meanwhile.
 pub fn waiting<R>(wait: impl FnOnce() -> R) -> R {
     let executes = with_kept(|current| current.frames.iter().any(StackFrame::is_request));
     if executes != Some(true) {
@@ -238,7 +239,7 @@ pub fn waiting<R>(wait: impl FnOnce() -> R) -> R {
     waited
 }
 
-/// How long this thread has waited for answers while it executed requests.
+/// Returns the time that this thread has waited for answers while it executed requests.
 pub fn waited() -> Duration {
     with_kept(|current| current.waited).unwrap_or_default()
 }
@@ -249,15 +250,16 @@ fn with_kept<R>(f: impl FnOnce(&mut ThreadContext) -> R) -> Option<R> {
     done.ok().flatten()
 }
 
-/// Ends the innermost frame. What it holds is to be dropped where this thread may be asked for again.
+/// Ends the innermost frame and returns it. The caller must drop it where this thread's context is not
+/// borrowed.
 fn pop() -> Option<StackFrame> {
     with_kept(|current| current.frames.pop()).flatten()
 }
 
-/// The outermost frame of this connection decides: calls from inside a request go to the thread that
-/// waits for the request's answer; those from inside a call of this thread's own, or from no frame at
-/// all, to the thread that stands for it (libmultiprocess, `type-context.h`: an entry of
-/// `request_threads` that exists is left unchanged).
+/// Returns the route and the depth of a call to `peer`. The outermost frame of this connection decides:
+/// calls from inside a request go to the thread that waits for the request's answer; those from inside
+/// a call of this thread, or from no frame at all, to the thread that stands for it (libmultiprocess,
+/// `type-context.h`: an entry of `request_threads` that exists is left unchanged).
 fn route(current: &mut ThreadContext, peer: &Arc<PeerThreads>) -> (Route, usize) {
     let mut depth = 0;
     let mut outermost = None;
@@ -280,7 +282,7 @@ fn route(current: &mut ThreadContext, peer: &Arc<PeerThreads>) -> (Route, usize)
     (route, depth)
 }
 
-/// The current thread's name in a log, as people read it. A thread that drives the event loop for
+/// Returns the current thread's name in a log for people. A thread that drives the event loop for
 /// others has the loop's name meanwhile.
 pub fn short_log_name() -> String {
     match is_on_loop() {
@@ -292,7 +294,8 @@ pub fn short_log_name() -> String {
     }
 }
 
-/// The current thread's name as Core logs it: a server thread's tells whose calls it runs.
+/// Returns the current thread's name as Core logs it: the name of a server thread names the caller's
+/// thread.
 pub fn log_name(exe_name: &str) -> String {
     if is_on_loop() {
         return name_of(exe_name, Some(event_loop::THREAD));
