@@ -1,7 +1,7 @@
-//! The messages that a call and its answer are, with their capabilities beside them.
+//! A call and its answer as messages, with their capabilities beside them.
 //!
-//! Knows `rpc.capnp`'s Call and Return; nothing of what a capability is, of how calls are counted, or of
-//! when they are sent.
+//! Knows `rpc.capnp`'s Call and Return; nothing of what a capability is, of how calls are counted, or
+//! of when they are sent.
 
 use capnp::any_pointer;
 use capnp_rpc::rpc_capnp::{call, cap_descriptor, message, message_target, return_};
@@ -14,22 +14,22 @@ use super::wire::received::Received;
 use super::wire::write::Built;
 use crate::error::Result;
 
-/// The memory that results begin with, in words.
+/// The initial size of results, in words.
 const RESULTS: u32 = 32;
-/// The memory that a call begins with, in words: most need some thirty.
+/// The initial size of a call, in words: most calls need some thirty.
 const CALL: u32 = 64;
 
-/// What answers a call, written but not sent.
+/// The results of a call, written but not sent.
 pub struct Results<C> {
     message: Building,
     caps: Vec<Option<C>>,
 }
 
 impl<C: Clone> Results<C> {
-    /// Results of a question that `fill` writes.
+    /// Makes the results of a question; `fill` writes them.
     ///
     /// # Errors
-    /// What `fill` says.
+    /// Returns the errors of `fill`.
     pub fn of<E>(
         question: u32,
         fill: impl FnOnce(&mut Caps<C>, any_pointer::Builder<'_>) -> Result<(), E>,
@@ -42,24 +42,24 @@ impl<C: Clone> Results<C> {
         Ok(Self { message, caps })
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     pub fn size(&self) -> usize {
         self.message.size_in_words() * WORD
     }
 
-    /// Has `with` read what was written.
+    /// Reads what was written with `with`.
     ///
     /// # Errors
-    /// When it was not written as results.
+    /// Fails when it was not written as results.
     pub fn read<R>(&self, with: impl FnOnce(any_pointer::Reader<'_>) -> R) -> capnp::Result<R> {
         let root = self.message.get_root_as_reader()?;
         Ok(read(content(root)?, &self.caps, with))
     }
 
-    /// Has `describe` write each capability's descriptor.
+    /// Completes the message: `describe` writes each capability's descriptor.
     ///
     /// # Errors
-    /// When these are no results.
+    /// Fails when these are no results.
     pub fn complete(
         &mut self,
         mut describe: impl FnMut(Option<&C>, cap_descriptor::Builder<'_>),
@@ -85,27 +85,27 @@ impl<C: Clone> Results<C> {
         Ok(())
     }
 
-    /// The message, and the capabilities in it.
+    /// Returns the message and the capabilities in it.
     pub fn into_parts(self) -> (Building, Vec<Option<C>>) {
         (self.message, self.caps)
     }
 }
 
-/// What a call was answered.
+/// The results that a call was answered with.
 pub struct Response<C> {
     message: Message,
     caps: Vec<Option<C>>,
 }
 
-/// Where results are.
+/// The message that holds results.
 enum Message {
     Received(Received),
-    /// They are those of a call of the peer's, which it has passed on to a call of this process.
+    /// The results of a call of the peer, which it has passed on to a call of this process.
     Own(Built),
 }
 
 impl<C> Response<C> {
-    /// Results that the peer sent.
+    /// Makes a response of results that the peer sent.
     pub fn new(received: Received, caps: Vec<Option<C>>) -> Self {
         Self {
             message: Message::Received(received),
@@ -113,7 +113,7 @@ impl<C> Response<C> {
         }
     }
 
-    /// Results that this process gave to a call of the peer's.
+    /// Makes a response of results that this process gave to a call of the peer.
     pub fn own(message: Built, caps: Vec<Option<C>>) -> Self {
         Self {
             message: Message::Own(message),
@@ -121,27 +121,27 @@ impl<C> Response<C> {
         }
     }
 
-    /// The objects in it.
+    /// Returns its capabilities.
     pub fn caps(&self) -> &[Option<C>] {
         &self.caps
     }
 
-    /// The objects in it, without the rest.
+    /// Returns its capabilities, without null ones, and drops the rest.
     pub fn into_caps(self) -> Vec<C> {
         self.caps.into_iter().flatten().collect()
     }
 
-    /// Says what one of its capabilities is.
+    /// Sets the capability at `index`.
     pub fn supply(&mut self, index: usize, cap: Option<C>) {
         if let Some(place) = self.caps.get_mut(index) {
             *place = cap;
         }
     }
 
-    /// Has `with` read it.
+    /// Reads the results with `with`.
     ///
     /// # Errors
-    /// When it holds no results.
+    /// Fails when it holds no results.
     pub fn read<R>(&self, with: impl FnOnce(any_pointer::Reader<'_>) -> R) -> capnp::Result<R> {
         let with = |content: any_pointer::Reader<'_>| read(content, &self.caps, with);
         match &self.message {
@@ -158,17 +158,17 @@ impl<C> Response<C> {
     }
 }
 
-/// A call that is written, but not sent.
+/// A call, written but not sent.
 pub struct Request<C> {
     message: Building,
     caps: Vec<Option<C>>,
 }
 
 impl<C: Clone> Request<C> {
-    /// A call of a method, whose parameters `fill` writes.
+    /// Makes a call of a method; `fill` writes its parameters.
     ///
     /// # Errors
-    /// What `fill` says.
+    /// Returns the errors of `fill`.
     pub fn new(
         interface: u64,
         method: u16,
@@ -182,35 +182,35 @@ impl<C: Clone> Request<C> {
         Ok(Self { message, caps })
     }
 
-    /// How many capabilities it has.
+    /// Returns the number of its capabilities.
     pub fn caps(&self) -> usize {
         self.caps.len()
     }
 
-    /// Its capabilities.
+    /// Returns its capabilities, without null ones.
     pub fn caps_mut(&mut self) -> impl Iterator<Item = &mut C> {
         self.caps.iter_mut().flatten()
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     pub fn size(&self) -> usize {
         self.message.size_in_words() * WORD
     }
 
-    /// Has `with` read its parameters.
+    /// Reads its parameters with `with`.
     ///
     /// # Errors
-    /// When it was not written as a call.
+    /// Fails when it was not written as a call.
     pub fn read<R>(&self, with: impl FnOnce(any_pointer::Reader<'_>) -> R) -> capnp::Result<R> {
         let root = self.message.get_root_as_reader()?;
         Ok(read(parameters(root)?, &self.caps, with))
     }
 
-    /// Makes it question `question`. `target` writes what it is made on, `describe` each capability's
-    /// descriptor.
+    /// Completes the message as question `question`. `target` writes the target of the call, `describe`
+    /// each capability's descriptor.
     ///
     /// # Errors
-    /// When this is no call.
+    /// Fails when this is no call.
     pub fn complete(
         &mut self,
         question: u32,
@@ -234,7 +234,7 @@ impl<C: Clone> Request<C> {
         Ok(())
     }
 
-    /// The message.
+    /// Returns the message.
     pub fn into_message(self) -> Building {
         self.message
     }

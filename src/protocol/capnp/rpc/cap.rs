@@ -1,9 +1,9 @@
-//! What a capability is, and what a call on one is: objects of this process by what they do with a
-//! call, and objects of peers by their numbers.
+//! Capabilities and calls on them: objects of this process by what they do with a call, and objects of
+//! peers by their numbers.
 //!
-//! Knows calls and answers as messages with capabilities; nothing of interfaces, nor of how a connection
-//! keeps count. An import and a call of the peer's know their connection as an [`Owner`], which
-//! outlives the connection's descriptor.
+//! Knows calls and answers as messages with capabilities; nothing of interfaces, nor of how a
+//! connection counts references. An import and a call of the peer know their connection as an
+//! [`Owner`], which outlives the connection's descriptor.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use super::wire::received::Received;
 use super::wire::words::Struct;
 use crate::error::{Error, Result};
 
-/// What answers a call of the peer's, written but not sent.
+/// The results of a call of the peer, written but not sent.
 pub type Results = call::Results<Cap>;
-/// What a call of this process was answered.
+/// The results that a call of this process was answered with.
 pub type Response = call::Response<Cap>;
 /// A call of this process, written but not sent.
 pub type Request = call::Request<Param>;
 
-/// What a capability stands for.
+/// A capability.
 #[derive(Clone)]
 pub enum Cap {
     /// An object of a peer.
@@ -41,42 +41,42 @@ pub trait Host: Any + Send + Sync {
     fn call(self: Arc<Self>, call: Incoming);
 }
 
-/// A connection, as what came over it knows it.
+/// A connection, as its imports and incoming calls know it.
 pub trait Owner: Send + Sync {
     /// Identifies the connection within the process.
     fn id(&self) -> usize;
 
-    /// An import that the peer has given `given` times is dropped.
+    /// Queues a Release of `given` references to import `id`, which was dropped.
     fn release(&self, id: u32, given: u64);
 
-    /// Answers question `question` of the peer's. What the call brought is dropped before the peer
-    /// can know of the answer.
+    /// Answers question `question` of the peer. `spent`, which the call brought, is dropped before the
+    /// peer can get the answer.
     fn answer(&self, question: u32, outcome: Result<Results>, spent: Spent);
 
     /// Makes calls of imports, all at once and in this order.
     fn ask(&self, asks: &mut dyn Iterator<Item = Ask>);
 
-    /// Why every call fails, where this stands for no connection.
+    /// Returns the error of every call, if this stands for no connection.
     fn failure(&self) -> Option<&Error> {
         None
     }
 }
 
-/// An object of a peer. When the last reference goes, so does the peer's right to say that it is
-/// still in use: the peer is told.
+/// An object of a peer. When the last reference is dropped, all references that the peer has given are
+/// released.
 pub struct Import {
     owner: Arc<dyn Owner>,
     id: u32,
-    /// How often the peer has given it.
+    /// The number of references that the peer has given and that are not released.
     given: AtomicU64,
 }
 
-/// How often a peer may have given an object before most of these references are released: other
+/// The number of references that a peer may have given before most of them are released: other
 /// implementations count in 32 bits.
 const GIVEN: u64 = 1000;
 
 impl Import {
-    /// Object `id` of the peer, given once.
+    /// Makes an import of object `id` of the peer, with one reference.
     pub fn new(owner: &Arc<dyn Owner>, id: u32) -> Arc<Self> {
         Arc::new(Self {
             owner: owner.clone(),
@@ -85,18 +85,18 @@ impl Import {
         })
     }
 
-    /// An object on which every call fails with `error`: what a promise has become that was broken.
+    /// Makes an object on which every call fails with `error`: a broken promise resolves to it.
     pub fn broken(error: Error) -> Arc<Self> {
         let owner: Arc<dyn Owner> = Arc::new(Broken(error));
         Self::new(&owner, 0)
     }
 
-    /// The connection that it came over.
+    /// Returns the connection that it came over.
     pub fn owner(&self) -> &Arc<dyn Owner> {
         &self.owner
     }
 
-    /// Its number at the peer.
+    /// Returns its number at the peer.
     pub fn id(&self) -> u32 {
         self.id
     }
@@ -119,7 +119,7 @@ impl Drop for Import {
     }
 }
 
-/// Stands for no connection.
+/// The owner of a broken promise's import, which stands for no connection.
 struct Broken(Error);
 
 impl Owner for Broken {
@@ -143,7 +143,7 @@ impl Owner for Broken {
 }
 
 impl Cap {
-    /// Whether the two are the same object.
+    /// Returns whether the two are the same object.
     pub fn is(&self, other: &Self) -> bool {
         let same_kind = matches!(
             (self, other),
@@ -152,7 +152,7 @@ impl Cap {
         same_kind && self.address() == other.address()
     }
 
-    /// Why every call on it fails, where it is what a broken promise has become.
+    /// Returns the error of every call on it, if it is a broken promise.
     pub fn failure(&self) -> Option<&Error> {
         match self {
             Self::Import(import) => import.owner.failure(),
@@ -160,7 +160,7 @@ impl Cap {
         }
     }
 
-    /// What tells an object from others, for as long as it is held.
+    /// Returns an address that identifies the object for as long as it is held.
     pub fn address(&self) -> usize {
         match self {
             Self::Import(import) => Arc::as_ptr(import).addr(),
@@ -168,7 +168,7 @@ impl Cap {
         }
     }
 
-    /// The object of this process, if it is one of this kind.
+    /// Returns the object of this process, if it is one of type `H`.
     pub fn own<H: Host>(&self) -> Option<Arc<H>> {
         match self {
             Self::Own(host) => {
@@ -180,17 +180,17 @@ impl Cap {
     }
 }
 
-/// A call of the peer's, to be answered once. Dropped without an answer, it is answered with an error.
+/// A call of the peer, to be answered once. Dropped without an answer, it is answered with an error.
 pub struct Incoming {
     owner: Arc<dyn Owner>,
     question: u32,
     interface: u64,
     method: u16,
-    /// There until it is answered.
+    /// `Some` until it is answered.
     spent: Option<Spent>,
 }
 
-/// What a call brought.
+/// The message and capabilities that a call brought.
 #[derive(Default)]
 pub struct Spent {
     received: Option<Received>,
@@ -198,7 +198,7 @@ pub struct Spent {
 }
 
 impl Incoming {
-    /// A call of this method of this interface. Its capabilities are not known yet.
+    /// Makes a call of this method of this interface. Its capabilities are not known yet.
     pub fn new(
         owner: &Arc<dyn Owner>,
         question: u32,
@@ -217,34 +217,34 @@ impl Incoming {
         }
     }
 
-    /// Says what its capabilities are.
+    /// Sets its capabilities.
     pub fn supply(&mut self, caps: Vec<Option<Cap>>) {
         if let Some(spent) = &mut self.spent {
             spent.caps = caps;
         }
     }
 
-    /// Its question.
+    /// Returns the id of its question.
     pub fn question(&self) -> u32 {
         self.question
     }
 
-    /// The interface that declares the method.
+    /// Returns the id of the interface that declares the method.
     pub fn interface(&self) -> u64 {
         self.interface
     }
 
-    /// The method's ordinal.
+    /// Returns the method's ordinal.
     pub fn method(&self) -> u16 {
         self.method
     }
 
-    /// The objects among its parameters.
+    /// Returns the capabilities among its parameters.
     pub fn caps(&self) -> &[Option<Cap>] {
         self.spent.as_ref().map_or(&[], |spent| &spent.caps)
     }
 
-    /// The size of its message in bytes.
+    /// Returns the size of its message in bytes.
     pub fn bytes(&self) -> usize {
         let received = self
             .spent
@@ -253,10 +253,10 @@ impl Incoming {
         received.map_or(0, Received::bytes)
     }
 
-    /// Has `with` read its parameters.
+    /// Reads its parameters with `with`.
     ///
     /// # Errors
-    /// When they cannot be read, or are no longer here.
+    /// Fails when they cannot be read, or were taken.
     pub fn params<R>(&self, with: impl FnOnce(any_pointer::Reader<'_>) -> R) -> capnp::Result<R> {
         let received = self
             .spent
@@ -272,20 +272,20 @@ impl Incoming {
         fields::Call::of(received.words()?)?.params()
     }
 
-    /// Its parameters as they lie in the message, if they are a struct.
+    /// Returns its parameters in place, if they are a struct.
     pub fn words(&self) -> Option<Struct<'_>> {
         self.payload()?.structure()
     }
 
-    /// Takes what the call brought, for when its answer needs it no longer.
+    /// Takes what the call brought, once its answer needs it no longer.
     pub fn take_params(&mut self) -> Spent {
         self.spent.replace(Spent::default()).unwrap_or_default()
     }
 
-    /// Results that `fill` writes.
+    /// Makes its results; `fill` writes them.
     ///
     /// # Errors
-    /// What `fill` says.
+    /// Returns the errors of `fill`.
     pub fn results<E>(
         &self,
         fill: impl FnOnce(&mut Caps<Cap>, any_pointer::Builder<'_>) -> Result<(), E>,
@@ -293,7 +293,7 @@ impl Incoming {
         Results::of(self.question, fill)
     }
 
-    /// Answers it.
+    /// Answers it with results.
     pub fn answer(mut self, results: Results) {
         self.give(Ok(results));
     }
@@ -318,40 +318,40 @@ impl Drop for Incoming {
     }
 }
 
-/// Takes an answer, once. Runs on whatever thread read it, and must not block.
+/// The callback for an answer. Runs once, on any thread, and must not block.
 pub type Done = Box<dyn FnOnce(Result<Response>) + Send>;
 
-/// A call, what it is made on, and what gets its answer.
+/// A call, its target, and the callback that gets its answer.
 pub struct Ask {
-    /// What it is made on.
+    /// The target of the call.
     pub target: Target,
     /// The call.
     pub request: Request,
-    /// What gets the answer.
+    /// The callback that gets the answer.
     pub done: Done,
 }
 
-/// What a call is made on.
+/// The target of a call.
 pub enum Target {
     /// An object.
     Import(Arc<Import>),
-    /// What the call before it in the same batch will answer: the capability at this pointer of its
-    /// results, or the results themselves.
+    /// A part of the answer to the previous call of the same batch: the capability at this pointer of
+    /// its results, or the results themselves.
     Previous(Option<u16>),
 }
 
 /// A capability in a call that is not sent yet.
 #[derive(Clone)]
 pub enum Param {
-    /// This one.
+    /// A known capability.
     Cap(Cap),
-    /// One that is known when the call is sent: [`supply`] tells which.
+    /// A capability that is known when the call is sent: [`supply`] sets it.
     Later(usize),
-    /// What the first call of the same batch will answer, at this pointer of its results.
+    /// The capability at this pointer of the results of the first call of the same batch.
     First(u16),
 }
 
-/// Tells which capability of a request the one is that was to be known later.
+/// Replaces the request's [`Param::Later`] with this number by a known parameter.
 pub fn supply(request: &mut Request, number: usize, known: Param) {
     let is_it = |param: &&mut Param| matches!(param, Param::Later(n) if *n == number);
     if let Some(param) = request.caps_mut().find(is_it) {

@@ -1,4 +1,5 @@
-//! The effects of decisions, carried out: calls reach their objects, and answers their callers.
+//! The step that carries out the effects of decisions: it delivers calls to objects and answers to
+//! callers.
 //!
 //! Knows capabilities and forwarding; nothing of streams, nor of how a connection ends.
 
@@ -9,14 +10,14 @@ use super::wire::reason::CloseReason;
 
 /// An effect that only the owner of the stream can carry out.
 pub enum Ending {
-    /// The connection is over, and nobody has been told yet.
+    /// The connection is over, and no pending call has failed yet.
     Closing(CloseReason),
-    /// Everybody has been told that the connection is over.
+    /// All pending calls have failed.
     Closed,
 }
 
-/// Carries an effect out, or returns it when it is about the connection's end. `update` makes a
-/// decision of its own, whose effects come after this one.
+/// Carries an effect out, or returns it if it ends the connection. `update` makes a decision of its
+/// own, whose effects come after this one.
 pub fn carry_out(
     effect: Effect,
     update: impl FnOnce(&mut dyn FnMut(&mut State, &mut Effects)),

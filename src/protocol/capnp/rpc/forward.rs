@@ -1,5 +1,5 @@
 //! Calls that are forwarded to the object of a peer: of another connection, for which this process
-//! stands, or of the caller itself, that had pipelined on what turned out to be its own.
+//! stands in, or of the caller itself, which had pipelined on what turned out to be its own object.
 //!
 //! Knows nothing of what is in them.
 
@@ -9,16 +9,16 @@ use super::cap::{Ask, Cap, Import, Incoming, Param, Request, Results, Target};
 use super::wire::cap_table::Caps;
 use crate::error::Error;
 
-/// What becomes of the capabilities of a call that is forwarded.
+/// The translation of capabilities in a forwarded call.
 pub trait Passage: Send + 'static {
-    /// A capability among the parameters, as the object's side gets it.
+    /// Translates a capability among the parameters for the object's side.
     fn inward(&self, cap: Cap) -> Cap;
 
-    /// A capability among the results, as the caller's side gets it.
+    /// Translates a capability among the results for the caller's side.
     fn outward(&self, cap: Cap) -> Cap;
 }
 
-/// Capabilities pass as they are.
+/// A passage that leaves capabilities as they are.
 struct Plain;
 
 impl Passage for Plain {
@@ -31,13 +31,13 @@ impl Passage for Plain {
     }
 }
 
-/// Forwards a call, and its answer back. Of the call nothing is kept but its number: a caller that
-/// leaves takes the rest along.
+/// Forwards a call, and returns its answer. Only the call's number is kept: its parameters are dropped
+/// once the call is copied.
 pub fn forward(import: &Arc<Import>, call: Incoming) {
     forward_through(import, call, Plain);
 }
 
-/// Forwards a call, and its answer back, whose capabilities pass as `passage` says.
+/// Forwards a call, and returns its answer; `passage` translates the capabilities in both.
 pub fn forward_through(import: &Arc<Import>, mut call: Incoming, passage: impl Passage) {
     let request = Request::new(call.interface(), call.method(), |to, mut content| {
         let inward = |cap| Param::Cap(passage.inward(cap));

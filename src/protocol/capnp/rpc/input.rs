@@ -16,7 +16,7 @@ use super::wire::reason::CloseReason;
 use super::wire::received::Received;
 use crate::limits::Limits;
 
-/// What is read of a stream.
+/// The reader of one stream's messages.
 pub struct Input {
     stream: Arc<UnixStream>,
     frames: FrameReader,
@@ -24,17 +24,17 @@ pub struct Input {
     nesting: u32,
 }
 
-/// How far a read came.
+/// The result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// There may be more to read.
     More,
-    /// All that has come is read.
+    /// All that has arrived is read.
     Drained,
 }
 
 impl Input {
-    /// Nothing has been read of a stream that does not block. `account` pays for what is.
+    /// Makes a reader of a non-blocking stream. The memory of its messages is charged to `account`.
     pub fn new(stream: &Arc<UnixStream>, limits: &Limits, account: &Arc<Account>) -> Self {
         Self {
             stream: stream.clone(),
@@ -44,17 +44,17 @@ impl Input {
         }
     }
 
-    /// Whether a part of a message has come.
+    /// Returns whether a part of a message has arrived.
     pub fn is_inside(&self) -> bool {
         self.frames.is_inside()
     }
 
-    /// Reads once, into `scratch` as far as its memory reaches, or into the memory of a large message,
-    /// and hands every message that is complete to `accept`. `closed` says that the end of the stream
-    /// has been told of.
+    /// Reads once, into `scratch` up to its capacity, or into the memory of a large message, and passes
+    /// every complete message to `accept`. `closed` tells that the poller has reported the end of the
+    /// stream.
     ///
     /// # Errors
-    /// Why nothing more can be read, and what `accept` says.
+    /// Returns the reason that nothing more can be read, and the errors of `accept`.
     pub fn read(
         &mut self,
         scratch: &mut Vec<u8>,
@@ -75,7 +75,7 @@ impl Input {
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock => return Ok(Progress::Drained),
                 ErrorKind::Interrupted => return Ok(Progress::More),
-                // It has gone without reading all that it was sent.
+                // The peer has closed without reading all that it was sent.
                 ErrorKind::ConnectionReset => return Err(self.frames.at_end()),
                 _ => return Err(CloseReason::Io(format!("reading failed: {error}"))),
             },
@@ -95,8 +95,8 @@ impl Input {
             check(&mut frame, self.nesting, &mut self.trail).map_err(CloseReason::Violation)?;
             accept(Received::new(frame, self.nesting))?;
         }
-        // Of a read that does not fill its memory one learns that no more is there, which saves the next
-        // read. The end of the stream is told of only once, and so is looked for.
+        // A read that does not fill its buffer shows that no more is there, which saves the next read.
+        // The end of the stream is reported only once, so then it is read for.
         match count < room && !closed {
             true => Ok(Progress::Drained),
             false => Ok(Progress::More),

@@ -1,12 +1,12 @@
-//! How what stands on a connection learns of its end. Knows the reason, and nothing else.
+//! The notification of a connection's end. Knows the reason; nothing else.
 
 use super::wire::reason::CloseReason;
 
-/// Is told of the end of a connection, once, on any thread. It must not block.
+/// The callbacks for the end of a connection. Each runs once, on any thread, and must not block.
 pub trait Lifecycle: Send + Sync {
-    /// The connection is over. Nobody who waits for something of it has been told yet.
+    /// Runs when the connection is over, before pending calls fail.
     fn closing(&self, reason: &CloseReason);
 
-    /// Everybody has been told.
+    /// Runs after all pending calls have failed.
     fn closed(&self);
 }

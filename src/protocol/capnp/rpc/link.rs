@@ -1,9 +1,9 @@
 //! One connection: its stream, what is read and written, and how it ends.
 //!
-//! Knows bytes, times and the order of effects, and leaves what messages do to [`state`](super::state).
-//! A link is open, then ending (nothing is read any more, and what is queued has a little time to be
-//! written), then over. It never waits for the peer beyond that. Everything here may be called by any
-//! thread; the stream is read by the thread that drives the event loop.
+//! Knows bytes, times and the order of effects; nothing of what messages do, which
+//! [`state`](super::state) decides. A link is open, then ending (nothing is read any more, and queued
+//! messages have a little time to be written), then over. It never waits for the peer beyond that. Any
+//! thread may call everything here; the thread that drives the event loop reads the stream.
 //!
 //! Effects are carried out by one thread at a time, in the order in which they were decided
 //! ([`ordered`](super::ordered)). So calls reach objects in the order of their arrival, whichever
@@ -34,10 +34,10 @@ use super::wire::reason::CloseReason;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
-/// The memory for what is sent and not yet read, in bytes. The fewer of the pieces of a large message
-/// wait for room the better.
+/// The size of the socket's send buffer, in bytes. The fewer pieces of a large message wait for room,
+/// the better.
 const SEND_BUFFER: usize = 256 * 1024;
-/// How many reads in a row one connection gets before others get their turn.
+/// The number of reads in a row that one connection gets before others get their turn.
 const TURN: usize = 16;
 
 /// Numbers links; 0 is none.
@@ -52,12 +52,12 @@ pub struct Link {
     limits: Limits,
     token: Token,
     decisions: Ordered<Deciding, Effect>,
-    /// Whether messages are read. Kept beside the state, which is locked for each message anyway.
+    /// Set while messages are read. Kept beside the state, which is locked for each message anyway.
     is_open: AtomicBool,
     output: Output<StreamSink>,
-    /// Only ever locked by the thread that drives the loop, or tried at the end.
+    /// Locked only by the thread that drives the loop, or tried at the end.
     input: Mutex<Option<Input>>,
-    /// Gone when the connection is over.
+    /// `None` once the connection is over.
     stream: Mutex<Option<Arc<UnixStream>>>,
     released: Released,
     schedule: Schedule,
@@ -66,7 +66,7 @@ pub struct Link {
     observed: Observed,
 }
 
-/// What decisions are made with.
+/// The state, and the effects of the current decision.
 struct Deciding {
     state: State,
     /// Empty between two decisions.
@@ -74,8 +74,8 @@ struct Deciding {
 }
 
 impl Link {
-    /// A connection over a stream that does not block. The peer gets `bootstrap` when it asks for
-    /// this side's object, and `account` pays for what the peer makes this process hold.
+    /// Makes a link over a non-blocking stream. The peer gets `bootstrap` when it asks for this side's
+    /// object, and `account` is charged for everything that the peer makes this process hold.
     pub fn new(
         event_loop: &Arc<EventLoop>,
         limits: Limits,
@@ -110,15 +110,16 @@ impl Link {
         })
     }
 
-    /// Begins to read. A connection that is `incoming` has to send something soon.
+    /// Begins to read. The peer of an `incoming` connection must send a complete message within
+    /// `handshake_time`.
     ///
     /// # Errors
-    /// What the operating system says when it cannot watch the stream.
+    /// Returns the error of the operating system when it cannot watch the stream.
     pub fn start(self: &Arc<Self>, incoming: bool) -> io::Result<()> {
         let Some(stream) = lock(&self.stream).clone() else {
             return Ok(());
         };
-        // As much as the system gives: it is a matter of speed alone.
+        // The system may give less: it matters for speed alone.
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
         if incoming {
             let time = self.limits.handshake_time;
@@ -129,7 +130,7 @@ impl Link {
             });
         }
         self.event_loop.add(self.token, &stream, self.clone())?;
-        // It may have ended before it was there to be removed.
+        // It may have ended before it was added, and so was not removed.
         let is_over = |deciding: &Deciding| deciding.state.phase() == Phase::Over;
         if self.decisions.look(is_over) {
             self.event_loop.remove(self.token, &stream);
@@ -137,7 +138,7 @@ impl Link {
         Ok(())
     }
 
-    /// Runs `action` on the loop after a time, unless what is waited for comes before.
+    /// Runs `action` on the loop after `time`, unless the deadline is cleared before.
     fn by(
         &self,
         deadline: Deadline,
@@ -152,7 +153,7 @@ impl Link {
         });
     }
 
-    /// The error of a call after the connection has ended.
+    /// Returns the error of a call after the connection has ended; `what` became of the call.
     pub fn disconnected(&self, what: &str) -> Error {
         self.decisions
             .look(|deciding| deciding.state.disconnected(what))
@@ -160,8 +161,7 @@ impl Link {
 
     // ----- calls -----
 
-    /// Makes calls, all at once and in this order. When the connection has ended they are answered
-    /// with that.
+    /// Makes calls, all at once and in this order. If the connection has ended, they fail with that.
     pub fn ask(&self, asks: impl IntoIterator<Item = Ask>) {
         let mut asks = asks.into_iter();
         self.update(|state, effects| state.ask(None, &mut asks, effects));
@@ -175,14 +175,14 @@ impl Link {
 
     // ----- decisions and effects -----
 
-    /// Has `decide` change the state, and does what follows.
+    /// Lets `decide` change the state, and does what follows.
     fn update<R>(&self, decide: impl FnOnce(&mut State, &mut Effects) -> R) -> R {
         let (result, follows) = self.decide(decide);
         self.follow(follows);
         result
     }
 
-    /// Has `decide` change the state, and queues the messages that follow.
+    /// Lets `decide` change the state, and queues the messages that follow.
     fn decide<R>(&self, decide: impl FnOnce(&mut State, &mut Effects) -> R) -> (R, Follows) {
         let ((result, flush, exceeded), todo) = self.decisions.decide(|deciding, queue| {
             let effects = &mut deciding.effects;
@@ -192,7 +192,7 @@ impl Link {
             if !effects.messages.is_empty() {
                 self.observed.sent(&effects.messages);
                 let cost = effects.messages.iter().map(|message| message.cost()).sum();
-                // Here, for the order to be that of the decisions.
+                // Under the lock, so that the order is that of the decisions.
                 self.output.queue(effects.messages.drain(..), cost);
             }
             let flush = std::mem::take(&mut effects.flush);
@@ -219,7 +219,7 @@ impl Link {
     fn carry_out(&self, todo: Option<Todo<Effect>>) {
         if let Some(todo) = todo {
             self.decisions.carry_out(todo, |effect| {
-                // What it wakes or calls is the application's, and a panic there is nobody else's matter.
+                // It may run application code, whose panics must not affect others.
                 run_guarded("what waits for a message", || self.apply(effect));
             });
         }
@@ -245,7 +245,7 @@ impl Link {
 
     // ----- ending -----
 
-    /// Reads no more, and writes what is queued for a short time only.
+    /// Stops reading, and writes the queued messages for `flush_time` only.
     pub fn end(self: &Arc<Self>, reason: CloseReason) {
         let (was_open, follows) = self.decide(|state, effects| state.end(reason, effects));
         if was_open {
@@ -266,14 +266,14 @@ impl Link {
     pub fn kill(&self, reason: CloseReason) {
         let (was_there, follows) = self.decide(|state, effects| state.close(reason, effects));
         if was_there {
-            // First, so that who reads at the moment sees it when it has done so.
+            // First, so that a thread that reads at the moment sees it afterwards.
             self.is_open.store(false, Ordering::SeqCst);
             self.shut();
         }
         self.follow(follows);
     }
 
-    /// Closes the stream, and drops what was to be written and what was being read.
+    /// Closes the stream, and drops the queued messages and the incomplete one.
     fn shut(&self) {
         if self.output.close() {
             self.event_loop.settle();
@@ -288,9 +288,9 @@ impl Link {
         self.forget_input();
     }
 
-    /// Drops a message that has begun, and the timer of its end, once the connection is over.
+    /// Drops the reader with its incomplete message, once the connection is over.
     fn forget_input(&self) {
-        // Who reads at the moment, does so itself.
+        // A thread that reads at the moment does so itself.
         drop(self.input.try_lock().map(|mut input| input.take()));
     }
 
@@ -321,14 +321,14 @@ impl Link {
         drop(guard);
         self.time_messages(has_come, is_inside);
         let more = progress == Progress::More;
-        // Only now, because what the peer sent before it closed is still worth having.
+        // Only now, because messages that the peer sent before it closed are still read.
         match self.output.error().filter(|_| !more) {
             Some(failed) => Err(CloseReason::Io(failed)),
             None => Ok(more),
         }
     }
 
-    /// Sets a deadline for the message of which a part has come. One that has come ends those before.
+    /// Sets a deadline for an incomplete message. A complete one clears those before.
     fn time_messages(&self, has_come: bool, is_inside: bool) {
         if has_come {
             self.deadlines.clear(Deadline::Handshake);
@@ -352,8 +352,8 @@ impl Link {
         }
     }
 
-    /// Writes what is queued, as far as the stream takes it. Where another thread is at that, it
-    /// writes this, too.
+    /// Writes the queued messages until the stream has no room. If another thread writes, it writes
+    /// these, too.
     fn flush(&self) {
         self.schedule.begin();
         if let Some(released) = self.released.take() {
@@ -402,7 +402,7 @@ impl Owner for Link {
 
     fn release(&self, id: u32, given: u64) {
         self.released.push(id, given);
-        // An import may be dropped anywhere, and so also where this thread has the state.
+        // An import may be dropped anywhere, even where this thread holds the state's lock.
         let is_free = self.event_loop.is_driven_here() || self.decisions.is_free();
         match is_free {
             true => self.schedule_flush(Flush::Later),
@@ -411,7 +411,7 @@ impl Owner for Link {
     }
 
     fn answer(&self, question: u32, outcome: Result<Results>, spent: Spent) {
-        // First: the peer may call again as soon as it has the answer. What this releases goes with it.
+        // First: the peer may call again as soon as it has the answer. Releases from this go with it.
         self.schedule.hold_back(|| drop(spent));
         self.update(|state, effects| state.answer(question, outcome, effects));
     }
@@ -453,7 +453,7 @@ impl Source for Link {
     }
 }
 
-/// What is to be done after a decision.
+/// The consequences of a decision.
 struct Follows {
     /// The effects, unless another thread carries them out.
     todo: Option<Todo<Effect>>,
@@ -478,12 +478,12 @@ impl Watch for Link {
 
 #[cfg(test)]
 impl Link {
-    /// Has `look` look at the state, for tests.
+    /// Calls `look` with the state, for tests.
     pub(super) fn look<R>(&self, look: impl FnOnce(&State) -> R) -> R {
         self.decisions.look(|deciding| look(&deciding.state))
     }
 
-    /// The memory, in bytes, of messages that wait to be written.
+    /// Returns the cost of the messages that are not written, in bytes.
     pub(super) fn queued_bytes(&self) -> usize {
         self.output.queued()
     }

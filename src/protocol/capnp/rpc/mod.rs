@@ -1,5 +1,5 @@
-//! RPC over one stream, level 1 of Cap'n Proto's: calls, answers, objects of both sides, and calls on
-//! what has not been answered yet. Objects and calls may be used by any thread.
+//! RPC over one stream, level 1 of Cap'n Proto's: calls, answers, objects of both sides, and pipelined
+//! calls. Objects and calls may be used by any thread.
 //!
 //! Nothing that a peer sends may panic, hang, or make memory grow without bound. A message passes, on
 //! its way in, through these:
@@ -7,15 +7,15 @@
 //! 1. [`link`] reads the stream, with [`input`];
 //! 2. [`wire`] makes checked messages of the bytes;
 //! 3. [`state`] decides, under one lock, what a message does: its answer is a list of effects;
-//! 4. [`link`] carries the effects out, without the lock and in their order ([`ordered`]). As
-//!    [`mod@carry_out`] has it, calls are delivered to objects ([`cap`]) or forwarded to those of others
-//!    ([`mod@forward`]), and answers to their callers;
-//! 5. [`output`] writes the messages that were queued, into the [`stream`]; [`schedule`] says when,
+//! 4. [`link`] carries the effects out, without the lock and in their order ([`ordered`]):
+//!    [`mod@carry_out`] delivers calls to objects ([`cap`]), forwards those for objects of peers
+//!    ([`mod@forward`]), and passes answers to their callbacks;
+//! 5. [`output`] writes the queued messages, into the [`stream`]; [`schedule`] decides when,
 //!    and [`deadlines`] how long the peer has for its part.
 //!
 //! An [`observer`] sees every message between 2 and 3, and where it is queued.
 //!
-//! A call of this process goes the same way from 3. [`call`] are a call and its answer as messages.
+//! A call of this process goes the same way from 3. [`call`] has calls and answers as messages.
 //!
 //! Nothing in this module knows an interface, an address or a process. It never prints.
 

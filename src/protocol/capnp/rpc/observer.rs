@@ -1,6 +1,6 @@
-//! Every message of a connection, in both directions, for whoever wants to see them.
+//! Every message of a connection, in both directions, for an observer.
 //!
-//! Knows messages; nothing of what they do. Where nobody looks it costs a branch a message.
+//! Knows messages; nothing of what they do. Without an observer it costs one branch per message.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use super::wire::envelope::Envelope;
 use super::wire::received::Received;
 use super::wire::write::Built;
 
-/// Whose message it is.
+/// The direction of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// The peer sent it.
@@ -24,34 +24,34 @@ pub enum Direction {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Seen<'a> {
-    /// When it was read, or queued to be written.
+    /// The time at which it was read, or queued to be written.
     pub time: SystemTime,
-    /// Tells connections of this process apart.
+    /// Identifies the connection within this process.
     pub connection: usize,
-    /// Whose it is.
+    /// The direction of the message.
     pub direction: Direction,
-    /// What it is.
+    /// The kind of the message, and the ids that it names.
     pub envelope: Envelope,
-    /// Its segments, whole words in little-endian order.
+    /// The message's segments: whole words in little-endian order.
     pub segments: &'a [&'a [u8]],
 }
 
-/// Sees every message of the connections that it is given to.
+/// An observer of every message of the connections that it is given to.
 pub trait Observer: Send + Sync {
-    /// A message was read, before anything is done about it, or queued to be written. Messages of one
-    /// direction are seen in their order. This must not block, and must not call or drop objects of the
-    /// connection.
+    /// Runs when a message was read, before it is handled, or queued to be written. Messages of one
+    /// direction are passed in their order. This must not block, and must not call or drop objects of
+    /// the connection.
     fn message(&self, seen: &Seen<'_>);
 }
 
-/// One connection, as an observer sees it, if there is one.
+/// One connection, with its observer, if there is one.
 pub struct Observed {
     connection: usize,
     observer: Option<Arc<dyn Observer>>,
 }
 
 impl Observed {
-    /// The messages of a connection, for `observer`.
+    /// Shows the messages of a connection to `observer`.
     pub fn new(connection: usize, observer: Option<Arc<dyn Observer>>) -> Self {
         Self {
             connection,
@@ -59,7 +59,7 @@ impl Observed {
         }
     }
 
-    /// These messages are queued to be written.
+    /// Shows messages that are queued to be written.
     pub fn sent(&self, messages: &[Built]) {
         for message in self.observer.iter().flat_map(|_| messages) {
             let message = message.message();
@@ -68,14 +68,14 @@ impl Observed {
         }
     }
 
-    /// This message was read.
+    /// Shows a message that was read.
     pub fn received(&self, received: &Received) {
         if self.observer.is_some() {
             self.show(Direction::Received, &received.segments(), received.root());
         }
     }
 
-    /// Shows a message. One that cannot be read is none that anybody sees.
+    /// Shows a message, unless it cannot be read.
     fn show(
         &self,
         direction: Direction,

@@ -3,10 +3,10 @@
 //! Knows a state under a lock, and a queue; nothing of what the effects are. Model-checked with loom in
 //! `tests/loom`.
 //!
-//! A decision is made under the lock, and what follows from it is queued there. One thread at a time
-//! takes the queue and carries it out without the lock; a thread that finds another at it leaves its
-//! effects to that one, which looks again before it stops. So an effect may itself decide something:
-//! what follows from that comes after it, and not within it.
+//! A decision is made under the lock, and its effects are queued there. One thread at a time takes the
+//! queue and carries it out without the lock; a thread that finds another at it leaves its effects to
+//! that one, which checks the queue again before it stops. So an effect may itself make a decision:
+//! that one's effects come after it, and not within it.
 
 use std::collections::VecDeque;
 
@@ -20,16 +20,16 @@ pub struct Ordered<S, E> {
 struct Decisions<S, E> {
     state: S,
     queue: VecDeque<E>,
-    /// A thread carries effects out.
+    /// Set while a thread carries effects out.
     carrying_out: bool,
 }
 
-/// Effects that this thread is to carry out, by [`Ordered::carry_out`].
+/// Effects that this thread must carry out with [`Ordered::carry_out`].
 #[must_use = "others leave theirs to this thread"]
 pub struct Todo<E>(VecDeque<E>);
 
 impl<S, E> Ordered<S, E> {
-    /// A state in which nothing was decided.
+    /// Wraps a state, with no effects queued.
     pub fn new(state: S) -> Self {
         Self {
             decisions: Mutex::ranked(
@@ -43,18 +43,18 @@ impl<S, E> Ordered<S, E> {
         }
     }
 
-    /// Has `look` look at the state.
+    /// Calls `look` with the state.
     pub fn look<R>(&self, look: impl FnOnce(&S) -> R) -> R {
         look(&lock(&self.decisions).state)
     }
 
-    /// Whether no thread has the state locked. It may have been this one.
+    /// Returns whether no thread holds the state's lock; the holder may be the calling thread.
     pub fn is_free(&self) -> bool {
         self.decisions.try_lock().is_some()
     }
 
-    /// Has `decide` change the state and queue effects. Gives what this thread is to carry out, unless
-    /// another one does.
+    /// Lets `decide` change the state and queue effects. Returns the effects that this thread must
+    /// carry out, unless another thread does.
     pub fn decide<R>(
         &self,
         decide: impl FnOnce(&mut S, &mut VecDeque<E>) -> R,
@@ -68,7 +68,7 @@ impl<S, E> Ordered<S, E> {
         (result, todo)
     }
 
-    /// Carries effects out, and those that others leave meanwhile. `apply` must not panic.
+    /// Carries effects out, and those that other threads queue meanwhile. `apply` must not panic.
     pub fn carry_out(&self, todo: Todo<E>, mut apply: impl FnMut(E)) {
         let Todo(mut todo) = todo;
         loop {

@@ -1,108 +1,110 @@
-//! Messages on their way into the stream: which wait, and who writes them.
+//! The queue of messages to a stream, and the choice of the thread that writes them.
 //!
-//! Knows a queue, a sink and who is at work; nothing of what the messages are, nor of why the
+//! Knows a queue, a sink and whether a thread writes; nothing of what the messages are, nor of why the
 //! connection ends. Model-checked with loom in `tests/loom`.
 //!
-//! A message is queued by whoever decided to send it, in the order of the decisions, and then written by
-//! the first thread that flushes. A thread that flushes while another writes leaves its messages to
-//! that one, which looks again before it stops. So nothing that was queued before a flush is left
-//! behind, unless the stream has no room: then whoever hears of room flushes.
+//! A message is queued by the thread that decided to send it, in the order of the decisions, and then
+//! written by the first thread that flushes. A thread that flushes while another writes leaves its
+//! messages to that one, which checks the queue again before it stops. So nothing that was queued
+//! before a flush is left behind, unless the stream has no room: then the thread that gets the event
+//! for room flushes.
 
 use std::collections::VecDeque;
 use std::io;
 
 use super::super::sync::{Mutex, Rank, lock};
 
-/// How far writing came.
+/// The result of writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrote {
-    /// All of it is written.
+    /// All messages are written.
     All,
-    /// The stream takes no more now.
+    /// The stream has no room now.
     Blocked,
 }
 
-/// Where messages go.
+/// The destination of messages.
 pub trait Sink: Default {
-    /// What goes there.
+    /// The type of message.
     type Message;
 
-    /// Takes over all of these messages.
+    /// Appends all of these messages, and leaves `messages` empty.
     fn append(&mut self, messages: &mut VecDeque<Self::Message>);
 
-    /// Writes until nothing is left or the stream takes no more. Adds to `done` what the messages
-    /// cost that need their own memory no longer.
+    /// Writes until nothing is left or the stream has no room. Adds to `done` the cost, in bytes, of
+    /// the messages whose own memory is no longer needed.
     ///
     /// # Errors
-    /// What the stream says. Nothing is written after that.
+    /// Returns the error of the stream. Nothing is written after that.
     fn write(&mut self, done: &mut usize) -> io::Result<Wrote>;
 }
 
-/// What the output tells of its stream, under its lock.
+/// A watch on the output's stream, called under the output's lock.
 pub trait Watch {
-    /// Has the stream watched for room to write, or no longer.
+    /// Watches the stream for room to write, or no longer.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the error of the operating system.
     fn watch(&self, writable: bool) -> io::Result<()>;
 
-    /// The stream has no room: [`Output::unblock`] is called when it has.
+    /// Runs when the stream has no room. [`Output::unblock`] must be called once it has.
     fn blocked(&self);
 }
 
-/// What became of a flush.
+/// The result of a flush.
 #[derive(Debug)]
 pub enum Flushed {
-    /// All is written, or somebody else will write it.
+    /// All is written, or writing is over.
     Done,
     /// All is written, and nothing will follow.
     Ended,
     /// The stream has no room now.
     Blocked {
-        /// What waits, in bytes.
+        /// The cost of the messages that are not written, in bytes.
         queued: usize,
-        /// Tells this time from others, for [`Output::is_stalled`].
+        /// The number of this turn, for [`Output::is_stalled`].
         turn: u64,
     },
-    /// Another thread writes, or there is no room. So many bytes wait.
+    /// Another thread writes, or there is no room. The value is the cost of the messages that are not
+    /// written, in bytes.
     Left(usize),
-    /// Nothing can be written any more.
+    /// Writing failed: nothing can be written any more.
     Failed,
-    /// The stream cannot be watched.
+    /// Watching the stream failed.
     Unwatched(io::Error),
 }
 
 /// The messages of one connection that are to be written.
 pub struct Output<S: Sink> {
     pending: Mutex<Pending<S::Message>>,
-    /// Only ever locked by the thread that has set `Pending::writing`, or at the end.
+    /// Locked only by the thread that has set `Pending::writing`, or at the end.
     sink: Mutex<S>,
 }
 
 struct Pending<M> {
     queue: VecDeque<M>,
-    /// What all messages cost that are not written, in bytes.
+    /// The cost of all messages that are not written, in bytes.
     queued: usize,
-    /// A thread is writing.
+    /// Set while a thread writes.
     writing: bool,
-    /// There is no room to write.
+    /// Set while the stream has no room.
     blocked: bool,
-    /// The stream is watched for room to write.
+    /// Set while the stream is watched for room to write.
     watched: bool,
-    /// A part of what was taken from the queue is not written.
+    /// Set while a part of what was taken from the queue is not written.
     unwritten: bool,
-    /// How often a thread has written.
+    /// The number of times that a thread has written.
     turns: u64,
-    /// Nothing follows what is queued.
+    /// Set when nothing follows what is queued.
     ending: bool,
-    /// Why writing ended, while there may still be something to read.
+    /// The error that ended writing; there may still be something to read.
     error: Option<String>,
-    /// Nothing is written any more.
+    /// Set when nothing is written any more.
     over: bool,
 }
 
 impl<S: Sink> Output<S> {
-    /// Nothing is queued. Messages go into `sink`.
+    /// Makes an output with an empty queue that writes to `sink`.
     pub fn new(sink: S) -> Self {
         Self {
             pending: Mutex::ranked(
@@ -124,7 +126,7 @@ impl<S: Sink> Output<S> {
         }
     }
 
-    /// Queues messages of this cost, to be written by the next flush.
+    /// Queues messages of this cost, in bytes, to be written by the next flush.
     pub fn queue(&self, messages: impl Iterator<Item = S::Message>, cost: usize) {
         let mut pending = lock(&self.pending);
         if pending.over || pending.error.is_some() {
@@ -134,12 +136,12 @@ impl<S: Sink> Output<S> {
         pending.queue.extend(messages);
     }
 
-    /// Has the next flush that writes everything tell that it did.
+    /// Makes each later flush that leaves nothing unwritten return [`Flushed::Ended`].
     pub fn end(&self) {
         lock(&self.pending).ending = true;
     }
 
-    /// Writes nothing any more, whatever is queued; tells whether a thread waits for room.
+    /// Drops the queue and writes nothing from now on; returns whether the stream had no room.
     pub fn close(&self) -> bool {
         let mut pending = lock(&self.pending);
         pending.over = true;
@@ -149,37 +151,37 @@ impl<S: Sink> Output<S> {
         let writing = pending.writing;
         drop(pending);
         drop(queue);
-        // Who writes at the moment, does so itself.
+        // A thread that writes at the moment does so itself.
         if !writing {
             *lock(&self.sink) = S::default();
         }
         blocked
     }
 
-    /// There is room to write again; tells whether that was waited for.
+    /// Records that there is room to write again; returns whether there was none.
     pub fn unblock(&self) -> bool {
         std::mem::take(&mut lock(&self.pending).blocked)
     }
 
-    /// Whether the stream has had no room since a turn that was [`Flushed::Blocked`].
+    /// Returns whether the stream has had no room since a turn that was [`Flushed::Blocked`].
     pub fn is_stalled(&self, turn: u64) -> bool {
         let pending = lock(&self.pending);
         pending.blocked && pending.turns == turn
     }
 
-    /// Why writing ended, if it did.
+    /// Returns the error that ended writing, if any.
     pub fn error(&self) -> Option<String> {
         lock(&self.pending).error.clone()
     }
 
-    /// What waits to be written, in bytes.
+    /// Returns the cost of the messages that are not written, in bytes.
     #[cfg(test)]
     pub fn queued(&self) -> usize {
         lock(&self.pending).queued
     }
 
-    /// Writes what is queued, as far as the stream takes it. Where another thread is at that, it
-    /// writes this, too.
+    /// Writes the queued messages until the stream has no room. If another thread writes, it writes
+    /// these, too.
     pub fn flush(&self, stream: &impl Watch) -> Flushed {
         loop {
             let mut pending = lock(&self.pending);
@@ -239,8 +241,8 @@ impl<S: Sink> Output<S> {
         }
     }
 
-    /// Watches for room to write, or no longer: under the lock, so that what is noted here and what
-    /// the system was told last are the same.
+    /// Watches for room to write, or no longer: under the lock, so that `watched` matches the last
+    /// registration.
     fn watch(
         pending: &mut Pending<S::Message>,
         stream: &impl Watch,

@@ -1,16 +1,17 @@
-//! Imports that were dropped, until the peer is told.
+//! Dropped imports whose Release is not queued yet.
 //!
-//! They may be dropped anywhere, and so also where a thread has the state locked. Knows their numbers.
+//! Knows their numbers. An import may be dropped anywhere, even on a thread that holds the state's
+//! lock.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::sync::{Mutex, lock};
 
-/// Dropped imports, and how often the peer had given each.
+/// Dropped imports, each with the number of references that the peer had given.
 #[derive(Default)]
 pub struct Released {
     imports: Mutex<Vec<(u32, u64)>>,
-    /// Whether there are any: most flushes find none.
+    /// Set if there are any: most flushes find none.
     any: AtomicBool,
 }
 

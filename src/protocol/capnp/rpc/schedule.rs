@@ -1,7 +1,7 @@
-//! When the queued messages of a connection are written: by this thread now, or by the one that drives
-//! the event loop.
+//! The time at which the queued messages of a connection are written: by this thread now, or by the one
+//! that drives the event loop.
 //!
-//! Knows who is at work on the loop; nothing of what is written.
+//! Knows whether a thread drives the loop; nothing of the messages.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ thread_local! {
     static HELD_BACK: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Decides who flushes one connection.
+/// Decides which thread flushes one connection.
 pub struct Schedule {
     connection: usize,
     event_loop: Arc<EventLoop>,
     token: Token,
-    /// Whether the event loop has been told to flush, and how soon: a [`Flush`].
+    /// The [`Flush`] that the event loop has been told, as a number; 0 for none.
     listed: AtomicU8,
 }
 
 impl Schedule {
-    /// The schedule of a connection, which the event loop flushes by `token`.
+    /// Makes the schedule of a connection, which the event loop flushes by `token`.
     pub fn new(connection: usize, event_loop: &Arc<EventLoop>, token: Token) -> Self {
         Self {
             connection,
@@ -35,8 +35,9 @@ impl Schedule {
         }
     }
 
-    /// Messages were queued. Tells whether this thread is to flush now; otherwise they are written at the
-    /// end of this turn of the loop, or if they are for [`Flush::Later`], with what comes next.
+    /// Schedules a flush of queued messages. Returns whether this thread must flush now; otherwise a
+    /// later flush writes them: at the end of this loop turn, or, for [`Flush::Later`], before the loop
+    /// sleeps.
     pub fn is_now(&self, flush: Flush) -> bool {
         if flush == Flush::None {
             return false;
@@ -52,23 +53,23 @@ impl Schedule {
             self.list(Flush::Soon);
             return false;
         }
-        // Who is reading at the moment writes before it sleeps. So what several threads send at once
-        // goes out together.
+        // The thread that reads at the moment flushes before it sleeps. So messages that several
+        // threads send at once are written together.
         if self.event_loop.is_busy() {
             self.list(Flush::Soon);
-            // Looked at again, since it may have looked for what is to be written before this was.
+            // Checked again, since it may have taken the list before this was added.
             return !self.event_loop.is_busy();
         }
         true
     }
 
-    /// A flush begins. Called first, so that who finds itself listed after this has its message written
-    /// by it.
+    /// Begins a flush. Must be called first, so that this flush writes the messages of a thread that
+    /// finds itself listed.
     pub fn begin(&self) {
         self.listed.store(0, Ordering::SeqCst);
     }
 
-    /// Has who drives the loop flush.
+    /// Makes the thread that drives the loop flush.
     fn list(&self, flush: Flush) {
         let flush = flush as u8;
         if self.listed.fetch_max(flush, Ordering::SeqCst) < flush {
@@ -77,9 +78,9 @@ impl Schedule {
         }
     }
 
-    /// Flushes nothing that `f` has this thread queue, but with what is queued after it.
+    /// Runs `f` without flushing the messages that it queues: the next flush writes them.
     pub fn hold_back<R>(&self, f: impl FnOnce() -> R) -> R {
-        /// Ends it, also after a panic.
+        /// Stops holding back, even after a panic.
         struct Ends(usize);
         impl Drop for Ends {
             fn drop(&mut self) {

@@ -11,7 +11,7 @@ use super::output::{Sink, Wrote};
 use super::wire::message::abort;
 use super::wire::write::{Built, WriteQueue};
 
-/// Where the messages of a connection go. The default is the sink of one that is over.
+/// The sink of a connection's messages. The default is the sink of one that is over.
 #[derive(Default)]
 pub struct StreamSink {
     queue: WriteQueue,
@@ -19,7 +19,7 @@ pub struct StreamSink {
 }
 
 impl StreamSink {
-    /// The sink of a stream that does not block.
+    /// Makes the sink of a non-blocking stream.
     pub fn new(stream: &Arc<UnixStream>) -> Self {
         Self {
             queue: WriteQueue::default(),
@@ -46,16 +46,16 @@ impl Sink for StreamSink {
     }
 }
 
-/// Tells a peer why it is not served, as far as its stream takes that now.
+/// Sends a peer the reason that it is not served, as far as its stream has room now.
 pub fn refuse(stream: &UnixStream, why: &str) {
     let message = capnp::serialize::write_message_to_words(&abort(why, true));
     if stream.set_nonblocking(true).is_ok() {
-        // It learns of the end all the same.
+        // The peer learns of the end all the same.
         let _ = io::Write::write(&mut Quiet(stream), &message);
     }
 }
 
-/// A stream that answers a write that nobody reads with an error, and never with a signal.
+/// A stream whose writes return an error when the peer has closed it, and never raise a signal.
 struct Quiet<'a>(&'a UnixStream);
 
 impl io::Write for Quiet<'_> {

@@ -1,7 +1,7 @@
-//! The peer's calls: which there are, and what they were answered.
+//! The peer's calls, and their answers.
 //!
-//! A call counts from its arrival until its return *and* the peer's Finish, and a Finish in the middle
-//! of a call does not end it. Knows what waits for an answer by number alone.
+//! A call is in flight from its arrival until its return *and* the peer's Finish; a Finish before the
+//! return does not end it. Knows what waits for an answer by number alone.
 
 use std::collections::BTreeSet;
 
@@ -14,37 +14,37 @@ use super::super::wire::write::Built;
 use super::numbered::Numbered;
 use crate::error::Result;
 
-/// What was answered: a message, and the capabilities in it.
+/// An answer's content: a message, and the capabilities in it.
 pub type Outcome = Result<(Built, Vec<Option<Cap>>)>;
 
-/// A call of the peer's that is not finished.
+/// A call of the peer that is not finished.
 pub enum Answer {
-    /// It is not answered.
+    /// The call is not answered.
     Open(Open),
-    /// It is, and may be pipelined on until the peer's Finish.
+    /// The call is answered, and may be pipelined on until the peer's Finish.
     Given(Given),
 }
 
 /// A call that is not answered.
 pub struct Open {
-    /// How many calls it is pipelined on, one upon the other.
+    /// The number of calls that it is pipelined on, one upon the other.
     pub depth: u32,
-    /// Where its results go.
+    /// The destination of its results.
     pub results: ResultsTo,
-    /// What waits for it, in the order in which it came.
+    /// The wants that wait for it, in the order in which they came.
     pub wants: Vec<Want>,
     /// The size of the call in bytes.
     pub received: usize,
-    /// The peer has finished it, and this is what its `releaseResultCaps` says.
+    /// The `releaseResultCaps` of the peer's Finish, if that has come.
     pub finish: Option<bool>,
 }
 
-/// Where the results of a call of the peer's go.
+/// The destination of the results of a peer's call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultsTo {
-    /// To the peer, which may pipeline calls on them.
+    /// The peer, which may pipeline calls on them.
     Caller,
-    /// To the peer, which will not pipeline calls on them (`noPromisePipelining`).
+    /// The peer, which will not pipeline calls on them (`noPromisePipelining`).
     CallerOnly,
     /// Nowhere: the peer only pipelines calls on them (`onlyPromisePipeline`).
     Pipeline,
@@ -54,15 +54,15 @@ pub enum ResultsTo {
 
 /// An answer.
 pub struct Given {
-    /// What it is.
+    /// The message and its capabilities, or the error.
     pub outcome: Outcome,
-    /// The objects that it gave to the peer.
+    /// The exports that it gave the peer references to.
     pub exports: Vec<u32>,
-    /// Whether a call of this process may take it.
+    /// Set if a call of this process may take it.
     pub is_here: bool,
 }
 
-/// What waits for an answer.
+/// An item that waits for an answer.
 pub enum Want {
     /// Waiting call `call` is made on the capability at this place.
     Target {
@@ -101,31 +101,31 @@ pub struct Place {
     pub way: Vec<PipelineOp>,
 }
 
-/// A capability in an answer that the peer has named. It is what it was then, whatever becomes of the
-/// question's number: the peer may finish the question at once, and use the number for another.
+/// A capability in an answer that the peer has named, resolved on arrival: the peer may finish the
+/// question at once, and use its number for another.
 pub enum Promise {
-    /// The answer is there.
+    /// The answer is known; this is the capability at the place.
     Kept(Result<Option<Cap>>),
-    /// It is not: this is to be added to what it waits for.
+    /// The call is not answered: the caller must add a [`Want`] for this place.
     Open(Place),
 }
 
 /// The peer's calls, by question.
 #[derive(Default)]
 pub struct Answers {
-    /// Those that are not finished.
+    /// The calls that are not finished.
     pub table: Numbered<Answer>,
-    /// Those that were refused, until the peer has finished them.
+    /// The calls that were refused, until the peer has finished them.
     pub refused: BTreeSet<u32>,
 }
 
 impl Answers {
-    /// Whether the number is in use.
+    /// Returns whether the number is in use.
     pub fn contains(&self, question: u32) -> bool {
         self.table.get(question).is_some() || self.refused.contains(&question)
     }
 
-    /// What the peer means by a place in an answer.
+    /// Resolves a place in an answer that the peer names.
     pub fn promise(&self, place: Place) -> Promise {
         match self.table.get(place.question) {
             Some(Answer::Open(_)) => Promise::Open(place),
@@ -135,14 +135,14 @@ impl Answers {
         }
     }
 
-    /// Notes what waits for an open answer.
+    /// Adds a want to an open answer.
     pub fn want(&mut self, question: u32, want: Want) {
         if let Some(Answer::Open(open)) = self.table.get_mut(question) {
             open.wants.push(want);
         }
     }
 
-    /// How deep a call is pipelined that names this question.
+    /// Returns the pipelining depth of a call that names this question.
     pub fn depth(&self, question: u32) -> u32 {
         match self.table.get(question) {
             Some(Answer::Open(open)) => open.depth + 1,
@@ -151,7 +151,7 @@ impl Answers {
     }
 }
 
-/// What is at a place in an answer.
+/// Returns the capability at a place in an answer.
 pub fn at(outcome: &Outcome, way: &[PipelineOp]) -> Result<Option<Cap>> {
     match outcome {
         Ok((message, caps)) => Ok(pipelined(message, caps, way)),

@@ -1,4 +1,4 @@
-//! The peer's calls: which are taken, and how they are answered.
+//! The peer's calls: which are accepted, and how they are answered.
 //!
 //! Knows Bootstrap, Call and Finish, and the Return of this side. Calls beyond the limits are answered
 //! here.
@@ -18,7 +18,7 @@ use super::tables::{Named, Phase, Tables};
 use super::waiting::{broken_or, no_object};
 use crate::error::{Error, Result};
 
-/// Why no further call can be taken now, if so.
+/// Returns the reason that no further call can be accepted now, if there is one.
 fn overload(tables: &Tables, received: &Received) -> Option<String> {
     let limits = &tables.limits;
     let held = tables.received + received.bytes();
@@ -35,7 +35,8 @@ fn overload(tables: &Tables, received: &Received) -> Option<String> {
     }
 }
 
-/// Takes a question of the peer's into the tables, or answers it here; tells which.
+/// Adds a question of the peer to the tables, or answers it with `refusal`; returns whether it was
+/// added.
 fn admit(
     tables: &mut Tables,
     question: u32,
@@ -71,7 +72,7 @@ fn admit(
     Ok(false)
 }
 
-/// The peer asks for this side's object.
+/// Handles a Bootstrap: the peer asks for this side's object.
 pub fn bootstrapped(
     tables: &mut Tables,
     question: u32,
@@ -99,7 +100,8 @@ pub fn bootstrapped(
     Ok(())
 }
 
-/// Where the peer wants the results of a call; `None` for a third party, of which nothing is known here.
+/// Returns where the peer wants the results of a call; `None` for a third party, which is not
+/// supported.
 fn results_to(call: fields::Call<'_>) -> Result<Option<ResultsTo>, CloseReason> {
     let to = readable(call.send_results_to(), "where results are sent to")?;
     let pipelines = (call.only_promise_pipeline(), call.no_promise_pipelining());
@@ -112,7 +114,7 @@ fn results_to(call: fields::Call<'_>) -> Result<Option<ResultsTo>, CloseReason> 
     })
 }
 
-/// The peer calls.
+/// Handles a Call.
 pub fn called(
     tables: &mut Tables,
     owner: &Arc<dyn Owner>,
@@ -170,7 +172,8 @@ pub fn called(
     Ok(())
 }
 
-/// Counts how deep a call is pipelined that names a place, and whether that is on one that was refused.
+/// Raises `depth` to the pipelining depth of a call that names a place, and sets `refusal` if that is
+/// too deep or on a refused call.
 fn look_up(tables: &Tables, place: &Place, depth: &mut u32, refusal: &mut Option<String>) {
     let limit = tables.limits.nesting;
     if tables.answers.refused.contains(&place.question) {
@@ -183,7 +186,7 @@ fn look_up(tables: &Tables, place: &Place, depth: &mut u32, refusal: &mut Option
     }
 }
 
-/// Has a call wait for the places that it names, or delivers it.
+/// Makes a call wait for the places that it names, or delivers it.
 fn enter(
     tables: &mut Tables,
     call: Incoming,
@@ -251,7 +254,7 @@ fn enter(
     }
 }
 
-/// Answers a question of the peer's.
+/// Answers a question of the peer.
 pub fn answered(
     tables: &mut Tables,
     question: u32,
@@ -323,7 +326,7 @@ pub fn answered(
     }
 }
 
-/// The peer has finished a question.
+/// Handles a Finish.
 pub fn finished(tables: &mut Tables, question: u32, release: bool, effects: &mut Effects) {
     #[cfg(test)]
     if tables.sabotage == Some(Sabotage::LostFinish) {
@@ -336,13 +339,14 @@ pub fn finished(tables: &mut Tables, question: u32, release: bool, effects: &mut
         open.finish.get_or_insert(release);
         return;
     }
-    // There is none where it is late for a Return that needed none.
+    // There is no answer if the Finish is late for a Return that needed none.
     if let Some(Answer::Given(given)) = tables.answers.table.remove(question) {
         finish(tables, given, release, effects);
     }
 }
 
-/// An answer is needed no longer.
+/// Drops an answer that is not needed any longer; `release` tells whether its exports are released,
+/// too.
 fn finish(tables: &mut Tables, given: Given, release: bool, effects: &mut Effects) {
     if release {
         tables.take_back(&given.exports, 1, effects);

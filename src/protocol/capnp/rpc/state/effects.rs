@@ -1,6 +1,6 @@
-//! What is to be done once the state is unlocked, in the order in which it was decided.
+//! The effects to carry out once the state is unlocked, in the order in which they were decided.
 //!
-//! Knows capabilities and calls; nothing of who carries the effects out.
+//! Knows capabilities and calls; nothing of the thread that carries the effects out.
 
 use std::collections::VecDeque;
 
@@ -10,28 +10,28 @@ use super::super::wire::write::Built;
 use super::answers::Outcome;
 use crate::error::{Error, Result};
 
-/// When queued messages are to be written.
+/// The time at which queued messages are to be written.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flush {
-    /// There is nothing to write.
+    /// No message is queued.
     #[default]
     None,
-    /// With what is sent next.
+    /// Flush before the loop sleeps; an earlier flush takes them along.
     Later,
-    /// At the end of this loop turn: a caller is blocked on it.
+    /// Flush at the end of this loop turn: a caller is blocked on it.
     Soon,
 }
 
-/// Something to do without the lock of the state: it may run an application's code, or want the state
-/// again.
+/// An action that must run without the lock of the state: it may run application code, or take the lock
+/// itself.
 pub enum Effect {
-    /// A call of the peer's reaches its object.
+    /// Delivers a call of the peer to its object.
     Deliver(Cap, Incoming),
-    /// A call of the peer's fails before it reaches an object.
+    /// Fails a call of the peer before it reaches an object.
     Fail(Incoming, Error),
-    /// An answer reaches who asked. What the question kept is dropped before.
+    /// Passes an answer to its callback. The capabilities that the question kept are dropped before.
     Tell(Done, Result<Response>, Vec<Cap>),
-    /// All calls that were to be forwarded to the peer's object `import` have been: the peer may lift
+    /// Tells the peer that all calls to be forwarded to its object `import` have been: it may lift
     /// embargo `embargo`.
     Loopback {
         /// The peer's number for its object.
@@ -39,54 +39,56 @@ pub enum Effect {
         /// The peer's number for the embargo.
         embargo: u32,
     },
-    /// The connection is over, and nobody has been told yet.
+    /// Runs [`Lifecycle::closing`](super::super::lifecycle::Lifecycle::closing): the connection is
+    /// over, and no pending call has failed yet.
     Closing(CloseReason),
-    /// Everybody has been told that the connection is over.
+    /// Runs [`Lifecycle::closed`](super::super::lifecycle::Lifecycle::closed): all pending calls have
+    /// failed.
     Closed,
-    /// This is dropped.
+    /// Drops this.
     Drop(Dropped),
 }
 
-/// What must not be dropped under the lock of the state, since its destructor may want that.
+/// A value that must not be dropped under the lock of the state, since its destructor may take that.
 #[allow(dead_code, reason = "kept to be dropped elsewhere")]
 pub enum Dropped {
     /// An object.
     Cap(Cap),
-    /// What this process offers.
+    /// The bootstrap object of this process.
     Host(Option<std::sync::Arc<dyn Host>>),
     /// An answer that the peer has finished.
     Outcome(Outcome),
     /// Results that could not be sent, or came too late.
     Results(Result<Results>),
-    /// Calls that waited.
+    /// Calls that waited for a target or a parameter.
     Calls(Vec<Incoming>),
 }
 
-/// What follows from a message or a command.
+/// The effects of a message or a command.
 #[derive(Default)]
 pub struct Effects {
     /// Messages to send, in order.
     pub messages: Vec<Built>,
-    /// When to write them.
+    /// The time to write them.
     pub flush: Flush,
-    /// Everything else, in order.
+    /// All other effects, in order.
     pub todo: VecDeque<Effect>,
-    /// Ends the connection: the peer would make this process hold too much.
+    /// Set to end the connection: the peer would make this process hold too much.
     pub exceeded: Option<CloseReason>,
 }
 
 impl Effects {
-    /// Has queued messages written no later than `flush`.
+    /// Schedules the queued messages to be written no later than `flush`.
     pub fn flush(&mut self, flush: Flush) {
         self.flush = self.flush.max(flush);
     }
 
-    /// Does something after what is to be done so far.
+    /// Appends an effect.
     pub fn then(&mut self, effect: Effect) {
         self.todo.push_back(effect);
     }
 
-    /// Drops something that may be an object.
+    /// Drops capabilities without the lock.
     pub fn drop(&mut self, cap: impl IntoIterator<Item = Cap>) {
         for cap in cap {
             self.then(Effect::Drop(Dropped::Cap(cap)));

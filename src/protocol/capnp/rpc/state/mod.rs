@@ -1,16 +1,15 @@
-//! What messages and commands do to a connection: decisions, and nothing else.
+//! The decisions of a connection: how messages and commands change its state.
 //!
 //! A message or a command changes the tables and adds to [`Effects`], which the caller carries out once
-//! the state is unlocked, in their order. [`tables`] is all that is remembered: [`questions`] are the
-//! calls of this process, [`answers`] those of the peer and [`waiting`] those of them that wait,
-//! [`objects`] what each side holds of the other. [`calls`] and [`returns`] are what the messages do to
-//! these.
+//! the state is unlocked, in their order. [`tables`] is the whole state: [`questions`] are the calls of
+//! this process, [`answers`] those of the peer and [`waiting`] those of them that wait, [`objects`] the
+//! exports and imports. [`calls`] and [`returns`] handle the messages.
 //!
 //! Nothing here names a lock, a clock, a thread, a socket or the event loop.
 //!
-//! A Resolve is not heeded: what a promise of the peer's becomes is the peer's to forward, for as long
-//! as it is held. The short way could lead back to itself. And no promise is ever given to a peer, so
-//! no Resolve and no Disembargo of this side's own is ever due.
+//! A Resolve changes nothing: the peer has to forward calls on its promise, for as long as the promise
+//! is held. The short way could lead back to itself. And no promise is ever sent to a peer, so this
+//! side never owes a Resolve or a Disembargo of its own.
 
 mod answers;
 mod calls;
@@ -44,17 +43,17 @@ use super::wire::received::Received;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
-/// What libmultiprocess says of a call that the end of its connection interrupts.
+/// libmultiprocess's text for a call that the end of its connection interrupts.
 pub const INTERRUPTED: &str = "IPC client method call interrupted by disconnect";
-/// What libmultiprocess says of a call on a connection that has ended.
+/// libmultiprocess's text for a call on a connection that has ended.
 pub const AFTER_DISCONNECT: &str = "IPC client method called after disconnect";
 
 /// The state of one connection.
 pub struct State(Tables);
 
 impl State {
-    /// A connection that nothing has been said on. `owner` is the [`Owner::id`] of its owner,
-    /// `bootstrap` what the peer gets when it asks for this side's object.
+    /// Makes the state of a new connection. `owner` is the [`Owner::id`] of its owner, `bootstrap` the
+    /// object that the peer gets when it asks for this side's.
     pub fn new(
         owner: usize,
         limits: Limits,
@@ -79,12 +78,12 @@ impl State {
         })
     }
 
-    /// How far the connection has come.
+    /// Returns the phase of the connection.
     pub fn phase(&self) -> Phase {
         self.0.phase
     }
 
-    /// Why it ended or is about to, if so.
+    /// Returns the reason that it ended or is about to, if so.
     #[cfg(test)]
     pub fn reason(&self) -> Option<&CloseReason> {
         self.0.reason.as_ref()
@@ -92,10 +91,10 @@ impl State {
 
     // ----- messages -----
 
-    /// Does what a message of the peer's says.
+    /// Handles a message of the peer.
     ///
     /// # Errors
-    /// Why the connection must end.
+    /// Returns the reason that the connection must end.
     pub fn handle(
         &mut self,
         owner: &Arc<dyn Owner>,
@@ -103,7 +102,8 @@ impl State {
         effects: &mut Effects,
     ) -> Result<(), CloseReason> {
         let Self(tables) = self;
-        // What is put into the tables of a connection that is over stays there, and keeps it.
+        // An entry added to the tables of a connection that is over would stay there, and keep it
+        // alive.
         if tables.phase != Phase::Open {
             return Ok(());
         }
@@ -158,14 +158,14 @@ impl State {
         }
     }
 
-    /// Tells the peer that a message is not known here.
+    /// Answers an unknown message with Unimplemented.
     fn unknown(&mut self, received: &Received, effects: &mut Effects) -> Result<(), CloseReason> {
         let message = messages::unimplemented(received.root()?, received.bytes())?;
         self.0.send(message, Flush::Soon, effects);
         Ok(())
     }
 
-    /// The peer does not know a message of this side.
+    /// Handles an Unimplemented: fails the question of a message that the peer does not know.
     fn not_implemented(
         &mut self,
         of: message::Reader<'_>,
@@ -185,8 +185,8 @@ impl State {
         Ok(())
     }
 
-    /// The peer wants to know when all that it had sent on a promise of this side's has come back to
-    /// it, because it became an object of the peer's own.
+    /// Handles a Disembargo: the peer asks when all calls that it had sent on a promise of this side
+    /// have come back to it, because the promise became an object of the peer.
     fn disembargo(
         &mut self,
         disembargo: disembargo::Reader<'_>,
@@ -219,8 +219,8 @@ impl State {
 
     // ----- commands -----
 
-    /// Makes calls, all at once and in this order, after asking for the peer's object where
-    /// `bootstrap` takes that. When the connection has ended they are answered with that.
+    /// Makes calls, all at once and in this order, after asking for the peer's object if `bootstrap` is
+    /// given. If the connection has ended, they fail with that.
     pub fn ask(
         &mut self,
         bootstrap: Option<Done>,
@@ -241,18 +241,19 @@ impl State {
         }
     }
 
-    /// Answers a question of the peer's.
+    /// Answers a question of the peer.
     pub fn answer(&mut self, question: u32, outcome: Result<Results>, effects: &mut Effects) {
         calls::answered(&mut self.0, question, outcome, effects);
     }
 
-    /// Nobody holds an object any more that the peer has given `given` times.
+    /// Queues a Release of `given` references to import `id`, which was dropped.
     pub fn release(&mut self, id: u32, given: u64, effects: &mut Effects) {
         self.0.imports.forget(id);
         self.0.release(id, given, effects);
     }
 
-    /// Everything sent on the peer's object `import` before is on its way to it.
+    /// Answers embargo `embargo`: all calls sent on the peer's object `import` before have been
+    /// forwarded.
     pub fn loopback(&mut self, import: u32, embargo: u32, effects: &mut Effects) {
         let message = messages::disembargo(import, embargo);
         self.0.send(message, Flush::Soon, effects);
@@ -260,20 +261,20 @@ impl State {
 
     // ----- ending -----
 
-    /// Begins to end the connection; tells whether it was open. Nothing is read any more.
+    /// Begins to end the connection; returns whether it was open. No further message is handled.
     pub fn end(&mut self, reason: CloseReason, effects: &mut Effects) -> bool {
         let Self(tables) = self;
         if tables.phase != Phase::Open {
             return false;
         }
         tables.phase = Phase::Ending;
-        // So that the peer can tell a fault of its own from a farewell.
+        // The abort's type tells the peer a fault of its own from an end in good order.
         let word = match &reason {
             CloseReason::Violation(text) | CloseReason::Timeout(text) => {
                 Some(messages::abort(text, true))
             }
             CloseReason::Local(text) => Some(messages::abort(text, false)),
-            // It has gone.
+            // The peer has gone.
             CloseReason::PeerClosed
             | CloseReason::Farewell(_)
             | CloseReason::Aborted(_)
@@ -286,8 +287,8 @@ impl State {
         true
     }
 
-    /// Ends the connection, and lets everybody know who waited for something; tells whether it was not
-    /// over. The reason that it had before counts.
+    /// Ends the connection, and fails all pending calls; returns whether it was not over. A reason that
+    /// it had before takes precedence over `reason`.
     pub fn close(&mut self, reason: CloseReason, effects: &mut Effects) -> bool {
         let Self(tables) = self;
         let reason = tables.reason.get_or_insert(reason).clone();
@@ -295,7 +296,7 @@ impl State {
             return false;
         }
         tables.phase = Phase::Over;
-        // First, so that who hears of it from a call finds the connection over.
+        // First, so that a caller that learns of it from a failed call finds the connection over.
         effects.then(Effect::Closing(reason));
         let mut asked = tables.questions.drain();
         let mut outcomes = Vec::new();
@@ -329,8 +330,8 @@ impl State {
         true
     }
 
-    /// The error of a call on a connection that has ended: what became of it, who ended the
-    /// connection, and why.
+    /// Returns the error of a call on a connection that has ended: `what` became of the call, which
+    /// side ended the connection, and why.
     pub fn disconnected(&self, what: &str) -> Error {
         Error::Disconnected(match &self.0.reason {
             Some(reason) => format!("{what}: {reason}"),
@@ -338,13 +339,13 @@ impl State {
         })
     }
 
-    /// Has the state make a deliberate error.
+    /// Makes the state commit a deliberate error.
     #[cfg(test)]
     pub fn sabotage(&mut self, error: Option<Sabotage>) {
         self.0.sabotage = error;
     }
 
-    /// What there is, for tests.
+    /// Returns the sizes of the tables, for tests.
     #[cfg(test)]
     pub fn counts(&self) -> Counts {
         Counts {
@@ -355,19 +356,19 @@ impl State {
     }
 }
 
-/// How much there is in the tables.
+/// The sizes of the tables.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// The peer's calls that are not finished.
+    /// The number of the peer's calls that are not finished.
     pub answers: usize,
-    /// The calls of this side that are not answered.
+    /// The number of calls of this side that are not answered.
     pub questions: usize,
-    /// The objects that the peer holds.
+    /// The number of objects that the peer holds.
     pub exports: usize,
 }
 
-/// What the peer says before it ends the connection.
+/// Returns the close reason of an Abort.
 fn aborted(abort: exception::Reader<'_>) -> CloseReason {
     match (abort.get_type(), messages::some_of(abort.get_reason())) {
         (Ok(exception::Type::Disconnected), text) => CloseReason::Farewell(text),

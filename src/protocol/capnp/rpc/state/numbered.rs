@@ -1,11 +1,11 @@
-//! A table by numbers that the peer chooses.
+//! A table indexed by numbers that the peer chooses.
 //!
-//! Knows numbers; nothing of what has them. Most peers use the lowest that is free, and those of the
-//! first few are found without a search.
+//! Knows numbers; nothing of the values. Most peers use the lowest free number, and the lowest ones are
+//! found without a search.
 
 use std::collections::BTreeMap;
 
-/// How many numbers are low.
+/// The number of low numbers.
 const LOW: usize = 16;
 
 /// Values by number.
@@ -26,12 +26,12 @@ impl<T> Default for Numbered<T> {
 }
 
 impl<T> Numbered<T> {
-    /// How many values there are.
+    /// Returns the number of values.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// The value with this number.
+    /// Returns the value with this number.
     pub fn get(&self, number: u32) -> Option<&T> {
         match low(number) {
             Some(index) => self.low.get(index)?.as_ref(),
@@ -39,7 +39,7 @@ impl<T> Numbered<T> {
         }
     }
 
-    /// The value with this number.
+    /// Returns the value with this number.
     pub fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         match low(number) {
             Some(index) => self.low.get_mut(index)?.as_mut(),
@@ -47,7 +47,7 @@ impl<T> Numbered<T> {
         }
     }
 
-    /// Gives a value a number, in the place of the one that had it.
+    /// Inserts a value, in the place of the one that had its number.
     pub fn insert(&mut self, number: u32, value: T) {
         let before = match low(number) {
             Some(index) => {
@@ -61,7 +61,7 @@ impl<T> Numbered<T> {
         self.len += usize::from(before.is_none());
     }
 
-    /// Takes out the value with this number.
+    /// Removes and returns the value with this number.
     pub fn remove(&mut self, number: u32) -> Option<T> {
         let value = match low(number) {
             Some(index) => self.low.get_mut(index)?.take(),
@@ -71,7 +71,7 @@ impl<T> Numbered<T> {
         value
     }
 
-    /// All values, by number.
+    /// Returns all values, by number.
     pub fn into_values(self) -> impl Iterator<Item = T> {
         self.low
             .into_iter()
@@ -80,7 +80,7 @@ impl<T> Numbered<T> {
     }
 }
 
-/// The number as an index, if it is low.
+/// Returns the number as an index, if it is low.
 fn low(number: u32) -> Option<usize> {
     usize::try_from(number).ok().filter(|index| *index < LOW)
 }

@@ -1,6 +1,6 @@
-//! The objects that each side holds of the other, by number.
+//! The exports and imports of a connection, by number.
 //!
-//! Knows how often each was given; nothing of calls.
+//! Knows reference counts; nothing of calls.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -13,7 +13,7 @@ use super::super::cap::{Cap, Import, Owner};
 /// An object that the peer holds.
 struct Export {
     cap: Cap,
-    /// How often it was given.
+    /// The reference count: how often it was given, less the releases.
     references: u64,
 }
 
@@ -26,18 +26,18 @@ pub struct Exports {
 }
 
 impl Exports {
-    /// How many there are.
+    /// Returns the number of exports.
     pub fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// The object of this number.
+    /// Returns the object of this number.
     pub fn get(&self, id: u32) -> Option<&Cap> {
         let export = self.table.get(usize::try_from(id).ok()?)?;
         Some(&export.cap)
     }
 
-    /// Gives an object to the peer; returns its number.
+    /// Adds a reference to an object that is sent to the peer; returns the export's number.
     fn give(&mut self, cap: &Cap) -> u32 {
         let number = *self.numbers.entry(cap.address()).or_insert_with(|| {
             self.table.insert(Export {
@@ -52,7 +52,7 @@ impl Exports {
         u32::try_from(number).unwrap_or(u32::MAX)
     }
 
-    /// Takes references from the peer; returns the object when that was the last one.
+    /// Releases `count` references of the peer; returns the object if those were the last.
     #[must_use = "its destructor may want the state"]
     pub fn release(&mut self, id: u32, count: u64) -> Option<Cap> {
         let number = usize::try_from(id).ok()?;
@@ -66,8 +66,8 @@ impl Exports {
         Some(export.cap)
     }
 
-    /// Writes how the peer of connection `owner` is to understand a capability. Returns its number, if
-    /// the peer holds it from then on.
+    /// Writes the descriptor of a capability for the peer of connection `owner`. Returns the export's
+    /// number if that gives the peer a reference.
     pub fn describe(
         &mut self,
         owner: usize,
@@ -91,7 +91,7 @@ impl Exports {
         }
     }
 
-    /// Takes out all of them.
+    /// Removes and returns all objects.
     pub fn drain(&mut self) -> impl Iterator<Item = Cap> {
         self.numbers.clear();
         self.table.drain().map(|export| export.cap)
@@ -103,7 +103,8 @@ impl Exports {
 pub struct Imports(BTreeMap<u32, Weak<Import>>);
 
 impl Imports {
-    /// The peer has given this object. Returns how many references to release now, if any.
+    /// Returns the import of an object that the peer has sent, and how many references to release now,
+    /// if any.
     pub fn import(&mut self, owner: &Arc<dyn Owner>, id: u32) -> (Arc<Import>, Option<u64>) {
         if let Some(import) = self.0.get(&id).and_then(Weak::upgrade) {
             let release = import.count_reference();
@@ -114,7 +115,7 @@ impl Imports {
         (import, None)
     }
 
-    /// Forgets an object that nobody holds any more, unless it has been given again meanwhile.
+    /// Removes an import that was dropped, unless the peer has sent the object again meanwhile.
     pub fn forget(&mut self, id: u32) {
         let is_gone = |held: &Weak<Import>| held.strong_count() == 0;
         if self.0.get(&id).is_some_and(is_gone) {

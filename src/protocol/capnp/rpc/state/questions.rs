@@ -1,9 +1,9 @@
-//! The calls of this process: which there are, and the answers that are not complete.
+//! The calls of this process, and the answers that are not complete.
 //!
-//! A question ends with the peer's Return, and with nothing else: the peer is told that it is finished
-//! only then, because Bitcoin Core 30 dies when a call is cancelled while it executes. Until then a
-//! question keeps what it is about, because to release a thread in the middle of a call is an error in
-//! Core.
+//! A question ends with the peer's Return, and with nothing else: its Finish is sent only then, because
+//! Bitcoin Core 30 crashes when a call is cancelled while it executes. Until then a question keeps its
+//! target and its parameters' objects, because to release a thread in the middle of a call is an error
+//! in Core.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +14,18 @@ use super::effects::{Effect, Effects};
 
 /// A question without a Return.
 pub struct Question {
-    /// What gets the answer.
+    /// The callback that gets the answer.
     pub done: Done,
-    /// The objects of this process that went with it.
+    /// The exports among its parameters.
     pub exports: Vec<u32>,
-    /// What it is about: its target, and its parameters' objects.
+    /// The capabilities that it keeps: its target, and its parameters' objects.
     pub about: Vec<Cap>,
 }
 
-/// An answer of the peer's that holds promises of this process.
+/// An answer of the peer that holds promises of this process.
 struct Incomplete {
     response: Response,
-    /// How many promises are not kept.
+    /// The number of promises that are not resolved.
     missing: usize,
     done: Done,
 }
@@ -33,14 +33,14 @@ struct Incomplete {
 /// The calls of this process.
 #[derive(Default)]
 pub struct Questions {
-    /// Those without a Return, by number.
+    /// The questions without a Return, by number.
     pub table: Slab<Question>,
     incomplete: BTreeMap<u64, Incomplete>,
     next: u64,
 }
 
 impl Questions {
-    /// The number that the next question will have.
+    /// Returns the number that the next question will have.
     pub fn next_number(&self) -> u32 {
         number(self.table.vacant_key())
     }
@@ -50,17 +50,17 @@ impl Questions {
         number(self.table.insert(question))
     }
 
-    /// The question of this number.
+    /// Returns whether there is a question of this number.
     pub fn contains(&self, id: u32) -> bool {
         usize::try_from(id).is_ok_and(|key| self.table.contains(key))
     }
 
-    /// Takes out a question.
+    /// Removes and returns a question.
     pub fn remove(&mut self, id: u32) -> Option<Question> {
         self.table.try_remove(usize::try_from(id).ok()?)
     }
 
-    /// Keeps an answer until `missing` promises in it are kept; returns its key.
+    /// Keeps an answer until `missing` promises in it are resolved; returns its key.
     pub fn complete_later(&mut self, response: Response, missing: usize, done: Done) -> u64 {
         let key = self.next;
         self.next += 1;
@@ -73,7 +73,7 @@ impl Questions {
         key
     }
 
-    /// A promise in an answer is kept.
+    /// Sets a resolved promise in an answer, and passes the answer on once it is complete.
     pub fn supply(&mut self, key: u64, index: usize, cap: Option<Cap>, effects: &mut Effects) {
         let Some(incomplete) = self.incomplete.get_mut(&key) else {
             return;
@@ -88,7 +88,8 @@ impl Questions {
         }
     }
 
-    /// Takes out what gets each answer, and what is kept for it.
+    /// Removes the callback of each question and each incomplete answer; returns them with the
+    /// capabilities that they kept.
     pub fn drain(&mut self) -> Vec<(Done, Vec<Cap>)> {
         let asked = self.table.drain().map(|asked| (asked.done, asked.about));
         let incomplete = std::mem::take(&mut self.incomplete).into_values();
@@ -101,7 +102,7 @@ impl Questions {
     }
 }
 
-/// A number for the wire; there are far fewer questions, since each takes memory.
+/// Returns the number for the wire; there are far fewer questions, since each takes memory.
 fn number(key: usize) -> u32 {
     u32::try_from(key).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! The calls of this process: how they are sent, and what their returns do.
+//! The calls of this process: how they are sent, and how their returns are handled.
 //!
 //! Knows Call and Bootstrap of this side, and the peer's Return.
 
@@ -25,7 +25,7 @@ pub struct Before {
     previous: u32,
 }
 
-/// Writes a place in the answer to a question of this side: a pointer of its results, or the results
+/// Writes a place in the answer to a question of this side: a pointer in its results, or the results
 /// themselves.
 fn promise(mut answer: promised_answer::Builder<'_>, question: u32, pointer: Option<u16>) {
     answer.set_question_id(question);
@@ -35,7 +35,7 @@ fn promise(mut answer: promised_answer::Builder<'_>, question: u32, pointer: Opt
     }
 }
 
-/// Asks for the peer's object; returns that this came before what follows in the batch.
+/// Asks for the peer's object; returns its place in the batch, for the calls that follow.
 pub fn bootstrap(tables: &mut Tables, done: Done, effects: &mut Effects) -> Before {
     let question = tables.questions.add(Question {
         done,
@@ -52,7 +52,7 @@ pub fn bootstrap(tables: &mut Tables, done: Done, effects: &mut Effects) -> Befo
     }
 }
 
-/// Makes a call; returns that it came before what follows in the batch.
+/// Makes a call; returns its place in the batch, for the calls that follow.
 pub fn ask(
     tables: &mut Tables,
     ask: Ask,
@@ -122,14 +122,14 @@ pub fn ask(
     before
 }
 
-/// The peer's answer to a question of this side.
+/// Handles a Return: the peer's answer to a question of this side.
 pub fn returned(
     tables: &mut Tables,
     owner: &Arc<dyn Owner>,
     received: Received,
     effects: &mut Effects,
 ) -> Result<(), CloseReason> {
-    /// What a Return gives.
+    /// The content of a Return.
     enum Gives {
         Results(Vec<Named>),
         Error(Error),
@@ -199,7 +199,7 @@ pub fn returned(
     Ok(())
 }
 
-/// Hands results to who asked, once the promises of this side that are in them are kept.
+/// Passes results to `done`, once the promises of this side that are in them are resolved.
 fn results(
     tables: &mut Tables,
     received: Received,

@@ -7,12 +7,12 @@
 pub enum Sabotage {
     /// A call overtakes those on the same object that wait for a parameter.
     Order,
-    /// What the peer releases once counts twice.
+    /// Each reference that the peer releases counts twice.
     DoubleRelease,
     /// The peer's Finish is dropped.
     LostFinish,
     /// A call that waits is answered at once.
     EarlyReturn,
-    /// A call that is made on what another will answer is forgotten.
+    /// A call that waits for its target in another's answer is forgotten.
     ForgottenPromise,
 }

@@ -1,7 +1,7 @@
-//! All that one connection has to remember, and what its calls and returns have in common.
+//! The tables of one connection, and the operations that its calls and returns share.
 //!
-//! Knows the numbers that messages name things by. Nothing is dropped here that could want the state:
-//! what goes is an effect.
+//! Knows the numbers that messages name things by. Nothing whose destructor may take the state's lock
+//! is dropped here: dropping it is an effect.
 
 use std::sync::Arc;
 
@@ -19,58 +19,58 @@ use super::questions::Questions;
 use super::waiting::{Waiting, broken_or};
 use crate::limits::Limits;
 
-/// How far a connection has come.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Messages come and go.
+    /// Messages are read and written.
     Open,
-    /// Nothing is read any more, and what is queued has a little time to be written.
+    /// Nothing is read any more, and the queued messages have a little time to be written.
     Ending,
-    /// It is over.
+    /// The connection is over.
     Over,
 }
 
 /// The state of both directions of one connection.
 pub struct Tables {
-    /// Identifies the connection: that of its [`Owner`].
+    /// The [`Owner::id`] of the connection's owner, which identifies the connection.
     pub owner: usize,
-    /// The bounds on the peer.
+    /// The limits on the peer.
     pub limits: Limits,
-    /// Who pays for what the peer makes this process hold.
+    /// The account charged for everything that the peer makes this process hold.
     pub account: Arc<Account>,
-    /// How far the connection has come.
+    /// The phase of the connection.
     pub phase: Phase,
-    /// Why it ended or is about to, if so.
+    /// The reason that it ended or is about to, if so.
     pub reason: Option<CloseReason>,
-    /// What the peer gets when it asks for this side's object.
+    /// The object that the peer gets when it asks for this side's.
     pub bootstrap: Option<Arc<dyn Host>>,
     /// The calls of this process.
     pub questions: Questions,
-    /// The bytes of the peer's calls that are not answered.
+    /// The size of the peer's calls that are not answered, in bytes.
     pub received: usize,
     /// The calls of the peer.
     pub answers: Answers,
-    /// Those of them that wait.
+    /// The calls of the peer that wait for a target or a parameter.
     pub waiting: Waiting,
     /// The objects that the peer holds.
     pub exports: Exports,
-    /// The objects of the peer.
+    /// The objects of the peer that are held here.
     pub imports: Imports,
-    /// The deliberate error that is made.
+    /// The deliberate error to make.
     #[cfg(test)]
     pub sabotage: Option<super::sabotage::Sabotage>,
 }
 
-/// What a capability in a message stands for.
+/// A capability that a message names.
 pub enum Named {
-    /// This one.
+    /// A known capability; `None` for null.
     Known(Option<Cap>),
-    /// The one at this place in an answer.
+    /// The capability at this place in an answer.
     Place(Place),
 }
 
 impl Named {
-    /// The place, if it is one.
+    /// Returns the place, if it is one.
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Place(place) => Some(place),
@@ -86,7 +86,7 @@ impl Tables {
         self.send_built(built, flush, effects);
     }
 
-    /// Queues a message that is kept elsewhere, too.
+    /// Queues a complete message, which the caller may keep, too.
     pub fn send_built(&mut self, message: Built, flush: Flush, effects: &mut Effects) {
         if self.phase != Phase::Over {
             effects.messages.push(message);
@@ -94,7 +94,7 @@ impl Tables {
         }
     }
 
-    /// Makes a message complete, at the peer's cost.
+    /// Completes a message, and charges it to the peer.
     pub fn build(&mut self, message: Building, effects: &mut Effects) -> Built {
         Complete::new(message, |cost| {
             let mut charge = Charge::to(&self.account, Resource::Bytes);
@@ -105,13 +105,13 @@ impl Tables {
         })
     }
 
-    /// Releases references to an object of the peer's.
+    /// Queues a Release of references to an object of the peer.
     pub fn release(&mut self, id: u32, references: u64, effects: &mut Effects) {
         let references = u32::try_from(references).unwrap_or(u32::MAX);
         self.send(message::release(id, references), Flush::Later, effects);
     }
 
-    /// The peer has given this object.
+    /// Counts a reference to object `id` that the peer has sent, and returns the import.
     fn import(&mut self, owner: &Arc<dyn Owner>, id: u32, effects: &mut Effects) -> Cap {
         let (import, release) = self.imports.import(owner, id);
         if let Some(references) = release {
@@ -120,7 +120,7 @@ impl Tables {
         Cap::Import(import)
     }
 
-    /// The peer releases objects that went with a call, or that it names.
+    /// Releases `count` references to each of these exports.
     pub fn take_back(&mut self, exports: &[u32], count: u64, effects: &mut Effects) {
         #[cfg(test)]
         let count = match self.sabotage {
@@ -132,10 +132,10 @@ impl Tables {
         }
     }
 
-    /// What a capability in a message stands for.
+    /// Resolves the descriptor of a capability in a message.
     ///
     /// # Errors
-    /// [`CloseReason::Violation`] where it stands for nothing.
+    /// Returns [`CloseReason::Violation`] when it stands for nothing.
     pub fn named(
         &mut self,
         owner: &Arc<dyn Owner>,
@@ -144,8 +144,8 @@ impl Tables {
     ) -> Result<Named, CloseReason> {
         Ok(Named::Known(match readable(descriptor, "a capability")? {
             Descriptor::None => None,
-            // What a promise of the peer's becomes is the peer's to forward, for as long as it is held.
-            // Nobody is introduced to a third party: its vine forwards to it.
+            // The peer has to forward calls on its promise, for as long as that is held. No third party
+            // is contacted: its vine forwards to it.
             Descriptor::SenderHosted(id)
             | Descriptor::SenderPromise(id)
             | Descriptor::ThirdPartyHosted(id) => Some(self.import(owner, id, effects)),
@@ -159,10 +159,10 @@ impl Tables {
         }))
     }
 
-    /// A place in an answer to the peer.
+    /// Reads a place in an answer to the peer.
     ///
     /// # Errors
-    /// [`CloseReason::Violation`] where the way to it is too long.
+    /// Returns [`CloseReason::Violation`] when the way to it is too long.
     pub fn place(&self, answer: Answer<'_>) -> Result<Place, CloseReason> {
         let limit = self.limits.nesting;
         let length = readable(answer.length(), "a pipelined path")?;
@@ -175,10 +175,10 @@ impl Tables {
         })
     }
 
-    /// A message's capabilities, if they are not too many.
+    /// Returns the descriptors of a message's capabilities.
     ///
     /// # Errors
-    /// [`CloseReason::Violation`] where they are.
+    /// Returns [`CloseReason::Violation`] when there are too many.
     pub fn cap_table<'a>(&self, payload: Payload<'a>) -> Result<Structs<'a>, CloseReason> {
         let caps = readable(payload.capabilities(), "a table of capabilities")?;
         let (count, limit) = (caps.len(), self.limits.capabilities);
@@ -190,7 +190,7 @@ impl Tables {
         Ok(caps)
     }
 
-    /// Hands the answer to `question` to what waits for it, in the order in which that came.
+    /// Passes the answer to `question` to its wants, in the order in which they came.
     pub fn resolve(
         &mut self,
         question: u32,
@@ -231,13 +231,13 @@ impl Tables {
         }
     }
 
-    /// Has something dropped without the lock of the state.
+    /// Drops something without the lock of the state.
     pub fn discard(&mut self, dropped: Dropped, effects: &mut Effects) {
         effects.then(Effect::Drop(dropped));
     }
 }
 
-/// An answer to the peer, as a call of this process takes it.
+/// Returns an answer to the peer as the response to a call of this process that takes it.
 pub fn taken(outcome: &Outcome) -> crate::error::Result<super::super::cap::Response> {
     match outcome {
         Ok((message, caps)) => Ok(super::super::cap::Response::own(

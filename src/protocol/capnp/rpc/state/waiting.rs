@@ -1,4 +1,4 @@
-//! Calls of the peer's that wait: for what they are made on, or for a capability among their parameters.
+//! Calls of the peer that wait for their target, or for a capability among their parameters.
 //!
 //! Calls reach an object in the order in which they were made on it. A call that waits for a parameter
 //! holds back the calls that follow on the same object, and no others. So each object with such a call
@@ -15,14 +15,14 @@ use crate::error::{Error, Result};
 /// A call that waits.
 struct Call {
     call: Incoming,
-    /// What it is made on, once that is known.
+    /// The target of the call, once it is known.
     target: Option<Cap>,
     params: Vec<Option<Cap>>,
-    /// How many of the parameters are not known.
+    /// The number of parameters that are not known.
     missing: usize,
 }
 
-/// What waits in the queue of an object.
+/// An entry in the queue of an object.
 enum Entry {
     Call,
     Loopback { import: u32, embargo: u32 },
@@ -32,23 +32,23 @@ enum Entry {
 #[derive(Default)]
 pub struct Waiting {
     calls: BTreeMap<u64, Call>,
-    /// What follows on each object that is called by one with missing parameters, by
+    /// The queue of each object that is the target of a call with missing parameters, by
     /// [`Cap::address`], and by key. The first entry is always such a call.
     queues: BTreeMap<usize, BTreeMap<u64, Entry>>,
     next: u64,
 }
 
 impl Waiting {
-    /// A key for a call. No other call gets it, also when this one does not wait after all: what waits
-    /// for its parameters keeps the key.
+    /// Returns a key for a call. No other call gets it, even if this one does not wait after all: the
+    /// wants for its parameters keep the key.
     pub fn new_key(&mut self) -> u64 {
         let key = self.next;
         self.next += 1;
         key
     }
 
-    /// Takes a call of which `missing` parameters are not known. `target` is what it is made on,
-    /// where that is known.
+    /// Adds a call of which `missing` parameters are not known, or delivers it if it need not wait.
+    /// `target` is `None` while the target is not known.
     pub fn add(
         &mut self,
         key: u64,
@@ -58,7 +58,7 @@ impl Waiting {
         missing: usize,
         effects: &mut Effects,
     ) {
-        // A call of what is broken has nothing to wait for.
+        // A call of a broken promise has nothing to wait for.
         let must_wait = |cap: &Cap| {
             cap.failure().is_none() && (missing > 0 || self.queues.contains_key(&cap.address()))
         };
@@ -79,7 +79,8 @@ impl Waiting {
         }
     }
 
-    /// A call that waited for what it is made on knows that. `question` is whose answer it is in.
+    /// Sets the target of a call that waited for it. `question` is the one in whose answer the target
+    /// is.
     pub fn supply_target(
         &mut self,
         key: u64,
@@ -97,7 +98,8 @@ impl Waiting {
         }
     }
 
-    /// A call that waited for a parameter knows it. A broken promise is an object that fails.
+    /// Sets a parameter of a call that waited for it. A broken promise becomes an object whose calls
+    /// fail.
     pub fn supply_param(
         &mut self,
         key: u64,
@@ -119,8 +121,8 @@ impl Waiting {
         }
     }
 
-    /// Answers an embargo on a promise that became the peer's own object, behind the calls that are
-    /// to be forwarded to it.
+    /// Answers an embargo on a promise that became the peer's own object, after the calls that are to
+    /// be forwarded to it.
     pub fn loopback(&mut self, on: &std::sync::Arc<Import>, embargo: u32, effects: &mut Effects) {
         let (import, key) = (on.id(), self.new_key());
         match self.queues.get_mut(&Cap::Import(on.clone()).address()) {
@@ -131,14 +133,14 @@ impl Waiting {
         }
     }
 
-    /// Takes out all calls.
+    /// Removes and returns all calls.
     pub fn drain(&mut self) -> Vec<Incoming> {
         self.queues.clear();
         let calls = std::mem::take(&mut self.calls).into_values();
         calls.map(Call::into_call).collect()
     }
 
-    /// Puts a call behind those that were made on the same object before, or delivers it.
+    /// Queues a call behind those that were made on the same object before, or delivers it.
     fn place(&mut self, key: u64, cap: Cap, effects: &mut Effects) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
@@ -157,7 +159,7 @@ impl Waiting {
         }
     }
 
-    /// Delivers what waits for an object, up to the next call that misses a parameter.
+    /// Delivers the queue of an object, up to the next call that misses a parameter.
     fn advance(&mut self, address: usize, effects: &mut Effects) {
         let Some(mut queue) = self.queues.remove(&address) else {
             return;
@@ -193,7 +195,7 @@ impl Waiting {
 }
 
 impl Call {
-    /// The call, with what it holds, for that to be dropped with it.
+    /// Returns the call with its capabilities, so that they are dropped with it.
     fn into_call(mut self) -> Incoming {
         self.params.push(self.target);
         self.call.supply(self.params);
@@ -206,12 +208,12 @@ fn deliver(cap: Cap, mut call: Incoming, params: Vec<Option<Cap>>, effects: &mut
     effects.then(Effect::Deliver(cap, call));
 }
 
-/// The capability of a promise that is kept, or one that fails as the promise did.
+/// Returns the capability of a resolved promise, or one whose calls fail as the promise did.
 pub fn broken_or(promise: Result<Option<Cap>>) -> Option<Cap> {
     promise.unwrap_or_else(|error| Some(Cap::Import(Import::broken(error))))
 }
 
-/// The error of a call on a place in an answer where no object is.
+/// Makes the error of a call on a place in an answer that holds no object.
 pub fn no_object(question: u32) -> Error {
     Error::failed(format!(
         "called on what question {question} did not answer: an object"

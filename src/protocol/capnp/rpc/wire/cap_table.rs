@@ -1,8 +1,8 @@
 //! The capabilities in a message.
 //!
-//! Knows the encoding of capabilities, and nothing of what they are. In a message a capability is an
-//! index into the message's table. capnp wants a [`ClientHook`] in its place: those here are nothing
-//! but the index, and what it stands for is in a table beside the message.
+//! Knows the encoding of capabilities; nothing of what they are. In a message a capability is an index
+//! into the message's table. capnp wants a [`ClientHook`] in its place: those here hold nothing but the
+//! index, and the capability itself is in a table beside the message.
 
 use capnp::any_pointer;
 use capnp::capability::{Promise, Request};
@@ -14,10 +14,10 @@ trait Index: 'static {
     fn index(&self) -> usize;
 }
 
-/// One of the first few, of which nothing has to be allocated to say which it is.
+/// One of the first few indices: a type of no size, so that its hook needs no allocation.
 struct Small<const INDEX: usize>;
 
-/// Any other.
+/// Any other index.
 struct Large(usize);
 
 impl<const INDEX: usize> Index for Small<INDEX> {
@@ -34,7 +34,7 @@ impl Index for Large {
 
 struct Hook<I>(I);
 
-/// What stands for the capability with this index.
+/// Makes the hook that stands for the capability with this index.
 fn hook(index: usize) -> Box<dyn ClientHook> {
     match index {
         0 => Box::new(Hook(Small::<0>)),
@@ -98,13 +98,13 @@ fn not_called() -> capnp::Error {
 /// capnp's table of a message's capabilities.
 type Hooks = Vec<Option<Box<dyn ClientHook>>>;
 
-/// The capabilities of a message that is written.
+/// The capabilities of a message that is being written.
 pub struct Caps<C> {
     caps: Vec<Option<C>>,
 }
 
 impl<C: Clone> Caps<C> {
-    /// What stands for `cap` in the message.
+    /// Adds `cap` to the message, and returns the hook that stands for it.
     pub fn add(&mut self, cap: C) -> Box<dyn ClientHook> {
         self.caps.push(Some(cap));
         hook(self.caps.len() - 1)
@@ -115,7 +115,7 @@ impl<C: Clone> Caps<C> {
         self.caps = caps.collect();
     }
 
-    /// Has `fill` write the content of a message, and gives the message's capabilities, in the order
+    /// Lets `fill` write the content of a message, and returns the message's capabilities, in the order
     /// of their indices there.
     pub fn fill<E>(
         mut content: any_pointer::Builder<'_>,
@@ -128,7 +128,7 @@ impl<C: Clone> Caps<C> {
         fill(&mut this, inner)?;
         let index_of =
             |hook: &Option<Box<dyn ClientHook>>| hook.as_ref().map(|hook| hook.get_ptr());
-        // As they are where each is written once, as soon as it is added.
+        // The usual case: each is written once, as soon as it is added.
         if hooks
             .iter()
             .map(index_of)
@@ -144,8 +144,8 @@ impl<C: Clone> Caps<C> {
     }
 }
 
-/// Has `read` read the content of a message that has these capabilities. A pointer to one that is
-/// none is read like others, so that the content can be copied: [`find`] tells.
+/// Lets `read` read the content of a message that has these capabilities. A pointer to a null
+/// capability is read like others, so that the content can be copied: [`find`] tells.
 pub fn read<C, R>(
     content: any_pointer::Reader<'_>,
     caps: &[Option<C>],
@@ -157,7 +157,7 @@ pub fn read<C, R>(
     read(content)
 }
 
-/// The entry of the table that a hook in a message stands for.
+/// Returns the table's entry that a hook in a message stands for.
 pub fn find<'c, C>(caps: &'c [Option<C>], hook: &dyn ClientHook) -> Option<&'c C> {
     caps.get(hook.get_ptr())?.as_ref()
 }
@@ -169,7 +169,7 @@ mod tests {
     use super::super::message::room;
     use super::*;
 
-    /// A content that holds a capability of these.
+    /// Makes a content that holds the capability at `index` of these.
     fn message(caps: &[Option<u8>], index: usize) -> super::super::message::Building {
         let mut message = room(8);
         let content = message.get_root().unwrap();
@@ -182,8 +182,8 @@ mod tests {
         message
     }
 
-    /// A promised parameter may turn out to be null. The call was not forwarded then, since a pointer
-    /// to it could not be copied.
+    /// Guards against a call that was not forwarded: a promised parameter may turn out to be null, and
+    /// a pointer to it could not be copied.
     #[test]
     fn a_content_with_a_null_capability_can_be_copied() {
         let original = message(&[None], 0);

@@ -1,24 +1,24 @@
-//! A frame's pointers, walked once before anyone else follows them.
+//! The check of a frame's pointers, before any reader follows them.
 //!
-//! Knows the encoding of messages and no schema. What it accepts can be read whole within the
-//! nesting limit and at a cost in proportion to the frame's size: pointers that lead to the same
-//! place again and again, and elements that take no space, are what makes a small frame expensive.
+//! Knows the encoding of messages; nothing of schemas. An accepted frame can be read whole within the
+//! nesting limit and at a cost in proportion to the frame's size: pointers that lead to the same place
+//! again and again, and elements that take no space, are what makes a small frame expensive.
 
 use std::fmt;
 
 use super::frame::{Frame, WORD};
 use super::words::{Place, far_target, index, offset, sizes, target};
 
-/// What a message may cost beyond its own size, in words. Elements without a size cost a word.
+/// The cost that a message may have beyond its own size, in words. Elements without a size cost a word.
 const SLACK: u64 = 1024;
 
 /// Pointers still to be followed: side by side, or in structs that follow one another.
 #[derive(Clone, Copy, Default)]
 struct Run {
     place: Place,
-    /// How many follow one another from here.
+    /// The number of pointers that follow one another from here.
     count: usize,
-    /// How many structs come after these, each with as many pointers.
+    /// The number of structs that come after these, each with as many pointers.
     structs: u64,
     /// The sizes of each: its data, in words, and its pointers.
     each: (usize, usize),
@@ -26,7 +26,7 @@ struct Run {
 }
 
 impl Run {
-    /// The place of the next pointer.
+    /// Returns the place of the next pointer.
     fn next(&mut self) -> Option<Place> {
         if self.count == 0 {
             self.structs = self.structs.checked_sub(1)?;
@@ -45,12 +45,12 @@ impl Run {
     }
 }
 
-/// The memory of a walk, kept for the next one: one run a level, so there are never more than the
+/// The memory of a walk, kept for the next one: one run per level, so never more than the nesting
 /// limit.
 #[derive(Default)]
 pub struct Trail(Vec<Run>);
 
-/// What is wrong with a frame.
+/// A fault of a frame.
 #[derive(Debug, Clone, Copy)]
 enum Astray {
     NoRoot,
@@ -100,13 +100,13 @@ impl fmt::Display for Astray {
 
 struct Walk<'a> {
     frame: &'a Frame,
-    /// Its first segment, which is the only one of most.
+    /// Its first segment, which for most frames is the only one.
     first: &'a [[u8; WORD]],
     nesting: u32,
     budget: u64,
-    /// Every object so far begins after its pointer, in the same segment.
+    /// Set while every object so far begins after its pointer, in the same segment.
     is_forward: bool,
-    /// The pointers of what the last pointer led to.
+    /// The pointers of the object that the last pointer led to.
     next: Run,
 }
 
@@ -161,7 +161,7 @@ fn walk(frame: &Frame, nesting: u32, waiting: &mut Vec<Run>) -> Result<bool, Ast
 }
 
 impl Walk<'_> {
-    /// Follows a pointer, and notes the pointers of what it leads to.
+    /// Follows a pointer, and records the pointers of its object.
     #[inline]
     fn follow(&mut self, place: Place, depth: u32) -> Result<(), Astray> {
         let pointer = self.word(place)?;
@@ -178,7 +178,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Follows a pointer into another segment, where a landing pad says what is there.
+    /// Follows a pointer into another segment, where a landing pad describes the object.
     #[cold]
     fn far(&mut self, pointer: u64, depth: u32) -> Result<(), Astray> {
         self.is_forward = false;
@@ -204,7 +204,7 @@ impl Walk<'_> {
         self.object(far_target(pad), tag, depth)
     }
 
-    /// Notes the pointers of the struct or list that `pointer` describes and that begins at `place`.
+    /// Records the pointers of the struct or list that `pointer` describes and that begins at `place`.
     #[inline]
     fn object(&mut self, place: Place, pointer: u64, depth: u32) -> Result<(), Astray> {
         if depth >= self.nesting {
@@ -245,7 +245,7 @@ impl Walk<'_> {
         self.spend(1.max(words))
     }
 
-    /// Notes the pointers of a list of structs: a tag that describes them, then `words` of them.
+    /// Records the pointers of a list of structs: a tag that describes them, then `words` of them.
     fn composite(&mut self, place: Place, words: usize, depth: u32) -> Result<(), Astray> {
         self.within(place, words.saturating_add(1), Part::Structs)?;
         let tag = self.word(place)?;
@@ -270,7 +270,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Notes the pointers of a struct of these sizes at `place`, and of so many others after it.
+    /// Records the pointers of a struct of these sizes at `place`, and of so many others after it.
     fn note(&mut self, place: Place, each: (usize, usize), structs: u64, depth: u32) {
         let (data, count) = each;
         if count > 0 {

@@ -1,4 +1,4 @@
-//! What a message of RPC is, without what it holds.
+//! The envelope of an RPC message: its kind and ids, without its content.
 //!
 //! Knows `rpc.capnp`; nothing of a connection's state.
 
@@ -8,11 +8,11 @@ use capnp_rpc::rpc_capnp::{
 
 use super::message::some_of;
 
-/// What a message is, by the numbers that it names.
+/// The kind of a message, with the ids that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Envelope {
-    /// The sender asks for the receiver's object.
+    /// The sender asks for the receiver's bootstrap object.
     Bootstrap {
         /// The sender's question.
         question: u32,
@@ -21,30 +21,30 @@ pub enum Envelope {
     Call {
         /// The sender's question.
         question: u32,
-        /// What is called.
+        /// The target of the call.
         target: Target,
         /// The interface that declares the method.
         interface: u64,
         /// The method's ordinal.
         method: u16,
-        /// How many capabilities are among the parameters.
+        /// The number of capabilities among the parameters.
         capabilities: u32,
     },
     /// The sender answers.
     Return {
         /// The receiver's question.
         answer: u32,
-        /// What it is answered.
+        /// The answer to the question.
         outcome: Outcome,
     },
     /// The sender needs an answer no longer.
     Finish {
         /// The sender's question.
         question: u32,
-        /// Whether it releases the capabilities in the answer.
+        /// Set if it releases the capabilities in the answer.
         release: bool,
     },
-    /// A promise of the sender's became something.
+    /// A promise of the sender was resolved.
     Resolve {
         /// The sender's promise.
         promise: u32,
@@ -53,12 +53,12 @@ pub enum Envelope {
     Release {
         /// The receiver's object.
         import: u32,
-        /// How many.
+        /// The number of references.
         count: u32,
     },
-    /// An embargo is asked about, or lifted.
+    /// The sender asks for the end of an embargo, or answers that.
     Disembargo {
-        /// Whether this lifts it.
+        /// Set if this is the answer, which lifts the embargo.
         is_answer: bool,
     },
     /// The sender ends the connection, with these words.
@@ -69,16 +69,16 @@ pub enum Envelope {
     Unknown,
 }
 
-/// What a call is made on.
+/// The target of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// An object of the receiver's.
+    /// An object of the receiver.
     Import(u32),
-    /// What a question of the sender's will be answered.
+    /// A capability in the answer to a question of the sender.
     Answer(u32),
 }
 
-/// What a call is answered.
+/// The answer to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -86,21 +86,21 @@ pub enum Outcome {
     Results(u32),
     /// An exception with these words.
     Exception(String),
-    /// It was cancelled.
+    /// The call was cancelled.
     Canceled,
     /// The results are kept where the call ran.
     SentElsewhere,
-    /// The results of this other question.
+    /// The results are those of this other question.
     TakenFrom(u32),
-    /// Something else.
+    /// Any other answer.
     Other,
 }
 
 impl Envelope {
-    /// What a message is.
+    /// Reads the envelope of a message.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails when the message cannot be read.
     pub fn of(root: message::Reader<'_>) -> capnp::Result<Self> {
         let Ok(which) = root.which() else {
             return Ok(Self::Unknown);

@@ -1,14 +1,14 @@
-//! The fields of Call and Return, and of what they hold, read where they lie in the message.
+//! The fields of Call and Return, and of the structs in them, read in place.
 //!
-//! Knows where `rpc.capnp` has them: each number below is a place in that schema's structs, and the tests
-//! compare them with what the capnp crate reads. `None` is what the schema does not know, or something
-//! else than it has there.
+//! Knows where `rpc.capnp` has them: each number below is a place in that schema's structs, and the
+//! tests compare them with what the capnp crate reads. `None` stands for what the schema does not know,
+//! or for another type than it declares.
 
 use capnp::private::capability::PipelineOp;
 
 use super::words::{Place, Struct, Structs};
 
-/// Which messages there are, by the numbers of `Message`'s union.
+/// The kinds of messages, by the numbers of `Message`'s union.
 pub mod kind {
     /// A Call.
     pub const CALL: u16 = 2;
@@ -16,7 +16,7 @@ pub mod kind {
     pub const RETURN: u16 = 3;
 }
 
-/// The kind of a message.
+/// Returns the kind of a message.
 pub fn kind_of(root: Struct<'_>) -> u16 {
     root.u16(0)
 }
@@ -25,58 +25,58 @@ pub fn kind_of(root: Struct<'_>) -> u16 {
 #[derive(Clone, Copy)]
 pub struct Call<'a>(Struct<'a>);
 
-/// Where the sender of a call wants its results.
+/// The place where the sender of a call wants its results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendResultsTo {
-    /// With the Return.
+    /// The results come with the Return.
     Caller,
-    /// To stay at the callee.
+    /// The results stay at the callee.
     Yourself,
-    /// To a third party.
+    /// The results go to a third party.
     ThirdParty,
 }
 
-/// What a call is made on.
+/// The target of a call.
 #[derive(Clone, Copy)]
 pub enum Target<'a> {
-    /// An object of the receiver's.
+    /// An object of the receiver.
     Import(u32),
-    /// A place in the answer to a question of the sender's.
+    /// A place in the answer to a question of the sender.
     Answer(Answer<'a>),
 }
 
 impl<'a> Call<'a> {
-    /// The Call that a message is.
+    /// Returns the Call that a message is.
     pub fn of(root: Struct<'a>) -> Option<Self> {
         root.structure(0).map(Self)
     }
 
-    /// The sender's question.
+    /// Returns the id of the sender's question.
     pub fn question(self) -> u32 {
         self.0.u32(0)
     }
 
-    /// The method's ordinal.
+    /// Returns the method's ordinal.
     pub fn method(self) -> u16 {
         self.0.u16(2)
     }
 
-    /// The interface that declares it.
+    /// Returns the id of the interface that declares the method.
     pub fn interface(self) -> u64 {
         self.0.u64(1)
     }
 
-    /// What it is made on.
+    /// Returns the target of the call.
     pub fn target(self) -> Option<Target<'a>> {
         target(self.0)
     }
 
-    /// Its parameters.
+    /// Returns the parameters.
     pub fn params(self) -> Option<Payload<'a>> {
         self.0.structure(1).map(Payload)
     }
 
-    /// Where its results are to go.
+    /// Returns where the results are to go.
     pub fn send_results_to(self) -> Option<SendResultsTo> {
         match self.0.u16(3) {
             0 => Some(SendResultsTo::Caller),
@@ -86,12 +86,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Whether the sender makes no calls on the results.
+    /// Returns whether the sender makes no calls on the results.
     pub fn no_promise_pipelining(self) -> bool {
         self.0.bit(129)
     }
 
-    /// Whether the sender only makes calls on the results.
+    /// Returns whether the sender only makes calls on the results.
     pub fn only_promise_pipeline(self) -> bool {
         self.0.bit(130)
     }
@@ -101,45 +101,44 @@ impl<'a> Call<'a> {
 #[derive(Clone, Copy)]
 pub struct Return<'a>(Struct<'a>);
 
-/// What a call was answered.
+/// The answer to a call.
 pub enum Outcome<'a> {
     /// Results.
     Results(Payload<'a>),
     /// An exception.
     Exception,
-    /// It was cancelled.
+    /// The call was cancelled.
     Canceled,
     /// The results stay where the call ran.
     SentElsewhere,
-    /// The results of this question of the receiver's.
+    /// The results are those of this question of the receiver.
     TakenFrom(u32),
-    /// A third party has them.
+    /// The results are at a third party.
     ThirdParty,
 }
 
 impl<'a> Return<'a> {
-    /// The Return that a message is.
+    /// Returns the Return that a message is.
     pub fn of(root: Struct<'a>) -> Option<Self> {
         root.structure(0).map(Self)
     }
 
-    /// The receiver's question.
+    /// Returns the id of the receiver's question.
     pub fn answer(self) -> u32 {
         self.0.u32(0)
     }
 
-    /// Whether the objects among the parameters are released, which is so unless a message says
-    /// otherwise.
+    /// Returns whether the capabilities among the parameters are released, which is the default.
     pub fn releases_params(self) -> bool {
         !self.0.bit(32)
     }
 
-    /// Whether no Finish is wanted.
+    /// Returns whether no Finish is needed.
     pub fn no_finish_needed(self) -> bool {
         self.0.bit(33)
     }
 
-    /// What the question is answered.
+    /// Returns the answer to the question.
     pub fn outcome(self) -> Option<Outcome<'a>> {
         Some(match self.0.u16(3) {
             0 => Outcome::Results(Payload(self.0.structure(0)?)),
@@ -158,40 +157,40 @@ impl<'a> Return<'a> {
 pub struct Payload<'a>(Struct<'a>);
 
 impl<'a> Payload<'a> {
-    /// The place of the pointer to them.
+    /// Returns the place of the pointer to the content.
     pub fn content(self) -> Option<Place> {
         self.0.place(0)
     }
 
-    /// Them, where they are a struct.
+    /// Returns the content, if it is a struct.
     pub fn structure(self) -> Option<Struct<'a>> {
         self.0.structure(0)
     }
 
-    /// What describes the capabilities among them.
+    /// Returns the descriptors of the capabilities in the content.
     pub fn capabilities(self) -> Option<Structs<'a>> {
         self.0.structs(1)
     }
 }
 
-/// What a capability in a message stands for.
+/// The descriptor of a capability in a message.
 pub enum Descriptor<'a> {
-    /// None.
+    /// A null capability.
     None,
-    /// An object of the sender's.
+    /// An object of the sender.
     SenderHosted(u32),
-    /// A promise of the sender's.
+    /// A promise of the sender.
     SenderPromise(u32),
-    /// An object of the receiver's.
+    /// An object of the receiver.
     ReceiverHosted(u32),
-    /// A place in the answer to a question of the sender's.
+    /// A place in the answer to a question of the sender.
     ReceiverAnswer(Answer<'a>),
-    /// An object of a third party's, for which this one of the sender's stands.
+    /// An object of a third party, for which this one of the sender stands.
     ThirdPartyHosted(u32),
 }
 
 impl<'a> Descriptor<'a> {
-    /// What a descriptor says.
+    /// Reads a descriptor.
     pub fn of(descriptor: Struct<'a>) -> Option<Self> {
         let id = descriptor.u32(1);
         Some(match descriptor.u16(0) {
@@ -211,17 +210,17 @@ impl<'a> Descriptor<'a> {
 pub struct Answer<'a>(Struct<'a>);
 
 impl<'a> Answer<'a> {
-    /// The question.
+    /// Returns the id of the question.
     pub fn question(self) -> u32 {
         self.0.u32(0)
     }
 
-    /// How many steps lead to the place.
+    /// Returns how many steps lead to the place.
     pub fn length(self) -> Option<usize> {
         self.0.structs(0).map(|steps| steps.len())
     }
 
-    /// The steps to the place.
+    /// Returns the steps to the place.
     pub fn way(self) -> Option<Vec<PipelineOp>> {
         let step = |step: Struct<'_>| match step.u16(0) {
             0 => Some(PipelineOp::Noop),
@@ -232,7 +231,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// What a Resolve says that a promise became: an object, or else an exception.
+/// Reads what a Resolve says that a promise became: a capability, or `Some(None)` for an exception.
 pub fn resolution(root: Struct<'_>) -> Option<Option<Descriptor<'_>>> {
     let resolve = root.structure(0)?;
     match resolve.u16(2) {
@@ -242,7 +241,7 @@ pub fn resolution(root: Struct<'_>) -> Option<Option<Descriptor<'_>>> {
     }
 }
 
-/// What a message to an object names: the target of a Call or a Disembargo.
+/// Reads the target of a Call or a Disembargo.
 fn target(of: Struct<'_>) -> Option<Target<'_>> {
     let target = of.structure(0)?;
     match target.u16(2) {
@@ -252,7 +251,7 @@ fn target(of: Struct<'_>) -> Option<Target<'_>> {
     }
 }
 
-/// What a Disembargo is about.
+/// Reads the target of a Disembargo.
 pub fn disembargoed(root: Struct<'_>) -> Option<Target<'_>> {
     target(root.structure(0)?)
 }

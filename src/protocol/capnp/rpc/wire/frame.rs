@@ -1,7 +1,7 @@
 //! The memory of a received message.
 //!
-//! Knows nothing of streams. A message's memory is charged to the peer that sent it for as long as
-//! anyone holds it.
+//! Knows memory and its alignment; nothing of streams. A message's memory is charged to the peer that
+//! sent it until the message is dropped.
 
 use capnp::Word;
 use capnp::message::ReaderSegments;
@@ -15,15 +15,15 @@ pub const WORD: usize = size_of::<Word>();
 #[derive(Debug)]
 pub struct Frame {
     memory: Memory,
-    /// Where each segment but the last ends, in bytes. Empty for the usual single segment.
+    /// The end of each segment but the last, in bytes. Empty for the usual single segment.
     ends: Vec<usize>,
-    /// It has one segment, in which every object begins after its pointer.
+    /// Set if there is one segment, in which every object begins after its pointer.
     is_forward: bool,
     _charge: Charge,
 }
 
-/// Bytes that begin where a word may. Allocators give such memory anyway, but they have not promised
-/// to where only bytes are asked for.
+/// Bytes that are aligned for words. Allocators give such memory anyway, but do not promise it where
+/// only bytes are asked for.
 #[derive(Debug)]
 enum Memory {
     Bytes(Vec<u8>),
@@ -31,7 +31,7 @@ enum Memory {
 }
 
 impl Frame {
-    /// A frame of the given bytes, whole words, cut into segments at `ends`, in words; the last
+    /// Makes a frame of the given bytes, whole words, cut into segments at `ends`, in words; the last
     /// segment runs to the end. `charge` is for the memory.
     pub fn new(bytes: Vec<u8>, mut ends: Vec<usize>, charge: Charge) -> Self {
         for end in &mut ends {
@@ -56,12 +56,12 @@ impl Frame {
         }
     }
 
-    /// How many segments it has.
+    /// Returns the number of segments.
     pub fn segments(&self) -> usize {
         self.ends.len() + 1
     }
 
-    /// The bytes of one segment.
+    /// Returns the bytes of one segment.
     pub fn segment(&self, index: usize) -> Option<&[u8]> {
         if self.ends.is_empty() {
             return (index == 0).then(|| self.bytes());
@@ -78,14 +78,14 @@ impl Frame {
         self.bytes().get(start..end)
     }
 
-    /// The words of one segment; none, where there is no such segment.
+    /// Returns the words of one segment; empty if there is no such segment.
     pub fn words(&self, segment: usize) -> &[[u8; WORD]] {
         let bytes = self.segment(segment).unwrap_or_default();
         bytes.as_chunks().0
     }
 
-    /// Its bytes from the word at `at` on, where every object begins after its pointer, in the same
-    /// segment.
+    /// Returns its bytes from the word at `at` on, if every object begins after its pointer, in the
+    /// same segment.
     pub fn forward_from(&self, at: usize) -> Option<&[u8]> {
         match self.is_forward {
             true => self.bytes().get(at * WORD..),
@@ -93,7 +93,7 @@ impl Frame {
         }
     }
 
-    /// Says that every object begins after its pointer, in the same segment.
+    /// Records that every object begins after its pointer, in the same segment.
     pub fn set_forward(&mut self) {
         self.is_forward = self.ends.is_empty();
     }
@@ -106,13 +106,13 @@ impl Frame {
         }
     }
 
-    /// The size of all segments together, in bytes.
+    /// Returns the size of all segments together, in bytes.
     pub fn size(&self) -> usize {
         self.bytes().len()
     }
 }
 
-/// The same bytes in words of their own.
+/// Copies bytes into words, which are aligned.
 fn aligned(bytes: &[u8]) -> Vec<Word> {
     let mut words = vec![capnp::word(0, 0, 0, 0, 0, 0, 0, 0); bytes.len() / WORD];
     Word::words_to_bytes_mut(&mut words).copy_from_slice(bytes);
@@ -133,7 +133,7 @@ impl ReaderSegments for Frame {
 mod tests {
     use super::*;
 
-    /// What the system's allocator gives is aligned, so this is not met otherwise.
+    /// Covers the copy, which is otherwise not reached: the system's allocator gives aligned memory.
     #[test]
     fn memory_that_is_not_aligned_is_copied() {
         let bytes: Vec<u8> = (0..32).collect();

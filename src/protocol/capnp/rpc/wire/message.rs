@@ -1,4 +1,4 @@
-//! The messages of RPC that hold no application's values.
+//! The messages of RPC that hold no application values.
 //!
 //! Knows `rpc.capnp`; nothing of when a message is sent.
 
@@ -11,20 +11,20 @@ use crate::error::{Error, RemoteKind};
 /// A message under construction.
 pub type Building = Builder<HeapAllocator>;
 
-/// How much of a peer's words is kept, in bytes.
+/// The length at which a peer's text in an Abort or an envelope is cut, in bytes.
 const MAX_TEXT: usize = 1024;
-/// Where the text of an error is cut, in bytes: it is kept for as long as its call is, and once for each
-/// call that is pipelined on that.
+/// The length at which the text of an error is cut, in bytes: it is kept for as long as its call is,
+/// and once for each call that is pipelined on that.
 const MAX_REASON: usize = 64 * 1024;
-/// Up to which size a message that is not known here is sent back whole, in bytes.
+/// The largest unknown message that is sent back whole, in bytes.
 const MAX_UNKNOWN: usize = 64 * 1024;
 
-/// Room for a message of so many words. More is added when it is needed.
+/// Makes a message with room for so many words. It grows when it needs more.
 pub fn room(words: u32) -> Building {
     Builder::new(HeapAllocator::new().first_segment_words(words))
 }
 
-/// The message that ends a connection, by the peer's fault or not.
+/// Makes the Abort that ends a connection; `fault` tells whether the peer is at fault.
 pub fn abort(text: &str, fault: bool) -> Building {
     let mut message = room(64);
     let mut abort = message.init_root::<message::Builder<'_>>().init_abort();
@@ -36,7 +36,7 @@ pub fn abort(text: &str, fault: bool) -> Building {
     message
 }
 
-/// Releases `count` references to the peer's object `id`.
+/// Makes a Release of `count` references to the peer's object `id`.
 pub fn release(id: u32, count: u32) -> Building {
     let mut message = room(8);
     let mut release = message.init_root::<message::Builder<'_>>().init_release();
@@ -45,7 +45,8 @@ pub fn release(id: u32, count: u32) -> Building {
     message
 }
 
-/// Finishes a question of ours. The objects in its answer stay imported until they are released.
+/// Makes a Finish of a question of this side. The objects in its answer stay imported until they are
+/// released.
 pub fn finish(question: u32) -> Building {
     let mut message = room(8);
     let mut finish = message.init_root::<message::Builder<'_>>().init_finish();
@@ -54,7 +55,7 @@ pub fn finish(question: u32) -> Building {
     message
 }
 
-/// The answer that a question of the peer's failed.
+/// Makes a Return that fails the peer's question.
 pub fn failure(question: u32, error: &Error) -> Building {
     let (kind, text) = exception_of(error);
     let mut message = room(32);
@@ -67,7 +68,7 @@ pub fn failure(question: u32, error: &Error) -> Building {
     message
 }
 
-/// The answer to what an embargo asks: everything before it has passed.
+/// Makes a Disembargo that answers the peer's: everything before it has passed.
 pub fn disembargo(import: u32, embargo: u32) -> Building {
     let mut message = room(16);
     let root = message.init_root::<message::Builder<'_>>();
@@ -78,7 +79,7 @@ pub fn disembargo(import: u32, embargo: u32) -> Building {
     message
 }
 
-/// The return of a call whose results another call takes, or that only stays here.
+/// Makes the Return of a call whose results another call takes, or that only stay here.
 pub fn sent_elsewhere(question: u32) -> Building {
     let mut message = room(8);
     let mut answer = message.init_root::<message::Builder<'_>>().init_return();
@@ -88,11 +89,11 @@ pub fn sent_elsewhere(question: u32) -> Building {
     message
 }
 
-/// The answer to a message that is not known here. A large one is not sent back: only that there was
-/// one.
+/// Makes an Unimplemented for a message that is not known here. The content of a large message is not
+/// sent back.
 ///
 /// # Errors
-/// When the message cannot be read.
+/// Fails when the message cannot be read.
 pub fn unimplemented(of: message::Reader<'_>, bytes: usize) -> capnp::Result<Building> {
     let mut message = room(32);
     let mut root = message.init_root::<message::Builder<'_>>();
@@ -103,10 +104,10 @@ pub fn unimplemented(of: message::Reader<'_>, bytes: usize) -> capnp::Result<Bui
     Ok(message)
 }
 
-/// The parameters of a Call.
+/// Returns the parameters of a Call.
 ///
 /// # Errors
-/// When it is another message.
+/// Fails when it is another message.
 pub fn parameters(root: message::Reader<'_>) -> capnp::Result<any_pointer::Reader<'_>> {
     match root.which()? {
         message::Call(call) => Ok(call?.get_params()?.get_content()),
@@ -114,10 +115,10 @@ pub fn parameters(root: message::Reader<'_>) -> capnp::Result<any_pointer::Reade
     }
 }
 
-/// The content of a Return with results.
+/// Returns the content of a Return with results.
 ///
 /// # Errors
-/// When it is another message.
+/// Fails when it is another message.
 pub fn content(root: message::Reader<'_>) -> capnp::Result<any_pointer::Reader<'_>> {
     let message::Return(answer) = root.which()? else {
         return Err(capnp::Error::failed("no answer".into()));
@@ -128,7 +129,7 @@ pub fn content(root: message::Reader<'_>) -> capnp::Result<any_pointer::Reader<'
     }
 }
 
-/// An error of an implementation as the exception its caller gets.
+/// Returns an implementation's error as the exception that its caller gets.
 fn exception_of(error: &Error) -> (exception::Type, String) {
     let kind = match error {
         Error::Disconnected(_) => exception::Type::Disconnected,
@@ -143,10 +144,10 @@ fn exception_of(error: &Error) -> (exception::Type, String) {
     (kind, error.to_string())
 }
 
-/// The exception that a Return is, as an error.
+/// Returns the exception of a Return, as an error.
 ///
 /// # Errors
-/// When it cannot be read, or is something else.
+/// Fails when it cannot be read, or is something else.
 pub fn exception(root: message::Reader<'_>) -> capnp::Result<Error> {
     if let message::Return(answer) = root.which()?
         && let return_::Exception(exception) = answer?.which()?
@@ -156,14 +157,14 @@ pub fn exception(root: message::Reader<'_>) -> capnp::Result<Error> {
     Err(capnp::Error::failed("no exception".into()))
 }
 
-/// A peer's exception as an error, in its own words.
+/// Converts a peer's exception to an error, in its own words.
 fn error_of(exception: exception::Reader<'_>) -> Error {
     let text = exception.get_reason().map_or_else(
         |error| format!("an exception that cannot be read: {error}"),
         |reason| words_of(reason, MAX_REASON),
     );
     match exception.get_type() {
-        // What the method needed is gone. The connection to the peer is there.
+        // An object that the method needed is gone. The connection to the peer is not.
         Ok(exception::Type::Disconnected) => Error::Remote {
             kind: RemoteKind::Disconnected,
             text,
@@ -174,7 +175,7 @@ fn error_of(exception: exception::Reader<'_>) -> Error {
     }
 }
 
-/// Some words of a peer's, which may be many.
+/// Returns the start of a peer's text, which may be long.
 pub fn some_of(text: capnp::Result<capnp::text::Reader<'_>>) -> String {
     text.map_or_else(|_| String::new(), |text| words_of(text, MAX_TEXT))
 }

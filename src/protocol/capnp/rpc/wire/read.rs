@@ -1,7 +1,7 @@
 //! Frames from bytes: the segment table, then as many words as it announces.
 //!
-//! Knows sizes, nothing of what is in a frame, of streams or of time. Memory grows as bytes arrive, and
-//! not by what is announced, and is charged to the peer before it is allocated. Nothing is kept
+//! Knows sizes; nothing of what is in a frame, of streams or of time. Memory grows as bytes arrive, and
+//! not by the announced size, and is charged to the peer before it is allocated. Nothing is kept
 //! between two frames. Many small frames come out of one piece of input; the caller reads a large one
 //! into the frame's own memory.
 
@@ -12,9 +12,9 @@ use super::frame::{Frame, WORD};
 use super::reason::CloseReason;
 use crate::limits::Limits;
 
-/// The memory that a frame starts with, in bytes.
+/// The initial memory of a frame, in bytes.
 const FIRST: usize = 64 * 1024;
-/// How many times what has arrived may be set aside for what is announced.
+/// The factor by which a frame's memory may exceed the bytes that have arrived.
 const GROWTH: usize = 8;
 /// The most segments that a frame may have, as on the C++ sides.
 const MAX_SEGMENTS: usize = 512;
@@ -28,18 +28,18 @@ struct Body {
     total: usize,
 }
 
-/// Makes frames of what arrives on a stream.
+/// Makes frames of the bytes that arrive on a stream.
 pub struct FrameReader {
     /// The beginning of a segment table.
     table: Vec<u8>,
     body: Option<Body>,
     max_words: usize,
-    /// Who pays for the memory.
+    /// The account that the memory is charged to.
     account: Arc<Account>,
 }
 
 impl FrameReader {
-    /// Nothing has arrived. `account` pays for the memory.
+    /// Makes a reader to which nothing has arrived. Memory is charged to `account`.
     pub fn new(limits: &Limits, account: &Arc<Account>) -> Self {
         Self {
             table: Vec::new(),
@@ -49,8 +49,8 @@ impl FrameReader {
         }
     }
 
-    /// Takes from the beginning of `input` what belongs to the next frame, and gives that when it is
-    /// complete. Without one all of the input has been taken.
+    /// Takes from the beginning of `input` the bytes that belong to the next frame, and returns that
+    /// once it is complete. When it returns `None`, it has taken all of the input.
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, CloseReason> {
         if self.body.is_none() {
             self.body = self.take_table(input)?;
@@ -69,13 +69,13 @@ impl FrameReader {
         Ok(self.take_body())
     }
 
-    /// The frame, if it is complete.
+    /// Returns the frame, if it is complete.
     fn take_body(&mut self) -> Option<Frame> {
         let body = self.body.take_if(|body| body.bytes.len() == body.total)?;
         Some(Frame::new(body.bytes, body.ends, body.charge))
     }
 
-    /// Takes a segment table, once all of it is there.
+    /// Takes a segment table, once it is complete.
     fn take_table(&mut self, input: &mut &[u8]) -> Result<Option<Body>, CloseReason> {
         loop {
             let known = match self.table.is_empty() {
@@ -94,7 +94,7 @@ impl FrameReader {
                 }
                 return Ok(Some(body));
             }
-            // What there is of it is kept, and what is missing of it is added.
+            // The part that has arrived is kept, and the missing bytes are added.
             let wanted = (size - self.table.len()).min(input.len());
             if wanted == 0 {
                 return Ok(None);
@@ -132,22 +132,22 @@ impl FrameReader {
         })
     }
 
-    /// How many bytes of a frame are missing, when its size is known.
+    /// Returns how many bytes of the frame are missing; 0 while its size is not known.
     pub fn missing(&self) -> usize {
         let body = self.body.as_ref();
         body.map_or(0, |body| body.total - body.bytes.len())
     }
 
-    /// Whether a part of a frame has arrived.
+    /// Returns whether a part of a frame has arrived.
     pub fn is_inside(&self) -> bool {
         self.body.is_some() || !self.table.is_empty()
     }
 
-    /// The memory of the frame that is missing something, with room at its end to read into. What is
-    /// read there is taken by [`FrameReader::filled`].
+    /// Returns the memory of the incomplete frame, with room at its end to read into. The caller must
+    /// then call [`FrameReader::filled`].
     ///
     /// # Errors
-    /// When the peer holds too much memory to be given more.
+    /// Fails when the peer holds too much memory to be given more.
     pub fn body(&mut self) -> Result<Option<&mut Vec<u8>>, CloseReason> {
         match &mut self.body {
             Some(body) => {
@@ -158,8 +158,7 @@ impl FrameReader {
         }
     }
 
-    /// Takes what was read into [`FrameReader::body`]; returns the bytes that belong to what comes
-    /// after the frame.
+    /// Takes what was read into [`FrameReader::body`]; returns the bytes after the end of the frame.
     pub fn filled(&mut self) -> Vec<u8> {
         match &mut self.body {
             // An allocator may give more memory than is asked for, and so more may be read.
@@ -168,7 +167,7 @@ impl FrameReader {
         }
     }
 
-    /// What the end of the stream means here.
+    /// Returns the reason that the end of the stream at this point gives.
     pub fn at_end(&self) -> CloseReason {
         match &self.body {
             None if self.table.is_empty() => CloseReason::PeerClosed,
@@ -186,8 +185,8 @@ impl FrameReader {
 }
 
 impl Body {
-    /// Sets memory aside when what there is has been filled: some times as much, up to the announced
-    /// size. The system gives it when something is written to it.
+    /// Reserves memory when the frame's is full: up to [`GROWTH`] times as much, and no more than the
+    /// announced size. The system commits it when it is written to.
     fn grow(&mut self) -> Result<(), CloseReason> {
         let filled = self.bytes.len();
         if filled == self.bytes.capacity() {
@@ -200,8 +199,8 @@ impl Body {
     }
 }
 
-/// The size in bytes of the table of so many segments: a count, then a size each, padded to a whole
-/// word.
+/// Returns the size in bytes of the table of so many segments: a count, then a size each, padded to a
+/// whole word.
 fn table_size(count: usize) -> Result<usize, CloseReason> {
     if count > MAX_SEGMENTS {
         return Err(CloseReason::Violation(format!(
@@ -211,7 +210,7 @@ fn table_size(count: usize) -> Result<usize, CloseReason> {
     Ok((count / 2 + 1) * WORD)
 }
 
-/// The number at `index` in a table of 32-bit numbers.
+/// Returns the number at `index` in a table of 32-bit numbers.
 fn number(table: &[u8], index: usize) -> Option<usize> {
     let bytes = table.get(index * 4..)?.first_chunk::<4>()?;
     usize::try_from(u32::from_le_bytes(*bytes)).ok()

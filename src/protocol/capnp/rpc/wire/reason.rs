@@ -1,21 +1,22 @@
-//! Why a connection ended: who ended it, and why, in words fit for an error and a log.
+//! The reason that a connection ended: which side ended it, and why, in words fit for an error and a
+//! log.
 
 use std::fmt;
 
 use super::super::super::accounts::Exceeded;
 
-/// Why a connection ended. The first reason counts: what follows from it does not replace it. Every
-/// call that is pending then fails with it.
+/// The reason that a connection ended. The first reason counts: later ones do not replace it. Every
+/// pending call fails with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The peer closed the stream between two messages.
     PeerClosed,
-    /// The peer wanted no more of the connection, and said so with these words.
+    /// The peer ended the connection in good order, with these words.
     Farewell(String),
     /// The peer ended the connection because something was wrong, with these words.
     Aborted(String),
-    /// This process ended the connection because it wanted no more of it.
+    /// This process ended the connection in good order, with these words.
     Local(String),
     /// The stream failed, or ended inside a message.
     Io(String),
@@ -43,28 +44,28 @@ impl fmt::Display for CloseReason {
 }
 
 impl CloseReason {
-    /// Whether nothing went wrong.
+    /// Returns whether nothing went wrong.
     pub fn is_clean(&self) -> bool {
         matches!(self, Self::PeerClosed | Self::Farewell(_) | Self::Local(_))
     }
 }
 
-/// The result for what the peer broke.
+/// Returns [`CloseReason::Violation`] as an error.
 pub fn violation<T>(text: impl Into<String>) -> Result<T, CloseReason> {
     Err(CloseReason::Violation(text.into()))
 }
 
-/// What capnp found wrong with a message that a peer sent.
+/// Converts capnp's error about a message that a peer sent.
 impl From<capnp::Error> for CloseReason {
     fn from(error: capnp::Error) -> Self {
         Self::Violation(format!("malformed message: {error}"))
     }
 }
 
-/// What was read of a message, or that it could not be.
+/// Returns a value read from a message.
 ///
 /// # Errors
-/// [`CloseReason::Violation`], then.
+/// Returns [`CloseReason::Violation`] when `read` is `None`: `what` could not be read.
 pub fn readable<T>(read: Option<T>, what: &str) -> Result<T, CloseReason> {
     match read {
         Some(read) => Ok(read),
@@ -72,14 +73,14 @@ pub fn readable<T>(read: Option<T>, what: &str) -> Result<T, CloseReason> {
     }
 }
 
-/// What a peer sent that is not in the schema of RPC.
+/// Converts the error about a union member that is not in the RPC schema.
 impl From<capnp::NotInSchema> for CloseReason {
     fn from(error: capnp::NotInSchema) -> Self {
         Self::Violation(format!("unknown kind of message: {error}"))
     }
 }
 
-/// A peer that would make this process hold too much.
+/// Converts the error of a peer that would make this process hold too much.
 impl From<Exceeded> for CloseReason {
     fn from(exceeded: Exceeded) -> Self {
         Self::Violation(exceeded.to_string())

@@ -9,7 +9,7 @@ use capnp_rpc::rpc_capnp::message;
 use super::frame::Frame;
 use super::words::{Place, Struct};
 
-/// A frame from one of its pointers on, as a message of which this is the root.
+/// A frame from one of its pointers on, as a message with that pointer as its root.
 struct From<'a>(&'a [u8]);
 
 impl ReaderSegments for From<'_> {
@@ -22,7 +22,7 @@ impl ReaderSegments for From<'_> {
     }
 }
 
-/// A received message that was found safe to read. It is passed on from hand to hand, and so is boxed.
+/// A received message that was found safe to read. It is moved often, and so is boxed.
 pub struct Received(Box<Readable>);
 
 struct Readable {
@@ -49,35 +49,35 @@ impl Received {
         }))
     }
 
-    /// The message's size in bytes.
+    /// Returns the message's size in bytes.
     pub fn bytes(&self) -> usize {
         self.0.bytes
     }
 
-    /// Its segments.
+    /// Returns its segments.
     pub fn segments(&self) -> Vec<&[u8]> {
         let frame = self.0.reader.get_segments();
         (0..).map_while(|index| frame.segment(index)).collect()
     }
 
-    /// The message as RPC sees it.
+    /// Returns the message as an RPC message.
     ///
     /// # Errors
-    /// When it is no message of RPC.
+    /// Fails when it is no RPC message.
     pub fn root(&self) -> capnp::Result<message::Reader<'_>> {
         self.0.reader.get_root()
     }
 
-    /// Its root as it lies there, if it is a struct.
+    /// Returns its root in place, if it is a struct.
     pub fn words(&self) -> Option<Struct<'_>> {
         Struct::root(self.0.reader.get_segments())
     }
 
-    /// Has `with` read what the pointer at a place leads to. `otherwise` finds the same in a message
-    /// that is laid out in an unusual way.
+    /// Reads the object of the pointer at `place` with `with`. `otherwise` finds the same object in a
+    /// message with an unusual layout.
     ///
     /// # Errors
-    /// When that cannot be read.
+    /// Fails when that cannot be read.
     pub fn read<R>(
         &self,
         place: Option<Place>,

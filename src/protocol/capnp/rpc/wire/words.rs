@@ -1,20 +1,20 @@
-//! The structs of a message, read where they lie.
+//! The structs of a message, read in place.
 //!
-//! Knows capnp's encoding, and no schema: a field is what its place in a struct says
+//! Knows capnp's encoding; nothing of schemas: a field is identified by its place in a struct
 //! (<https://capnproto.org/encoding.html>). Only a message that [`check`](super::check) has passed is
 //! read as it is meant; of any other this reads nothing, or nonsense, but within the message.
 //!
-//! What every call and every return needs is read with this, many times faster than with the readers
-//! of the capnp crate, which check each pointer again at each step.
+//! The fields that every call and every return needs are read with this, many times faster than with
+//! the readers of the capnp crate, which check each pointer again at each step.
 
 use super::frame::{Frame, WORD};
 
-/// A place in a message where a pointer is.
+/// The place of a word in a message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
     /// The number of the segment.
     pub segment: usize,
-    /// The place in it, in words.
+    /// The offset in it, in words.
     pub at: usize,
 }
 
@@ -24,7 +24,7 @@ pub struct Struct<'a> {
     frame: &'a Frame,
     /// The words of its segment.
     words: &'a [[u8; WORD]],
-    /// Where it begins.
+    /// The place where it begins.
     place: Place,
     /// The sizes of its parts, in words.
     data: usize,
@@ -38,7 +38,7 @@ pub struct Structs<'a> {
 }
 
 impl<'a> Struct<'a> {
-    /// The message's root, if it is a struct.
+    /// Returns the message's root, if it is a struct.
     pub fn root(frame: &'a Frame) -> Option<Self> {
         let place = Place { segment: 0, at: 0 };
         let root = Self {
@@ -51,7 +51,7 @@ impl<'a> Struct<'a> {
         root.structure(0)
     }
 
-    /// A struct of which nothing is set.
+    /// Returns a struct without fields, in the place of this one.
     fn empty(self) -> Self {
         Self {
             data: 0,
@@ -60,7 +60,7 @@ impl<'a> Struct<'a> {
         }
     }
 
-    /// Another struct of the same message.
+    /// Returns another struct of the same message.
     fn other(self, place: Place, pointer: u64) -> Self {
         let words = match place.segment == self.place.segment {
             true => self.words,
@@ -76,7 +76,7 @@ impl<'a> Struct<'a> {
         }
     }
 
-    /// The 64-bit number at this index; 0 beyond the struct's data.
+    /// Returns the 64-bit number at this index; 0 beyond the struct's data.
     pub fn u64(self, index: usize) -> u64 {
         match index < self.data {
             true => self.word(self.place.at + index),
@@ -84,31 +84,31 @@ impl<'a> Struct<'a> {
         }
     }
 
-    /// The 32-bit number at this index.
+    /// Returns the 32-bit number at this index; 0 beyond the struct's data.
     pub fn u32(self, index: usize) -> u32 {
         let part = self.u64(index / 2) >> (index % 2 * 32);
         u32::try_from(part & 0xffff_ffff).unwrap_or_default()
     }
 
-    /// The 16-bit number at this index.
+    /// Returns the 16-bit number at this index; 0 beyond the struct's data.
     pub fn u16(self, index: usize) -> u16 {
         let part = self.u64(index / 4) >> (index % 4 * 16);
         u16::try_from(part & 0xffff).unwrap_or_default()
     }
 
-    /// The bit at this index.
+    /// Returns the bit at this index; false beyond the struct's data.
     pub fn bit(self, index: usize) -> bool {
         self.u64(index / 64) >> (index % 64) & 1 == 1
     }
 
-    /// A word of its segment; 0 beyond that.
+    /// Returns a word of its segment; 0 beyond that.
     fn word(self, at: usize) -> u64 {
         self.words
             .get(at)
             .map_or(0, |word| u64::from_le_bytes(*word))
     }
 
-    /// The place of a pointer; none, where the struct has fewer.
+    /// Returns the place of a pointer; `None` if the struct has fewer.
     pub fn place(self, pointer: usize) -> Option<Place> {
         (pointer < self.pointers).then(|| Place {
             at: self.place.at + self.data + pointer,
@@ -116,8 +116,8 @@ impl<'a> Struct<'a> {
         })
     }
 
-    /// Where the object begins that a pointer leads to, and the pointer that describes it; nothing for a
-    /// null pointer, and `None` for one to something else.
+    /// Returns where the object of a pointer begins, and the pointer that describes it; `Some(None)`
+    /// for a null pointer, and `None` for one to something else.
     fn object(self, pointer: usize) -> Option<Option<(Place, u64)>> {
         let Some(place) = self.place(pointer) else {
             return Some(None);
@@ -130,8 +130,8 @@ impl<'a> Struct<'a> {
         }
     }
 
-    /// The struct that a pointer leads to: one of which nothing is set for a null pointer, and `None`
-    /// for one to something else.
+    /// Returns the struct that a pointer leads to: a struct without fields for a null pointer, and
+    /// `None` for one to something else.
     pub fn structure(self, pointer: usize) -> Option<Self> {
         match self.object(pointer)? {
             None => Some(self.empty()),
@@ -140,8 +140,8 @@ impl<'a> Struct<'a> {
         }
     }
 
-    /// The index of the capability that a pointer is; nothing for a null pointer, and `None` for one to
-    /// something else.
+    /// Returns the index of the capability that a pointer is; `Some(None)` for a null pointer, and
+    /// `None` for one to something else.
     pub fn capability(self, pointer: usize) -> Option<Option<usize>> {
         let Some(place) = self.place(pointer) else {
             return Some(None);
@@ -153,8 +153,8 @@ impl<'a> Struct<'a> {
         }
     }
 
-    /// The structs of the list that a pointer leads to: none for a null pointer, and `None` for one to
-    /// something else.
+    /// Returns the structs of the list that a pointer leads to: no structs for a null pointer, and
+    /// `None` for one to something else.
     pub fn structs(self, pointer: usize) -> Option<Structs<'a>> {
         let Some((place, pointer)) = self.object(pointer)? else {
             let next = self.empty();
@@ -174,7 +174,7 @@ impl<'a> Struct<'a> {
 }
 
 impl Structs<'_> {
-    /// How many there are.
+    /// Returns the number of structs that are left.
     pub fn len(&self) -> usize {
         self.left
     }
@@ -191,7 +191,7 @@ impl<'a> Iterator for Structs<'a> {
     }
 }
 
-/// The object that a far pointer leads to, as [`Struct::object`].
+/// Returns the object that a far pointer leads to, as [`Struct::object`] does.
 #[cold]
 fn far_object(frame: &Frame, pointer: u64) -> Option<Option<(Place, u64)>> {
     let pad = far_target(pointer);
@@ -204,7 +204,7 @@ fn far_object(frame: &Frame, pointer: u64) -> Option<Option<(Place, u64)>> {
         return Some(Some((far_target(landing), word(frame, tag)?)));
     }
     match landing & 3 {
-        // A null pad is a struct of which nothing is set, as capnp has it, and no list.
+        // A null pad is a struct without fields, as in capnp, and no list.
         0 | 1 => Some(Some((target(pad, landing)?, landing))),
         _ => None,
     }
@@ -215,8 +215,8 @@ fn word(frame: &Frame, place: Place) -> Option<u64> {
     Some(u64::from_le_bytes(*word))
 }
 
-/// Where a struct or list pointer at a place leads to, in its own segment; `None` for a place before
-/// that.
+/// Returns where a struct or list pointer at a place leads to, in its own segment; `None` for a place
+/// before that.
 pub fn target(place: Place, pointer: u64) -> Option<Place> {
     let at = place
         .at
@@ -225,14 +225,14 @@ pub fn target(place: Place, pointer: u64) -> Option<Place> {
     Some(Place { at, ..place })
 }
 
-/// How many words after its pointer an object begins.
+/// Returns how many words after its pointer an object begins.
 pub fn offset(pointer: u64) -> isize {
     // The low 32 bits are a signed offset of 30 bits above two bits of kind.
     let low = u32::try_from(pointer & 0xffff_ffff).unwrap_or_default();
     isize::try_from(low.cast_signed() >> 2).unwrap_or_default()
 }
 
-/// The place that a far pointer names.
+/// Returns the place that a far pointer names.
 pub fn far_target(pointer: u64) -> Place {
     Place {
         segment: index(pointer >> 32),
@@ -240,12 +240,12 @@ pub fn far_target(pointer: u64) -> Place {
     }
 }
 
-/// The sizes of a struct in words: its data and its pointers.
+/// Returns the sizes of a struct in words: its data and its pointers.
 pub fn sizes(pointer: u64) -> (usize, usize) {
     (index((pointer >> 32) & 0xffff), index(pointer >> 48))
 }
 
-/// A number of a pointer's.
+/// Converts a number in a pointer to an index.
 pub fn index(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -1,7 +1,7 @@
 //! Messages that wait to be written, and their way into the stream.
 //!
-//! Knows messages and their sizes, nothing of what is in them. Small messages are joined into one
-//! write; large segments are written from where they are, together with what is before them.
+//! Knows messages and their sizes; nothing of what is in them. Small messages are joined into one
+//! write; large segments are written from their own memory, together with the bytes before them.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Write};
@@ -13,7 +13,7 @@ use super::super::super::accounts::Charge;
 use super::frame::WORD;
 use super::message::Building;
 
-/// A message that is complete, and what it costs until it is dropped.
+/// A complete message, and the charge for its memory until it is dropped.
 pub struct Complete {
     message: Building,
     cost: usize,
@@ -21,7 +21,7 @@ pub struct Complete {
 }
 
 impl Complete {
-    /// A message. `charge` is told what it costs and says who pays for that.
+    /// Completes a message. `charge` gets its cost in bytes and makes the charge for it.
     pub fn new(message: Building, charge: impl FnOnce(usize) -> Charge) -> Built {
         let cost = message.size_in_words() * WORD + OVERHEAD;
         Arc::new(Self {
@@ -31,12 +31,12 @@ impl Complete {
         })
     }
 
-    /// The message.
+    /// Returns the message.
     pub fn message(&self) -> &Building {
         &self.message
     }
 
-    /// What it costs, in bytes.
+    /// Returns the cost of the message, in bytes: its content and [`OVERHEAD`].
     pub fn cost(&self) -> usize {
         self.cost
     }
@@ -45,18 +45,18 @@ impl Complete {
 /// A complete message. Results are shared with the calls that are pipelined on them.
 pub type Built = Arc<Complete>;
 
-/// What a message costs beyond its content while it waits, in bytes.
+/// The cost of a message beyond its content while it is queued, in bytes.
 const OVERHEAD: usize = 256;
-/// The size up to which a segment is copied, to be written with what is beside it.
+/// The size up to which a segment is copied, to be written with its neighbours.
 const SMALL: usize = 16 * 1024;
-/// How many bytes are joined into one write, but for the last segment copied.
+/// The number of bytes that are joined into one write, apart from the last segment copied.
 const JOINED: usize = 32 * 1024;
 
-/// A message of which part is still to be staged.
+/// A message of which a part is still to be staged.
 struct Current {
     message: Built,
     segment: usize,
-    /// Bytes of the segment that are written already.
+    /// The number of bytes of the segment that are written.
     written: usize,
 }
 
@@ -67,12 +67,12 @@ pub struct WriteQueue {
     current: Option<Current>,
     /// Headers and small segments, joined.
     joined: Vec<u8>,
-    /// Bytes of `joined` that are written already.
+    /// The number of bytes of `joined` that are written.
     written: usize,
 }
 
 impl WriteQueue {
-    /// Takes over all of these messages.
+    /// Appends all of these messages, and leaves `messages` empty.
     pub fn append(&mut self, messages: &mut VecDeque<Built>) {
         match self.waiting.is_empty() {
             true => std::mem::swap(&mut self.waiting, messages),
@@ -80,11 +80,11 @@ impl WriteQueue {
         }
     }
 
-    /// Writes until nothing is left or the stream takes no more; tells whether all is written. Adds to
-    /// `done` what the messages cost that need their own memory no longer.
+    /// Writes until nothing is left or the stream has no room; returns whether all is written. Adds to
+    /// `done` the cost, in bytes, of the messages whose own memory is no longer needed.
     ///
     /// # Errors
-    /// What the stream says.
+    /// Returns the error of the stream.
     pub fn write(&mut self, stream: &mut impl Write, done: &mut usize) -> io::Result<bool> {
         loop {
             self.stage(done);
