@@ -9,7 +9,7 @@ fn a_question_in_use_cannot_be_asked_again() {
     test.violation("question 0 is already in use");
 }
 
-/// The peer may not want the answer any more, but the method goes on all the same.
+/// The peer may not need the answer any more, but the method still runs to its end.
 #[test]
 fn a_finish_in_the_middle_of_a_call_does_not_end_it() {
     let mut test = Test::new(Limits::default());
@@ -63,7 +63,7 @@ fn calls_wait_for_what_they_are_made_on() {
     assert_eq!(test.peer.read(), "return 1 results [hosted 1]");
     assert_eq!(test.peer.read(), "return 2 results [hosted 2]");
     assert_eq!(test.peer.read(), "return 3 results [hosted 3]");
-    // And on what is answered already, until that is finished.
+    // The same holds for a question that is answered already, until it is finished.
     test.peer.pipelined(4, 2, MAKE);
     assert_eq!(test.peer.read(), "return 4 results [hosted 4]");
     test.peer.finish(2);
@@ -71,7 +71,7 @@ fn calls_wait_for_what_they_are_made_on() {
     assert!(test.peer.read().starts_with("return 5 Failed: called on"));
 }
 
-/// A call on the answer to `on`, with what the answer to `with` will be as its parameter.
+/// Sends a call on the answer to `on`, with the object in the answer to `with` as its parameter.
 fn waits(peer: &mut Peer, question: u32, on: u32, with: u32) {
     peer.call_with(question, MAKE, |mut call| {
         let mut answer = call.reborrow().init_target().init_promised_answer();
@@ -91,7 +91,7 @@ fn a_place_in_an_answer_is_what_it_was_when_it_was_named() {
     test.peer.call(2, WAIT);
     waits(&mut test.peer, 3, 1, 2);
     test.peer.finish(1);
-    // And now its number is that of a call that waits for the one that it was named by.
+    // Now its number is that of a call that waits for the one that named it.
     test.peer.pipelined(1, 3, MAKE);
     test.until(|test| test.calls_in_flight() == 4);
     test.service.answer();
@@ -100,7 +100,7 @@ fn a_place_in_an_answer_is_what_it_was_when_it_was_named() {
     assert!(answers[1].starts_with("return 3 results"), "{answers:?}");
     assert!(answers[2].starts_with("return 1 results"), "{answers:?}");
 
-    // The same for an answer that comes and is finished while a call waits for another one, too.
+    // So does an answer that comes and is finished while a call also waits for another one.
     test.peer.call(4, WAIT);
     test.until(|test| test.service.waiting() == 1);
     let first = lock(&test.service.waiting).pop().unwrap();
@@ -117,8 +117,8 @@ fn a_place_in_an_answer_is_what_it_was_when_it_was_named() {
     assert!(test.peer.read().starts_with("return 6 results"));
 }
 
-/// An object that asks for the connection's tables when it is dropped, as an application's may that
-/// lets go of others or calls.
+/// An object whose destructor takes the lock of the connection's state, as an application's may that
+/// drops other objects or makes calls.
 struct Calls(Arc<Link>);
 
 impl Host for Calls {
@@ -133,7 +133,7 @@ impl Drop for Calls {
     }
 }
 
-/// A call may be all that still holds an answer, of which it needs nothing in the end.
+/// A call may hold the last reference to an answer's object that it does not need in the end.
 #[test]
 fn what_an_answer_held_is_dropped_without_the_tables() {
     let mut test = Test::new(Limits::default());
@@ -166,7 +166,7 @@ fn what_an_answer_held_is_dropped_without_the_tables() {
     assert!(test.peer.read().starts_with("return 3 results"));
 }
 
-/// Each names one that comes later, and so is on nothing.
+/// Each call names a later question, and so has no target.
 #[test]
 fn calls_on_what_comes_later_fail_at_once() {
     const CALLS: u32 = 900;
@@ -181,8 +181,8 @@ fn calls_on_what_comes_later_fail_at_once() {
     assert_eq!(test.peer.read(), "return 1 results [hosted 1]");
 }
 
-/// As many calls wait for one answer as there may be: when it is there they are delivered one after the
-/// other, and not one within the other.
+/// As many calls as the limit allows wait for one answer: when it arrives they are delivered one after
+/// the other, and not nested.
 #[test]
 fn many_calls_that_wait_for_one_answer_take_no_stack() {
     const CALLS: u32 = 900;
@@ -233,7 +233,7 @@ fn calls_on_what_fails_fail_with_it() {
     assert!(test.peer.read().starts_with("return 4 Failed: the thread"));
 }
 
-/// The way to the object, in a struct in a struct.
+/// The object is in a struct in a struct.
 #[test]
 fn a_pipelined_path_is_followed() {
     let mut test = Test::new(Limits::default());
@@ -257,7 +257,7 @@ fn a_pipelined_path_is_followed() {
         way.reborrow().get(1).set_get_pointer_field(0);
         way.get(2).set_get_pointer_field(1);
     });
-    // It is the peer's own, and so is handed on to it.
+    // The object is the peer's own, and so the call is forwarded to it.
     assert_eq!(test.peer.read(), "call 0 method 2");
     test.peer.answer_object(0, 41);
     assert_eq!(test.peer.read(), "finish 0");
@@ -294,8 +294,8 @@ fn a_call_on_itself_fails() {
     );
 }
 
-/// What the peer pipelines on what turns out to be its own comes back to it, in order, and then the
-/// word that no more will.
+/// Calls that the peer pipelines on an answer that turns out to be its own object come back to it, in
+/// order, before the Disembargo.
 #[test]
 fn what_was_sent_the_long_way_round_comes_before_the_end_of_the_embargo() {
     let mut test = Test::new(Limits::default());
@@ -320,7 +320,7 @@ fn what_was_sent_the_long_way_round_comes_before_the_end_of_the_embargo() {
     test.peer.answer_nothing(0);
     assert_eq!(test.peer.read(), "finish 0");
     assert_eq!(test.peer.read(), "return 2 results []");
-    // The answer to a call that was handed on is handed back, its objects and its errors, too.
+    // The answer to a forwarded call is forwarded back, with its objects or its error.
     test.peer
         .answer(1, |answer| answer.init_exception().set_reason("no"));
     assert_eq!(test.peer.read(), "finish 1");
@@ -371,7 +371,7 @@ fn what_cannot_be_answered_closes() {
     test.violation("no object of ours: 77");
 }
 
-/// Nobody is introduced to a third party: calls go to the vine.
+/// No third party is contacted: calls go to its vine.
 #[test]
 fn an_object_of_a_third_party_is_its_vine() {
     let mut test = Test::new(Limits::default());
@@ -386,7 +386,7 @@ fn an_object_of_a_third_party_is_its_vine() {
     assert_eq!(test.peer.read(), "release 7 by 1");
 }
 
-/// A tail call: the results of a call of the peer's stay here, and answer a call of ours.
+/// A tail call: the results of a call of the peer stay here, and answer a call of this side.
 #[test]
 fn the_results_of_a_call_may_answer_one_of_ours() {
     for early in [true, false] {
@@ -415,14 +415,14 @@ fn the_results_of_a_call_may_answer_one_of_ours() {
         }
         let answer = pending.recv_timeout(LONG).unwrap().unwrap();
         assert!(matches!(answer.caps(), [Some(Cap::Own(_))]));
-        // The peer was given nothing by it, and may finish it.
+        // The peer got no reference from it, and may finish it.
         assert_eq!(test.objects(), 1);
         test.peer.finish(1);
         test.until(|test| test.calls_in_flight() == 1);
     }
 }
 
-/// The caller says what it will not do with a call's results.
+/// The caller tells what it will not do with a call's results.
 #[test]
 fn results_that_only_calls_are_made_on_are_not_returned() {
     let mut test = Test::new(Limits::default());

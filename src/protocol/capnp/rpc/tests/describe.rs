@@ -2,7 +2,7 @@
 
 use capnp_rpc::rpc_capnp::{exception, message, return_};
 
-/// A message in a few words.
+/// Describes a message in a few words.
 pub fn describe(root: message::Reader<'_>) -> String {
     use capnp_rpc::rpc_capnp::cap_descriptor::Which as Cap;
     match root.which().unwrap() {

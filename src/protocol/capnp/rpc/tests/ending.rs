@@ -1,4 +1,4 @@
-//! How connections end.
+//! The end of connections.
 
 use std::net::Shutdown;
 use std::time::Instant;
@@ -27,7 +27,7 @@ fn a_clean_shutdown_writes_what_is_queued() {
     }
     test.until(|test| test.link.queued_bytes() > 2_000_000);
     test.link.end(CloseReason::Local("enough".into()));
-    // Each answer, or those before the end, and then its word.
+    // Each answer, or those before the end, and then the Abort.
     for question in 1..=50 {
         let read = test.peer.read();
         if read.starts_with("abort") {
@@ -58,7 +58,7 @@ fn a_close_does_not_write() {
     assert!(error.is_disconnected());
 }
 
-/// What the connection held is let go of before anybody is told that it is over.
+/// Objects that the connection held are dropped before [`Lifecycle::closed`] runs.
 #[test]
 fn objects_go_with_their_connection() {
     let mut test = Test::new(Limits::default());
@@ -71,7 +71,7 @@ fn objects_go_with_their_connection() {
     drop(test.peer);
     assert_eq!(test.over.recv_timeout(LONG), Ok(CloseReason::PeerClosed));
     assert_eq!(Arc::strong_count(&ours), 1);
-    // Answering it is no use, and no harm.
+    // Answering it has no effect.
     test.service.answer();
     assert_eq!(test.account.used(Resource::Bytes), 0);
 }
@@ -139,8 +139,8 @@ fn an_incoming_connection_that_stays_silent_is_closed() {
     assert!(matches!(test.closed(), CloseReason::Timeout(_)));
 }
 
-/// The peer is gone, and it shows when something is written to it: what it had sent before is still
-/// answered, or at least read.
+/// A write fails because the peer is gone: messages that it had sent before are still answered, or at
+/// least read.
 #[test]
 fn what_the_peer_sent_before_it_closed_is_still_read() {
     let mut test = Test::new(Limits::default());
@@ -149,7 +149,7 @@ fn what_the_peer_sent_before_it_closed_is_still_read() {
     assert_eq!(test.peer.read(), "call 0 method 1");
     test.peer.answer_nothing(0);
     drop(test.peer);
-    // Whether the answer was read before the end was heard of, or with it.
+    // The answer may have been read before the end was known, or with it.
     pending.recv_timeout(LONG).unwrap().unwrap();
     assert_eq!(test.over.recv_timeout(LONG), Ok(CloseReason::PeerClosed));
 }

@@ -1,4 +1,4 @@
-//! What a peer may ask for.
+//! The limits on a peer.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ fn calls_beyond_the_limit_are_answered_as_overloaded() {
     assert_eq!(test.peer.read(), format!("return 2 {refused}"));
     assert_eq!(test.peer.read(), "release 9 by 1");
     assert_eq!(test.calls_in_flight(), 2);
-    // There is room again, but not for what builds on a refused call.
+    // There is room again, but not for calls on a refused one.
     test.peer.finish(0);
     test.peer.pipelined(3, 2, ECHO);
     assert!(
@@ -29,7 +29,7 @@ fn calls_beyond_the_limit_are_answered_as_overloaded() {
     test.peer.finish(3);
     test.peer.bootstrap(2);
     assert_eq!(test.peer.read(), "return 2 results [hosted 0]");
-    // A peer that does not care is disconnected.
+    // A peer that ignores refusals is disconnected.
     for question in 4..7 {
         test.peer.call(question, ECHO);
     }
@@ -125,7 +125,7 @@ fn a_peer_that_holds_too_many_bytes_is_refused() {
         let answered = format!("return {question} results");
         assert!(test.peer.read().starts_with(&answered));
     }
-    // But for what the answers are that the peer has not finished.
+    // Only the answers that the peer has not finished are left.
     assert!(test.received_bytes() < 10_000);
 }
 

@@ -1,4 +1,4 @@
-//! A connection whose peer's every message is written and read by hand.
+//! A connection with a peer whose messages are all written and read by hand.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,21 +36,21 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 
 const INTERFACE: u64 = 0x1234;
-/// Answers its parameter.
+/// The method that answers its parameter.
 const ECHO: u16 = 0;
-/// Answers a new object, when the test says so.
+/// The method that answers a new object, when the test says so.
 const WAIT: u16 = 1;
-/// Answers a new object.
+/// The method that answers a new object.
 const MAKE: u16 = 2;
-/// Answers 100 kB, and an object, so that the answer is kept until it is finished.
+/// The method that answers 100 kB, and an object, so that the answer is kept until it is finished.
 const LARGE: u16 = 3;
 
-/// Longer than anything takes.
+/// A time longer than anything takes.
 const LONG: Duration = Duration::from_secs(10);
-/// How long nothing is waited for.
+/// The time within which no message must come.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// What our side offers.
+/// The bootstrap object of this side.
 #[derive(Default)]
 struct Service {
     waiting: Mutex<Vec<Incoming>>,
@@ -71,7 +71,7 @@ impl Service {
         drop(waiting);
     }
 
-    /// How many calls wait.
+    /// Returns the number of calls that wait.
     fn waiting(&self) -> usize {
         lock(&self.waiting).len()
     }
@@ -125,12 +125,12 @@ impl Host for Object {
     }
 }
 
-/// A new object of our side.
+/// Makes a new object of this side.
 fn object() -> Cap {
     Cap::Own(Arc::new(Object))
 }
 
-/// Our side of a connection, and the other end of the stream.
+/// This side of a connection, and the other end of the stream.
 struct Test {
     link: Arc<Link>,
     account: Arc<Account>,
@@ -140,7 +140,7 @@ struct Test {
 }
 
 impl Test {
-    /// The peer has our object as its question 0 and as object `0`.
+    /// Makes a connection whose peer has this side's object as its question 0 and as object `0`.
     fn new(limits: Limits) -> Self {
         let mut this = Self::silent(limits);
         this.peer.bootstrap(0);
@@ -148,7 +148,7 @@ impl Test {
         this
     }
 
-    /// The peer has not said anything.
+    /// Makes a connection whose peer has not sent anything.
     fn silent(limits: Limits) -> Self {
         let event_loop = EventLoop::new("test").unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
@@ -165,12 +165,12 @@ impl Test {
         }
     }
 
-    /// Why the connection ended.
+    /// Waits for the end of the connection; returns its reason.
     fn closed(&self) -> CloseReason {
         self.over.recv_timeout(LONG).unwrap()
     }
 
-    /// The connection ended because of what the peer did, and this is in the reason.
+    /// Checks that the connection ended by a violation of the peer, with this text in the reason.
     #[track_caller]
     fn violation(&self, text: &str) {
         match self.closed() {
@@ -179,7 +179,7 @@ impl Test {
         }
     }
 
-    /// The peer's object, which it calls `5`.
+    /// Returns the peer's object, which it exports as `5`.
     fn remote(&mut self) -> Arc<Import> {
         let (done, answer) = answer();
         self.link.bootstrap(done, []);
@@ -200,27 +200,27 @@ impl Test {
         answer
     }
 
-    /// The peer's calls that are not finished.
+    /// Returns the number of the peer's calls that are not finished.
     fn calls_in_flight(&self) -> usize {
         self.link.look(State::counts).answers
     }
 
-    /// Our calls that are not answered.
+    /// Returns the number of this side's calls that are not answered.
     fn questions(&self) -> usize {
         self.link.look(State::counts).questions
     }
 
-    /// Our objects that the peer holds.
+    /// Returns the number of this side's objects that the peer holds.
     fn objects(&self) -> usize {
         self.link.look(State::counts).exports
     }
 
-    /// The bytes of messages that someone holds.
+    /// Returns the size of all messages that are held, in bytes.
     fn received_bytes(&self) -> usize {
         self.account.used(Resource::Bytes)
     }
 
-    /// Waits until `done` says that it is so.
+    /// Waits until `done` returns true.
     fn until(&self, done: impl Fn(&Self) -> bool) {
         let start = std::time::Instant::now();
         while !done(self) {
@@ -230,7 +230,7 @@ impl Test {
     }
 }
 
-/// Tells of the end of a connection when everybody knows.
+/// A lifecycle that sends the reason of the end once all pending calls have failed.
 struct Ends {
     reason: Mutex<Option<CloseReason>>,
     over: mpsc::Sender<CloseReason>,
@@ -278,7 +278,7 @@ fn answer() -> (Done, Answered) {
     (Box::new(move |answer| drop(sender.send(answer))), receiver)
 }
 
-/// A call with these objects in a list.
+/// Makes a call with this object, or with these in a list.
 fn request(method: u16, params: &[Cap]) -> Request {
     let count = u32::try_from(params.len()).unwrap();
     Request::new(INTERFACE, method, |caps, content| {
@@ -297,7 +297,7 @@ fn request(method: u16, params: &[Cap]) -> Request {
     .unwrap()
 }
 
-/// The peer's object in an answer.
+/// Returns the peer's object in an answer.
 fn import(answer: &Response) -> Arc<Import> {
     match answer.caps() {
         [Some(Cap::Import(import)), ..] => import.clone(),
@@ -310,16 +310,16 @@ struct Peer {
     stream: UnixStream,
     reader: FrameReader,
     input: Vec<u8>,
-    /// The size of the last message that was read.
+    /// The size of the last message that was read, in bytes.
     bytes: usize,
 }
 
-/// Something that stands for the only capability in a message, when that is built by hand.
+/// Makes a hook for the only capability in a message that is built by hand.
 fn only() -> Box<dyn capnp::private::capability::ClientHook> {
     capnp_rpc::new_broken_cap(capnp::Error::failed("only to be written".into())).hook
 }
 
-/// Reads what the other side sends, at nobody's cost.
+/// Makes a reader of the other side's messages, with an account of its own.
 fn reader() -> FrameReader {
     let limits = Limits::default();
     FrameReader::new(&limits, &Accounts::new(&limits).of(None))
@@ -340,7 +340,7 @@ impl Peer {
         let mut caps = Vec::new();
         let mut builder = Builder::new(HeapAllocator::new());
         let mut root: any_pointer::Builder<'_> = builder.get_root().unwrap();
-        // So that a content can be a capability.
+        // Allows a content to be a capability.
         root.imbue_mut(&mut caps);
         build(root.init_as());
         let bytes = capnp::serialize::write_message_to_words(&builder);
@@ -351,7 +351,7 @@ impl Peer {
         self.send(|root| root.init_bootstrap().set_question_id(question));
     }
 
-    /// A call of our object, with more to it.
+    /// Sends a call of this side's object; `with` adds to it.
     fn call_with(&mut self, question: u32, method: u16, with: impl FnOnce(call::Builder<'_>)) {
         self.send(|root| {
             let mut call = root.init_call();
@@ -391,14 +391,14 @@ impl Peer {
         });
     }
 
-    /// Answers with nothing.
+    /// Answers with empty results.
     fn answer_nothing(&mut self, question: u32) {
         self.answer(question, |answer| {
             answer.init_results();
         });
     }
 
-    /// Answers with an object of the peer's.
+    /// Answers with an object of the peer.
     fn answer_object(&mut self, question: u32, id: u32) {
         self.answer(question, |answer| {
             let mut results = answer.init_results();
@@ -408,7 +408,7 @@ impl Peer {
         });
     }
 
-    /// The next message in a few words, or what became of the stream.
+    /// Describes the next message in a few words, or the end of the stream.
     fn read(&mut self) -> String {
         loop {
             let mut input = &self.input[..];
@@ -433,7 +433,7 @@ impl Peer {
         }
     }
 
-    /// The next message, if there is one.
+    /// Describes the next message, if there is one.
     fn read_now(&mut self) -> Option<String> {
         self.stream.set_nonblocking(true).unwrap();
         let read = self.read();
@@ -441,7 +441,7 @@ impl Peer {
         (!read.starts_with("nothing")).then_some(read)
     }
 
-    /// Nothing comes for a while.
+    /// Checks that no message comes for a while.
     #[track_caller]
     fn hears_nothing(&mut self) {
         self.stream.set_read_timeout(Some(SHORT)).unwrap();

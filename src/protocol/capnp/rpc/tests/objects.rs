@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// One object is one number, however often it is given; it is let go of when the peer has given it
-/// back as often.
+/// An object keeps one number, however often it is exported; it is dropped when the peer has released
+/// it as often.
 #[test]
 fn an_object_keeps_its_number_until_it_is_given_back_as_often() {
     let mut test = Test::new(Limits::default());
@@ -27,7 +27,7 @@ fn an_object_keeps_its_number_until_it_is_given_back_as_often() {
     assert_eq!(test.objects(), 1);
 }
 
-/// A peer's own object comes back to it as such.
+/// A peer's own object returns to it as such.
 #[test]
 fn an_object_goes_back_as_what_it_is() {
     let mut test = Test::new(Limits::default());
@@ -41,7 +41,7 @@ fn an_object_goes_back_as_what_it_is() {
     assert_eq!(test.objects(), 1);
 }
 
-/// Other implementations count in 32 bits how often they have given an object.
+/// Other implementations count in 32 bits how often they have exported an object.
 #[test]
 fn an_object_that_is_given_again_and_again_is_given_back_meanwhile() {
     let mut test = Test::new(Limits::default());
@@ -68,7 +68,7 @@ fn an_object_that_is_given_again_and_again_is_given_back_meanwhile() {
     }
     assert_eq!(released, 2000);
     drop(remote);
-    // All in all as often as it was given: once more for the bootstrap.
+    // The total is the number of references given: once more for the bootstrap.
     let rest = test.peer.read();
     let rest: u32 = rest.strip_prefix("release 5 by ").unwrap().parse().unwrap();
     assert_eq!(released + rest, 2501);
@@ -101,7 +101,8 @@ fn a_promise_stays_what_it_is() {
             resolve.set_promise_id(3);
             resolution(resolve.init_cap());
         });
-        // What it became is given back, but for the promise itself, of which we hold one more now.
+        // The resolution is released, unless it is the promise itself, of which this side holds one
+        // more reference now.
         if released > 3 {
             assert_eq!(test.peer.read(), format!("release {released} by 1"));
         }
@@ -111,7 +112,8 @@ fn a_promise_stays_what_it_is() {
     }
 }
 
-/// Results may hold what a call of the peer's will answer: the caller has them once that is there.
+/// Results may hold a promise of the answer to a call of the peer: the caller gets them once that is
+/// there.
 #[test]
 fn results_that_hold_a_promise_of_ours_are_complete_when_it_is_kept() {
     let mut test = Test::new(Limits::default());
@@ -146,7 +148,7 @@ fn results_that_hold_a_promise_of_ours_are_complete_when_it_is_kept() {
     }
 }
 
-/// An object of one connection is given to another as one that hands on calls, and comes back as
+/// An object of one connection is exported to another as one that forwards calls, and comes back as
 /// itself.
 #[test]
 fn an_object_of_another_connection_is_called_through_us() {
@@ -186,7 +188,7 @@ fn an_object_of_another_connection_is_called_through_us() {
     let back = import(&pending.recv_timeout(LONG).unwrap().unwrap());
     assert!(Arc::ptr_eq(&back, &remote));
 
-    // When the one connection ends, what was asked of it through the other fails.
+    // When the one connection ends, calls on it through the other fail.
     test.peer.call_with(2, WAIT, |call| {
         call.init_target().set_imported_cap(1);
     });

@@ -1,9 +1,9 @@
-//! What an observer sees of a connection.
+//! The messages of a connection that an observer sees.
 
 use super::super::envelope::{Outcome, Target};
 use super::*;
 
-/// Keeps what it sees.
+/// An observer that keeps the messages that it sees.
 #[derive(Default)]
 struct Keeps(Mutex<Vec<(Direction, Envelope, usize)>>);
 

@@ -1,8 +1,8 @@
-//! Calls whose object or parameters are promised, and what they hold back.
+//! Calls whose object or parameters are promised, and the calls that they hold back.
 
 use super::*;
 
-/// A call of object 0 with a capability in the answer to `with` as its parameter.
+/// Sends a call of object 0 with a capability in the answer to `with` as its parameter.
 fn with_answer(peer: &mut Peer, question: u32, method: u16, with: u32) {
     peer.call_with(question, method, |call| {
         let mut params = call.init_params();
@@ -12,8 +12,8 @@ fn with_answer(peer: &mut Peer, question: u32, method: u16, with: u32) {
     });
 }
 
-/// What waited for the parameters of a call that failed at once was handed to the call after it, which
-/// had the same key: that got another's parameter, and too early.
+/// Guards against a reused key: the wants for the parameters of a call that failed at once were
+/// resolved for the call after it, which got another's parameter, and too early.
 #[test]
 fn what_a_failed_call_waited_for_is_no_other_calls() {
     let mut test = Test::new(Limits::default());
@@ -38,8 +38,8 @@ fn what_a_failed_call_waited_for_is_no_other_calls() {
     assert_eq!(test.peer.read(), "return 5 results [hosted 3]");
 }
 
-/// A call whose object became known late was put behind one that had arrived after it, and that waited
-/// for its answer: neither was ever answered.
+/// Guards against a deadlock: a call whose object became known late was queued behind one that had
+/// arrived after it, and that waited for its answer.
 #[test]
 fn a_call_is_not_held_back_by_one_that_waits_for_it() {
     let mut test = Test::new(Limits::default());
@@ -62,7 +62,7 @@ fn a_call_is_not_held_back_by_one_that_waits_for_it() {
     assert_eq!(test.peer.read(), "return 5 results [hosted 2]");
 }
 
-/// A call of an object that a broken promise had become waited for its parameters all the same.
+/// Guards against a call of a broken promise that waits for its parameters all the same.
 #[test]
 fn a_call_of_what_is_broken_waits_for_nothing() {
     let mut test = Test::new(Limits::default());

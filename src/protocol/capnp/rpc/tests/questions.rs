@@ -1,4 +1,4 @@
-//! Our calls.
+//! The calls of this side.
 
 use super::*;
 
@@ -73,7 +73,7 @@ fn two_sides_call_each_other() {
     }
 }
 
-/// Core 30 dies when a call is cancelled while it executes.
+/// Core 30 crashes when a call is cancelled while it executes.
 #[test]
 fn a_call_is_finished_when_it_is_answered_and_not_before() {
     let mut test = Test::new(Limits::default());
@@ -82,7 +82,7 @@ fn a_call_is_finished_when_it_is_answered_and_not_before() {
     assert_eq!(test.peer.read(), "call 0 method 1");
     test.peer.hears_nothing();
 
-    // Other calls go on, and cannot be taken for the one that was given up.
+    // Other calls go on, and do not get the number of the one that was given up.
     let other = test.call(&remote, ECHO, &[]);
     assert_eq!(test.peer.read(), "call 1 method 0");
     test.peer.answer_object(0, 6);
@@ -110,7 +110,7 @@ fn a_finish_that_the_peer_needs_not_is_not_sent() {
     test.peer.hears_nothing();
 }
 
-/// To let go of a thread in the middle of a call that names it is an error in Core.
+/// To release a thread in the middle of a call that names it is an error in Core.
 #[test]
 fn an_object_is_not_released_while_a_call_is_about_it() {
     let mut test = Test::new(Limits::default());
@@ -216,7 +216,7 @@ fn a_call_that_the_peer_does_not_know_fails() {
     });
     let error = pending.recv_timeout(LONG).unwrap().err().unwrap();
     assert!(error.is_unimplemented());
-    // What it does not know of what needs no answer, is nothing to us.
+    // An Unimplemented for a message without an answer is ignored.
     test.peer.send(|root| {
         root.init_unimplemented().init_release();
     });
@@ -224,7 +224,7 @@ fn a_call_that_the_peer_does_not_know_fails() {
     assert_eq!(test.peer.read(), "call 0 method 0");
 }
 
-/// Each is made on what the one before it answers, and none waits for an answer.
+/// Each call is made on the answer to the one before it, and none waits for an answer.
 #[test]
 fn calls_on_what_is_not_answered_go_out_at_once() {
     let mut test = Test::new(Limits::default());
@@ -261,7 +261,7 @@ fn calls_on_what_is_not_answered_go_out_at_once() {
     }
 }
 
-/// What an answer is given to may wake what the application wrote.
+/// The callback that gets an answer may run application code.
 #[test]
 fn a_panic_of_who_gets_an_answer_is_nobody_elses_matter() {
     let mut test = Test::new(Limits::default());

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Small random numbers, the same each time, and what a peer that mostly behaves has to know.
+/// A generator of small random numbers, the same each time, with the knowledge of a peer that mostly
+/// behaves.
 #[derive(Default)]
 struct Random {
     state: u64,
@@ -18,7 +19,7 @@ impl Random {
         ((self.state >> 8) % bound) as u32
     }
 
-    /// A new question, but sometimes one that may be in use.
+    /// Returns a new question, but sometimes one that may be in use.
     fn ask(&mut self) -> u32 {
         self.asked += 1;
         if self.below(100) == 0 {
@@ -28,12 +29,12 @@ impl Random {
         }
     }
 
-    /// A question of late.
+    /// Returns a recent question.
     fn asked(&mut self) -> u32 {
         self.asked.saturating_sub(self.below(8))
     }
 
-    /// An open question of the other side's, but sometimes any.
+    /// Returns an open question of the other side, but sometimes any.
     fn open(&mut self) -> u32 {
         if self.below(100) == 0 {
             return self.below(3);
@@ -42,7 +43,7 @@ impl Random {
     }
 }
 
-/// A message that could be meant, with numbers that are often in use.
+/// Writes a plausible message, with numbers that are often in use.
 fn anything(root: message::Builder<'_>, random: &mut Random) {
     use capnp_rpc::rpc_capnp::{cap_descriptor, disembargo, message_target, payload};
     fn target(target: message_target::Builder<'_>, random: &mut Random) {
@@ -157,7 +158,7 @@ fn no_conversation_panics_or_hangs() {
         for _ in 0..100 {
             test.peer.send(|root| anything(root, &mut random));
             if random.below(3) == 0 {
-                // What an application does meanwhile.
+                // Meanwhile the application acts.
                 match random.below(4) {
                     0 => test.service.answer(),
                     1 => pending.clear(),
@@ -190,7 +191,7 @@ fn no_conversation_panics_or_hangs() {
         test.link.kill(CloseReason::Local("done".into()));
         test.closed();
         for answer in pending {
-            // It has come, or was taken.
+            // The answer has come, or was taken.
             let _ = answer.recv_timeout(LONG);
         }
         test.service.answer();

@@ -12,7 +12,7 @@ use capnp::traits::{FromPointerBuilder, FromPointerReader};
 
 use super::super::super::wire::cap_table::find;
 
-/// How many pointers there are.
+/// The number of pointers.
 pub const POINTERS: usize = 3;
 
 struct Writer<'a>(StructBuilder<'a>);

@@ -1,4 +1,4 @@
-//! One conversation: the vat under test with one or two peers, and what happens in which order.
+//! One conversation: the vat under test with one or two peers, and the order of what happens.
 //!
 //! Knows the parties and chance; nothing of messages.
 
@@ -20,7 +20,7 @@ use super::vat::{self, Object, Side};
 use super::world::{Call, CallId, Check, Counts, Mode, ObjectId, Party, Ref, Refs, World};
 use crate::limits::Limits;
 
-/// How many operations a conversation has at least.
+/// The least number of operations of a conversation.
 const OPERATIONS: usize = 30;
 
 pub struct Conversation {
@@ -34,14 +34,14 @@ pub struct Conversation {
     is_told: bool,
 }
 
-/// Has a conversation; returns how often there was something of each kind. Prints its messages, if it
-/// is `told`.
+/// Runs a conversation; returns the number of occurrences of each kind. Prints its messages if
+/// `is_told` is set.
 pub fn converse(seed: u64, sabotage: Option<Sabotage>, is_told: bool) -> Check<Counts> {
     let mut this = Conversation::new(seed, sabotage);
     this.is_told = is_told;
     let result = this.run();
     let counts = std::mem::take(&mut this.counts);
-    // These hold each other.
+    // They hold each other.
     let (held, pending) = {
         let mut world = lock(&this.world);
         let held = (
@@ -111,13 +111,13 @@ impl Conversation {
 
     // ----- operations -----
 
-    /// Tries a random operation; tells whether it was possible.
+    /// Tries a random operation; returns whether it was possible.
     fn operate(&mut self) -> Check<bool> {
         let open: Vec<usize> = (0..self.peers.len())
             .filter(|peer| self.sides[*peer].is_some())
             .collect();
         let Some(peer) = self.random.pick(open) else {
-            // All have left: the operations that are missing are those of nobody.
+            // All peers have left: no operation is possible any more.
             return Ok(true);
         };
         let what = self.random.below(100);
@@ -166,7 +166,7 @@ impl Conversation {
         })
     }
 
-    /// Capabilities for a call of the vat's.
+    /// Chooses capabilities for a call of the vat.
     fn params(&mut self, first: Option<CallId>) -> (Refs, [Option<Param>; POINTERS]) {
         let mut refs = [Ref::Null; POINTERS];
         let params = std::array::from_fn(|index| {
@@ -194,7 +194,7 @@ impl Conversation {
         (refs, params)
     }
 
-    /// The vat calls an object of a peer's, and what that will answer.
+    /// Makes the vat call an object of a peer, and pipeline calls on the answer.
     fn ask(&mut self) -> Check<bool> {
         let picked = {
             let world = lock(&self.world);
@@ -232,7 +232,7 @@ impl Conversation {
         self.asked(peer, calls)
     }
 
-    /// Adds calls on the answer to the call before.
+    /// Adds calls, each on the answer to the call before.
     fn pipeline(
         &mut self,
         first: CallId,
@@ -304,7 +304,7 @@ impl Conversation {
 
     // ----- messages -----
 
-    /// Delivers a message in a random direction; tells whether there is one anywhere.
+    /// Delivers a message in a random direction; returns whether there was one in any.
     fn deliver(&mut self) -> Check<bool> {
         let mut ways = Vec::new();
         for (peer, side) in self.sides.iter().enumerate() {
@@ -376,7 +376,8 @@ impl Conversation {
         self.peers[peer].read(&bytes, &mut context)
     }
 
-    /// What the vat did is what it had to; then the application holds what it got.
+    /// Checks that the vat did what the oracle requires; then the application holds the objects that it
+    /// was offered.
     fn compare(&mut self) -> Check {
         let mut world = lock(&self.world);
         self.oracle.compare(&mut world)?;
@@ -391,7 +392,7 @@ impl Conversation {
     }
 }
 
-/// A message in a few words.
+/// Describes a message in a few words.
 fn tell(mut bytes: &[u8]) -> String {
     let frame = super::super::reader().next(&mut bytes).unwrap().unwrap();
     let received = Received::new(frame, 64);

@@ -1,12 +1,12 @@
 //! Random conversations of two and three parties in memory, compared with an oracle.
 //!
 //! The vat under test is the library's state machine, with connections to one or two peers that are
-//! written by hand ([`peer`]). The [`oracle`] has the same objects and calls without a wire. After
-//! each step the calls that objects got, their parameters, and the answers must be the same; in the
-//! end nothing may be left.
+//! written by hand ([`peer`]). The [`oracle`] has the same objects and calls without a wire. After each
+//! step the calls that objects got, their parameters, and the answers must be the same; in the end
+//! nothing may be left.
 //!
-//! `CONVERSATIONS=1000000` has as many. `CONVERSATION=<seed>` has the one that a failure has
-//! named, and prints its messages.
+//! `CONVERSATIONS=1000000` runs as many. `CONVERSATION=<seed>` runs the one that a failure names, and
+//! prints its messages.
 
 mod content;
 mod conversation;
@@ -24,12 +24,12 @@ use super::super::state::Sabotage;
 use conversation::converse;
 use world::Counts;
 
-/// How many conversations there are, unless the environment says otherwise.
+/// The number of conversations, unless the environment sets another.
 const CONVERSATIONS: u64 = 10_000;
-/// How many that fail are told.
+/// The number of failures after which no further conversation begins.
 const FAILURES: usize = 10;
 
-/// What there must be some of.
+/// The kinds of events that must each occur.
 const KINDS: &[&str] = &[
     "conversation of two",
     "conversation of three",
@@ -63,7 +63,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(value.parse().unwrap())
 }
 
-/// Has a conversation; what is wrong or panics is told with the seed.
+/// Runs a conversation; an error or a panic is returned with the seed.
 fn attempt(seed: u64, sabotage: Option<Sabotage>) -> Result<Counts, String> {
     let result = std::panic::catch_unwind(|| converse(seed, sabotage, false));
     let result = result.unwrap_or_else(|_| Err("a panic".into()));
@@ -115,7 +115,7 @@ fn a_million_conversations_are_as_without_a_wire() {
     }
 }
 
-/// A deliberate error is found.
+/// Checks that a deliberate error is found.
 #[track_caller]
 fn is_found(sabotage: Sabotage) {
     let found = (0..CONVERSATIONS).find_map(|seed| {
@@ -153,7 +153,7 @@ fn a_forgotten_promise_is_found() {
     is_found(Sabotage::ForgottenPromise);
 }
 
-/// Locks, whatever else this thread has locked: all of a conversation runs on one thread.
+/// Takes a lock, whatever else this thread has locked: all of a conversation runs on one thread.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }

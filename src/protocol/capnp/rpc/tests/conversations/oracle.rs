@@ -1,31 +1,32 @@
-//! The oracle: what the vat under test must do, told of the same objects and calls without a wire.
+//! The oracle: it derives what the vat under test must do from the same objects and calls, without a
+//! wire.
 //!
-//! Knows who calls what with which parameters, and in which order messages reach the vat; nothing of
-//! numbers, counts of references, or bytes.
+//! Knows each call with its caller, target and parameters, and in which order messages reach the vat;
+//! nothing of numbers, reference counts, or bytes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::world::{Call, CallId, Check, ObjectId, Outcome, Party, Ref, Refs, World};
 
-/// What a peer's Return gives.
+/// The content of a peer's Return.
 #[derive(Debug, Clone, Copy)]
 pub enum Gives {
     Outcome(Outcome),
-    /// The results of a call of the peer's (`takeFromOtherQuestion`).
+    /// The results of a call of the peer (`takeFromOtherQuestion`).
     Take(CallId),
 }
 
-/// What a peer's message means.
+/// The meaning of a peer's message.
 #[derive(Debug, Clone, Copy)]
 pub enum Meaning {
     Bootstrap(CallId),
     Call(CallId),
     Return(CallId, Gives),
-    /// Nothing that the objects could see.
+    /// A message without an effect that the objects could see.
     Other,
 }
 
-/// What waits for the outcome of a call.
+/// An item that waits for the outcome of a call.
 #[derive(Debug, Clone, Copy)]
 enum Want {
     Target(CallId, usize),
@@ -34,28 +35,28 @@ enum Want {
     Whole(CallId),
 }
 
-/// What follows, in order.
+/// The effects of a message or an operation.
 enum Effect {
     Deliver(CallId, ObjectId),
     Fail(CallId),
     Tell(CallId, Outcome),
 }
 
-/// What is known of a call.
+/// The oracle's knowledge of a call.
 #[derive(Default)]
 pub struct Known {
-    /// What the vat has answered a peer.
+    /// The answer of the vat to a peer.
     pub outcome: Option<Outcome>,
-    /// How many calls the vat had sent to that peer before.
+    /// The number of calls that the vat had sent to that peer before.
     pub sent_before: usize,
-    /// The call has reached its object, or failed.
+    /// Set once the call has reached its object, or failed.
     pub is_delivered: bool,
     connection: usize,
     target: Option<ObjectId>,
     params: Option<Refs>,
     missing: usize,
     wants: Vec<Want>,
-    /// The results of a peer, of which as many capabilities are not known.
+    /// The results of a peer, with the number of capabilities that are not known.
     partial: Option<(u32, Refs, usize)>,
 }
 
@@ -66,7 +67,7 @@ struct Connection {
     is_carrying_out: bool,
     /// The calls that wait for an object, in the order in which they were made.
     queues: BTreeMap<ObjectId, BTreeSet<CallId>>,
-    /// The calls that the peer must get, in order, for each thing that they are made on.
+    /// The calls that the peer must get, in order, by target.
     sent: BTreeMap<Ref, VecDeque<(CallId, Refs)>>,
     sent_count: usize,
     /// The calls of the vat that the peer has not answered completely.
@@ -91,14 +92,14 @@ impl Oracle {
         &mut self.calls[index]
     }
 
-    /// What is known of a call.
+    /// Returns the knowledge of a call.
     pub fn get(&mut self, call: CallId) -> &Known {
         self.known(call)
     }
 
     // ----- what happens -----
 
-    /// A message of peer `from` reaches the vat.
+    /// Handles a message of peer `from` that reaches the vat.
     pub fn hear(&mut self, world: &World, from: usize, meaning: Meaning) {
         if self.connections[from].is_over {
             return;
@@ -127,20 +128,20 @@ impl Oracle {
         self.follow(world, from);
     }
 
-    /// The vat's application answers a call that was to be answered later.
+    /// Answers a call that the vat's application was to answer later.
     pub fn answer_pending(&mut self, world: &World, call: CallId) {
         let params = self.known(call).params.unwrap_or([Ref::Null; 3]);
         self.answer(world, call, world.outcome(call, &params));
     }
 
-    /// The vat calls over connection `to`.
+    /// Makes a call of the vat over connection `to`.
     pub fn ask(&mut self, world: &World, to: usize, call: CallId) {
         let Call { target, params, .. } = *world.script(call);
         self.send(to, call, target, params);
         self.follow(world, to);
     }
 
-    /// A connection ends.
+    /// Ends a connection.
     pub fn close(&mut self, world: &World, connection: usize) {
         let of = &mut self.connections[connection];
         of.is_over = true;
@@ -183,7 +184,7 @@ impl Oracle {
         self.place(from, call, target);
     }
 
-    /// A call's target is known: it is behind those that were made on this before.
+    /// Sets a call's target: the call is queued behind those that were made on that before.
     fn place(&mut self, connection: usize, call: CallId, target: Ref) {
         let missing = self.known(call).missing;
         let of = &mut self.connections[connection];
@@ -203,7 +204,7 @@ impl Oracle {
         self.known(call).target = Some(object);
     }
 
-    /// Delivers what waits for an object, as far as its parameters are known.
+    /// Delivers the queue of an object, up to the next call that misses a parameter.
     fn advance(&mut self, connection: usize, object: ObjectId) {
         while let Some(queue) = self.connections[connection].queues.get(&object) {
             match queue.first() {
@@ -262,7 +263,7 @@ impl Oracle {
         of.sent_count += 1;
     }
 
-    /// A call of a peer's is answered.
+    /// Answers a call of a peer.
     fn answer(&mut self, world: &World, call: CallId, outcome: Outcome) {
         let connection = self.known(call).connection;
         let of = &self.connections[connection];
@@ -303,7 +304,7 @@ impl Oracle {
         self.follow(world, connection);
     }
 
-    /// Carries out what follows, once at a time for each connection.
+    /// Carries out the effects, once at a time for each connection.
     fn follow(&mut self, world: &World, connection: usize) {
         if std::mem::replace(&mut self.connections[connection].is_carrying_out, true) {
             return;
@@ -345,7 +346,7 @@ impl Oracle {
 
     // ----- what is compared -----
 
-    /// A peer gets a call on this; tells with which parameters it must come.
+    /// Checks a call that a peer gets on `target`; returns the parameters that it must have.
     pub fn receive(&mut self, peer: usize, call: CallId, target: Ref) -> Check<Refs> {
         let next = self.connections[peer].sent.get_mut(&target);
         match next.and_then(VecDeque::pop_front) {
@@ -356,13 +357,13 @@ impl Oracle {
         }
     }
 
-    /// The next call that a peer must get on this.
+    /// Returns the next call that a peer must get on `target`.
     pub fn next(&self, peer: usize, target: Ref) -> Option<CallId> {
         let queue = self.connections[peer].sent.get(&target)?;
         queue.front().map(|(call, _)| *call)
     }
 
-    /// What the vat did in this step is what it had to do.
+    /// Checks that the vat did in this step what it had to do.
     pub fn compare(&mut self, world: &mut World) -> Check {
         if let Some(wrong) = world.wrong.take() {
             return Err(wrong);
@@ -397,8 +398,8 @@ impl Oracle {
         }
     }
 
-    /// Whether a call that is made now by `peer` could wait for `on`, through what it names, what was
-    /// sent before it, and the outcomes of these.
+    /// Returns whether a call that is made now by `peer` could wait for `on`, through the answers that
+    /// it names, the calls sent before it, and the outcomes of these.
     pub fn would_wait(
         &mut self,
         world: &World,
@@ -437,7 +438,7 @@ impl Oracle {
         false
     }
 
-    /// The calls of `peer` before `end` that have not reached an object.
+    /// Adds the calls of `peer` before `end` that have not reached an object to `work`.
     fn undelivered(&mut self, world: &World, peer: usize, end: usize, work: &mut Vec<CallId>) {
         for (id, call) in (0..).zip(&world.calls[..end]) {
             if call.from == Party::Peer(peer) && !self.known(id).is_delivered {
@@ -447,7 +448,7 @@ impl Oracle {
     }
 }
 
-/// The object that the vat offers to a peer: the first ones.
+/// Returns the bootstrap object of the vat for a peer: the first objects, one for each.
 pub fn bootstrap_of(peer: usize) -> ObjectId {
     u32::try_from(peer).unwrap()
 }

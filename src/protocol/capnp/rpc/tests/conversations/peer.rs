@@ -1,7 +1,7 @@
 //! The other party: a plain vat of level 1, whose messages are written by hand.
 //!
-//! Knows the numbers of one connection and how often each object was given. What it reads is in
-//! `peer_reads.rs`, what it does of its own accord in `peer_acts.rs`.
+//! Knows the numbers of one connection and its reference counts. It reads messages in `peer_reads.rs`,
+//! and acts of its own accord in `peer_acts.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::oracle::{Meaning, Oracle};
 use super::world::{CallId, Counts, Mode, ObjectId, Outcome, Party, Ref, Refs, World};
 use crate::limits::Limits;
 
-/// What a party acts on.
+/// The rest of the conversation, which a party acts on.
 pub struct Context<'a> {
     pub world: &'a mut World,
     pub oracle: &'a mut Oracle,
@@ -29,7 +29,7 @@ pub struct Context<'a> {
     pub counts: &'a mut Counts,
 }
 
-/// An object that was given to the vat.
+/// An object that was exported to the vat.
 pub struct Export {
     pub object: ObjectId,
     pub references: u64,
@@ -40,11 +40,11 @@ pub struct Import {
     /// An object, or a broken capability.
     pub object: Ref,
     pub references: usize,
-    /// How many things need it to be held.
+    /// The number of uses that need it to be held.
     pub pins: usize,
 }
 
-/// A promise that was given to the vat.
+/// A promise that was exported to the vat.
 #[derive(Default)]
 pub struct Promise {
     pub becomes: Option<Ref>,
@@ -52,41 +52,41 @@ pub struct Promise {
     pub queue: Vec<u32>,
 }
 
-/// A call of this peer's.
+/// A call of this peer.
 pub struct Question {
     pub call: CallId,
     pub is_returned: bool,
-    /// Finished, and with `releaseResultCaps`.
+    /// The `releaseResultCaps` of its Finish, once that is sent.
     pub finish: Option<bool>,
-    /// How many answers of this side's need it.
+    /// The number of this peer's answers that need it.
     pub pins: usize,
-    /// The calls that were pipelined on it, and on which pointer.
+    /// The calls that were pipelined on it, each with the pointer.
     pub pipelined: Vec<(CallId, usize)>,
     /// The imports in its results.
     pub results: Vec<u32>,
 }
 
-/// A call of the vat's.
+/// A call of the vat.
 pub struct Answer {
     pub call: CallId,
     pub state: State,
-    /// The vat's questions that are pipelined on it, and on which pointer.
+    /// The vat's questions that are pipelined on it, each with the pointer.
     pub waiting: Vec<(u32, usize)>,
     /// The imports in its parameters.
     pub params: Vec<u32>,
-    /// The number is free for another.
+    /// Set once the number is free for another question.
     pub is_finished: bool,
 }
 
-/// What became of a call of the vat's.
+/// The state of a call of the vat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It waits for what it is made on.
+    /// The call waits for its target.
     Waiting,
-    /// It can be answered.
+    /// The call can be answered.
     Ready,
     Given(Outcome),
-    /// Its results are those of this call of the peer's.
+    /// The results are those of this call of the peer.
     Tail(CallId),
 }
 
@@ -101,7 +101,7 @@ pub struct Peer {
     /// The messages to the vat.
     pub output: VecDeque<(Vec<u8>, Meaning)>,
     pub reader: FrameReader,
-    /// By number. No number is used twice.
+    /// The exports by number. No number is used twice.
     pub exports: Vec<Export>,
     pub numbers: BTreeMap<ObjectId, u32>,
     pub promises: BTreeMap<ObjectId, Promise>,
@@ -116,7 +116,7 @@ pub struct Peer {
     pub embargo: u32,
     /// The calls that have arrived.
     pub arrived: BTreeSet<CallId>,
-    /// How many Bootstraps have.
+    /// The number of Bootstraps that have arrived.
     pub bootstraps: usize,
 }
 
@@ -201,7 +201,7 @@ impl Peer {
         }
     }
 
-    /// Writes a place in the answer to a call of this peer's.
+    /// Writes a place in the answer to a call of this peer.
     pub fn promised(
         &self,
         world: &World,
@@ -216,7 +216,7 @@ impl Peer {
         }
     }
 
-    /// Gives an object once more.
+    /// Adds a reference to an object that is sent to the vat; returns its number.
     fn export(&mut self, world: &mut World, object: ObjectId) -> u32 {
         let exports = &mut self.exports;
         let number = *self.numbers.entry(object).or_insert_with(|| {
@@ -235,7 +235,7 @@ impl Peer {
 
     // ----- what is held of the vat -----
 
-    /// Needs an object of the vat's to be held.
+    /// Marks a capability of the vat as needed: it must stay held until [`Peer::unpin`].
     pub fn pin(&mut self, one: Ref) {
         match one {
             Ref::Object(object) => {
@@ -281,7 +281,7 @@ impl Peer {
         };
     }
 
-    /// How many references to an import may be released.
+    /// Returns how many references to an import may be released.
     pub fn spare(&self, number: u32) -> usize {
         match self.imports.get(&number) {
             Some(import) => import.references - usize::from(import.pins > 0),
@@ -303,7 +303,7 @@ impl Peer {
         }
     }
 
-    /// Whether as many references as these may be released.
+    /// Returns whether a reference to each of these may be released.
     pub fn may_forget(&self, numbers: &[u32]) -> bool {
         numbers.iter().all(|number| {
             let count = numbers.iter().filter(|other| *other == number).count();
@@ -311,7 +311,7 @@ impl Peer {
         })
     }
 
-    /// The questions on whose answers calls may be pipelined.
+    /// Returns the questions on whose answers calls may be pipelined.
     pub fn pipelinable(&self, world: &World) -> Vec<CallId> {
         let questions = self.questions.values();
         let open = questions.filter(|question| {
@@ -320,7 +320,7 @@ impl Peer {
         open.map(|question| question.call).collect()
     }
 
-    /// Whether all is done, but for what is held.
+    /// Returns whether no message or question is pending; objects may still be held.
     pub fn is_quiet(&self) -> bool {
         self.output.is_empty()
             && self.questions.is_empty()

@@ -1,6 +1,7 @@
-//! What a peer does of its own accord: calls, answers, and the messages that say what it holds.
+//! The actions of a peer of its own accord: calls, answers, and the messages about the objects that it
+//! holds.
 //!
-//! Knows `rpc.capnp`, and what a vat of level 1 may say when.
+//! Knows `rpc.capnp`, and what a vat of level 1 may send when.
 
 use capnp_rpc::rpc_capnp::exception;
 
@@ -60,7 +61,7 @@ impl Peer {
         });
     }
 
-    /// Calls something.
+    /// Makes a call on `target`.
     pub fn call(&mut self, target: Ref, context: &mut Context<'_>) {
         let mode = match context.random.below(10) {
             0 => Mode::NoPipelining,
@@ -112,7 +113,7 @@ impl Peer {
         call
     }
 
-    /// Something to be called.
+    /// Chooses a target for a call.
     pub fn target(&self, is_pipelined: bool, context: &mut Context<'_>) -> Option<Ref> {
         match is_pipelined {
             false => {
@@ -132,7 +133,7 @@ impl Peer {
         })
     }
 
-    /// Capabilities for a message; they must not wait for `not`.
+    /// Chooses capabilities for a message; they must not wait for `not`.
     fn params(&self, not: Option<CallId>, context: &mut Context<'_>) -> Refs {
         [(); POINTERS].map(|()| {
             let what = context.random.below(10);
@@ -161,7 +162,7 @@ impl Peer {
         })
     }
 
-    /// An object of this peer's.
+    /// Chooses an object of this peer.
     fn object(&self, context: &mut Context<'_>) -> Ref {
         let old = match context.random.one_in(2) {
             true => context.random.pick(self.numbers.keys().copied()),
@@ -172,7 +173,7 @@ impl Peer {
         Ref::Object(object.unwrap_or_else(|| context.world.object(self.party(), false)))
     }
 
-    /// A promise of this peer's that is not kept.
+    /// Chooses a promise of this peer that is not resolved.
     fn promise(&self, context: &mut Context<'_>) -> Option<Ref> {
         let is_open = |object: &ObjectId| {
             let promise = self.promises.get(object);
@@ -224,7 +225,8 @@ impl Peer {
         Ok(true)
     }
 
-    /// Releases what came with a call, as its Return can say.
+    /// Releases the capabilities that came with a call, as its Return can tell; returns whether it
+    /// does.
     fn release_params(&mut self, question: u32, context: &mut Context<'_>) -> bool {
         let answer = self.answers.get_mut(&question).unwrap();
         let params = std::mem::take(&mut answer.params);
@@ -238,7 +240,7 @@ impl Peer {
         releases
     }
 
-    /// Answers a call, and has those that waited for it go on.
+    /// Answers a call, and lets those that waited for it proceed.
     pub fn give(&mut self, question: u32, outcome: Outcome, context: &mut Context<'_>) -> Check {
         let call = self.answers[&question].call;
         let refs = [0, 1, 2].map(|index| outcome.at(index).unwrap_or(Ref::Null));
@@ -285,7 +287,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Has a call on `target` answer one of the vat's.
+    /// Answers one of the vat's calls with the results of a call on `target`.
     pub fn tail(&mut self, question: u32, target: Ref, context: &mut Context<'_>) -> Check {
         let call = self.answers[&question].call;
         let params = self.params(Some(call), context);
@@ -309,7 +311,7 @@ impl Peer {
 
     // ----- what is held -----
 
-    /// Finishes a question; early, if it `may_be_early`.
+    /// Finishes a question, before its Return only if it `may_be_early`; returns whether there was one.
     pub fn finish(&mut self, may_be_early: bool, context: &mut Context<'_>) -> bool {
         let open = self.questions.iter().filter(|(_, question)| {
             let is_sent = context.world.script(question.call).mode == Mode::OnlyPipeline;
@@ -346,7 +348,8 @@ impl Peer {
         true
     }
 
-    /// Releases some references to an object of the vat's; `all` of them, where they may be.
+    /// Releases some references to an object of the vat, or `all` that may be released; returns whether
+    /// there were any.
     pub fn release(&mut self, all: bool, context: &mut Context<'_>) -> bool {
         let held = self.imports.keys().copied();
         let held = held.filter(|number| self.spare(*number) > 0);
@@ -368,14 +371,14 @@ impl Peer {
         true
     }
 
-    /// Says what a promise has become, and sends on what was called on it.
+    /// Resolves a promise, and forwards the calls on it; returns whether there was one.
     pub fn resolve(&mut self, context: &mut Context<'_>) -> Check<bool> {
         let open = self.promises.iter();
         let open = open.filter(|(_, promise)| promise.becomes.is_none());
         let Some(object) = context.random.pick(open.map(|(object, _)| *object)) else {
             return Ok(false);
         };
-        // Two promises that become each other are never kept.
+        // Two promises that become each other are never resolved.
         let held = self.import_numbers.keys().copied();
         let held = held.filter(|object| !context.world.home(*object).is_promise);
         let becomes = match context.random.below(5) {
@@ -385,7 +388,7 @@ impl Peer {
         };
         let becomes = becomes.unwrap_or_else(|| self.object(context));
         self.pin(becomes);
-        // The vat may have released it, and wait for what it called on it.
+        // The vat may have released it, and still wait for its calls on it.
         if let Some(number) = self.numbers.get(&object).copied() {
             self.send_resolve(number, becomes, context);
         }

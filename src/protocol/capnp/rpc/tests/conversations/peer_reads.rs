@@ -1,5 +1,5 @@
-//! What a peer does with the messages of the vat: it compares each with what the oracle says, and has
-//! its own objects get the calls.
+//! The reaction of a peer to the messages of the vat: it compares each with the oracle, and passes the
+//! calls to its own objects.
 //!
 //! Knows `rpc.capnp`.
 
@@ -56,7 +56,7 @@ impl Peer {
         }
     }
 
-    // ----- calls of the vat's -----
+    // ----- calls of the vat -----
 
     fn take(&mut self, question: u32, call: CallId, params: Vec<u32>) -> Check {
         let answer = Answer {
@@ -107,7 +107,7 @@ impl Peer {
         self.enter(question, target, context)
     }
 
-    /// The object of this number that the vat holds.
+    /// Returns the object of this number, which the vat must hold.
     fn exported(&self, id: u32) -> Check<ObjectId> {
         match self.exports.get(id as usize) {
             Some(export) if export.references > 0 => Ok(export.object),
@@ -115,7 +115,7 @@ impl Peer {
         }
     }
 
-    /// A place in the answer to a call of the vat's.
+    /// Reads a place in the answer to a call of the vat.
     fn place(&self, answer: promised_answer::Reader<'_>, context: &Context<'_>) -> Check<Ref> {
         let question = answer.get_question_id();
         let on = self.answers.get(&question).ok_or("pipelined on nothing")?;
@@ -133,7 +133,7 @@ impl Peer {
         Ok(Ref::Answer(on.call, index.unwrap_or(0)))
     }
 
-    /// A call reaches what it is made on, or waits for that.
+    /// Takes a call to its target, or makes it wait for that.
     pub fn enter(&mut self, question: u32, target: Ref, context: &mut Context<'_>) -> Check {
         match target {
             Ref::Object(object) if context.world.home(object).party == self.party() => {
@@ -163,8 +163,8 @@ impl Peer {
         Ok(())
     }
 
-    /// A call is made on what is not this peer's: it is sent back, and its caller takes the answer
-    /// from there.
+    /// Handles a call on an object that is not this peer's: it is sent back, and its caller takes the
+    /// answer from there.
     pub fn leave(&mut self, question: u32, target: Ref, context: &mut Context<'_>) -> Check {
         let call = self.answers[&question].call;
         match target {
@@ -200,7 +200,7 @@ impl Peer {
         }
     }
 
-    // ----- answers of the vat's -----
+    // ----- answers of the vat -----
 
     fn returned(&mut self, answer: return_::Reader<'_>, context: &mut Context<'_>) -> Check {
         let number = answer.get_answer_id();
@@ -244,7 +244,7 @@ impl Peer {
         if finish.is_none() && may_name {
             self.embargo(call, refs, context);
         }
-        // Others, that do not know of this, send it all the same.
+        // Implementations that do not know of this send it all the same.
         let is_over = answer.get_no_finish_needed() && context.random.one_in(2);
         if finish.is_some() || (is_over && self.questions[&number].pins == 0) {
             self.questions.remove(&number);
@@ -253,8 +253,8 @@ impl Peer {
         Ok(())
     }
 
-    /// What was pipelined on an answer that is an object of this peer's comes back to it. Asks when
-    /// all of it has.
+    /// Sends a Disembargo for each capability in an answer that is an object of this peer: calls
+    /// pipelined on it come back to this peer, and the vat's answer tells that all have.
     fn embargo(&mut self, call: CallId, refs: Refs, context: &mut Context<'_>) {
         let question = &self.questions[&self.question_numbers[&call]];
         let pipelined = question.pipelined.clone();
@@ -322,8 +322,8 @@ impl Peer {
 
     // ----- contents -----
 
-    /// Reads a content, which must have these capabilities; returns the numbers of those that the
-    /// vat gives, which are held from then on if they are `kept`.
+    /// Reads a content, which must have these capabilities; returns the numbers of those that the vat
+    /// exports, which are held from then on if `is_kept` is set.
     fn content(
         &mut self,
         payload: payload::Reader<'_>,
@@ -360,7 +360,8 @@ impl Peer {
         Ok(held)
     }
 
-    /// A descriptor of the vat's must be this; returns the number, if the vat gives it.
+    /// Checks that a descriptor of the vat is the expected capability; returns its number, if the vat
+    /// exports it.
     fn described(
         &mut self,
         descriptor: cap_descriptor::Reader<'_>,

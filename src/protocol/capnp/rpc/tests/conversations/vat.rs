@@ -78,7 +78,7 @@ impl Side {
         result
     }
 
-    /// Reads some bytes of the peer's; what is wrong with them ends the conversation.
+    /// Reads some bytes of the peer; an error in them ends the conversation.
     pub fn read(&self, mut bytes: &[u8]) -> Check {
         if bytes.is_empty() {
             return Ok(());
@@ -102,7 +102,7 @@ impl Side {
         }
     }
 
-    /// Sends what is due for imports that were dropped.
+    /// Sends the Releases of dropped imports.
     pub fn flush(&self) {
         let released = std::mem::take(&mut *lock(&self.released));
         if !released.is_empty() {
@@ -198,7 +198,7 @@ impl Host for Object {
 }
 
 impl World {
-    /// The application holds these from the next step on.
+    /// Offers these capabilities to the application, which holds them from the next step on.
     fn offer(&mut self, caps: &[Option<Cap>]) {
         for cap in caps.iter().flatten() {
             if let Ref::Object(object) = self.name(Some(cap)) {
@@ -208,7 +208,7 @@ impl World {
     }
 }
 
-/// Answers a call as it is planned.
+/// Answers a call by its plan.
 pub fn answer(world: &Arc<Mutex<World>>, call: Incoming) {
     let id = call.method();
     let plan = lock(world).script(id).plan;
@@ -234,7 +234,7 @@ pub fn answer(world: &Arc<Mutex<World>>, call: Incoming) {
     call.answer(results.unwrap());
 }
 
-/// A call of the application, with these parameters.
+/// Makes a call of the application, with these parameters.
 pub fn ask(
     world: &Arc<Mutex<World>>,
     id: CallId,
@@ -256,7 +256,7 @@ pub fn ask(
     }
 }
 
-/// Notes the answer to a call of the application.
+/// Makes the callback that records the answer to a call of the application.
 pub fn done(world: &Arc<Mutex<World>>, id: CallId) -> Done {
     let world = world.clone();
     Box::new(move |answer| {
@@ -284,7 +284,7 @@ fn read(response: &Response, is_bootstrap: bool) -> Option<(u32, [Option<Cap>; P
     read.ok()?.ok()
 }
 
-/// Nothing may be left of these.
+/// Returns whether the tables are empty.
 pub fn is_free(counts: Counts) -> bool {
     (counts.answers, counts.questions, counts.exports) == (0, 0, 0)
 }

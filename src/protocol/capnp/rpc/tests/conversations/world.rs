@@ -1,5 +1,5 @@
-//! What the parties of a conversation have in common: names for objects and calls that no wire knows,
-//! and what each call is to do.
+//! The shared knowledge of a conversation's parties: names for objects and calls that no wire knows,
+//! and the plan of each call.
 //!
 //! Knows the script of a conversation; nothing of messages.
 
@@ -15,26 +15,26 @@ use super::vat::Object;
 pub type ObjectId = u32;
 /// A call, by its place in [`World::calls`]. On the wire it is the method.
 pub type CallId = u16;
-/// What the three pointers of a content are.
+/// The capabilities at the three pointers of a content.
 pub type Refs = [Ref; POINTERS];
-/// The result of a check: what is wrong.
+/// The result of a check; the error tells what is wrong.
 pub type Check<T = ()> = Result<T, String>;
 
-/// What a capability is.
+/// A capability, as its sender names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ref {
-    /// None.
+    /// A null capability.
     Null,
-    /// One on which every call fails.
+    /// A capability on which every call fails.
     Broken,
-    /// This object.
+    /// The object of this name.
     Object(ObjectId),
     /// The capability in the answer to this call, at this pointer.
     Answer(CallId, usize),
 }
 
 impl Ref {
-    /// The call whose answer it is in.
+    /// Returns the call whose answer it is in.
     pub fn answer(self) -> Option<CallId> {
         match self {
             Self::Answer(call, _) => Some(call),
@@ -53,7 +53,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The capability at a pointer; [`None`] where the answer is an exception.
+    /// Returns the capability at a pointer; [`None`] if the answer is an exception.
     pub fn at(self, index: usize) -> Option<Ref> {
         match self {
             Self::Results(_, refs) => Some(refs[index]),
@@ -61,7 +61,8 @@ impl Outcome {
         }
     }
 
-    /// Whether an outcome is the expected one. The texts of exceptions that no object gave differ.
+    /// Returns whether an outcome is the expected one. The texts of exceptions that no object gave
+    /// differ.
     pub fn is(self, expected: Self) -> bool {
         match (self, expected) {
             (Self::Error(_), Self::Error(None)) => true,
@@ -70,7 +71,7 @@ impl Outcome {
     }
 }
 
-/// Who has an object, or makes a call.
+/// A party, which has objects and makes calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Party {
     /// The vat under test.
@@ -79,14 +80,14 @@ pub enum Party {
     Peer(usize),
 }
 
-/// Who has an object, and whether it is a promise.
+/// The party that has an object, and whether the object is a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Home {
     pub party: Party,
     pub is_promise: bool,
 }
 
-/// Where a call's results go, by the fields of the Call.
+/// The destination of a call's results, by the fields of the Call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Caller,
@@ -95,7 +96,7 @@ pub enum Mode {
     Yourself,
 }
 
-/// What an object of the vat under test gives in an answer.
+/// A capability that an object of the vat under test puts into an answer.
 #[derive(Debug, Clone, Copy)]
 pub enum Give {
     Null,
@@ -103,18 +104,18 @@ pub enum Give {
     New(ObjectId),
     /// A parameter of the call.
     Param(usize),
-    /// An object that the application holds, if it does then.
+    /// An object that the application holds, if it still does.
     Held(ObjectId),
 }
 
-/// What an object of the vat under test does with a call.
+/// The reaction of an object of the vat under test to a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// It answers when the driver says so.
+    /// Set if it answers when the driver says so.
     pub is_later: bool,
-    /// The application keeps the parameters.
+    /// Set if the application keeps the parameters.
     pub keeps: bool,
-    /// It answers with an exception.
+    /// Set if it answers with an exception.
     pub fails: bool,
     pub gives: [Give; POINTERS],
 }
@@ -130,7 +131,7 @@ pub struct Call {
     pub plan: Plan,
 }
 
-/// The script of a conversation, and what the vat under test does.
+/// The script of a conversation, and a record of what the vat under test does.
 #[derive(Default)]
 pub struct World {
     pub objects: Vec<Home>,
@@ -149,14 +150,14 @@ pub struct World {
     pub pending: BTreeMap<CallId, Incoming>,
     /// The objects that the application holds.
     pub held: BTreeMap<ObjectId, Cap>,
-    /// Those that it will hold after this step.
+    /// The objects that it will hold after this step.
     pub offered: Vec<(ObjectId, Cap)>,
-    /// What went wrong where no error can be returned.
+    /// An error found where none can be returned.
     pub wrong: Option<String>,
 }
 
 impl World {
-    /// A new object's name.
+    /// Adds an object; returns its name.
     pub fn object(&mut self, party: Party, is_promise: bool) -> ObjectId {
         self.objects.push(Home { party, is_promise });
         ObjectId::try_from(self.objects.len() - 1).unwrap()
@@ -166,7 +167,7 @@ impl World {
         self.objects[object as usize]
     }
 
-    /// A new call's name.
+    /// Adds a call; returns its name.
     pub fn call(&mut self, call: Call) -> CallId {
         self.calls.push(call);
         CallId::try_from(self.calls.len() - 1).unwrap()
@@ -176,7 +177,7 @@ impl World {
         &self.calls[usize::from(call)]
     }
 
-    /// What an object does with a call.
+    /// Chooses an object's reaction to a call.
     pub fn plan(&mut self, random: &mut Random) -> Plan {
         let mut give = || match random.below(8) {
             0 => Give::New(self.object(Party::Vat, false)),
@@ -195,7 +196,7 @@ impl World {
         }
     }
 
-    /// What the vat under test answers, by the call's plan.
+    /// Returns the answer of the vat under test, by the call's plan.
     pub fn outcome(&self, call: CallId, params: &Refs) -> Outcome {
         let plan = self.script(call).plan;
         if plan.fails {
@@ -213,7 +214,7 @@ impl World {
         Outcome::Results(call.into(), refs)
     }
 
-    /// The object that a capability of the vat under test is.
+    /// Returns the object that a capability of the vat under test is.
     pub fn name(&self, cap: Option<&Cap>) -> Ref {
         match cap {
             None => Ref::Null,
@@ -229,7 +230,7 @@ impl World {
     }
 }
 
-/// How often there was something of each kind.
+/// The number of occurrences of each kind.
 #[derive(Default, Clone)]
 pub struct Counts(pub BTreeMap<&'static str, u64>);
 

@@ -1,4 +1,4 @@
-//! Pointers that lead astray.
+//! Invalid pointers.
 
 #![allow(clippy::unwrap_used)]
 
@@ -158,7 +158,7 @@ fn elements_without_size_cost_something() {
     wrong(&[&words], "exceeds its size");
 }
 
-/// A message that has some of everything, in several segments.
+/// Makes a message that has some of everything, in several segments.
 fn sample() -> Vec<u8> {
     let mut builder = Builder::new(HeapAllocator::new().first_segment_words(4));
     let root = builder.init_root::<message::Builder<'_>>();
@@ -196,7 +196,8 @@ fn parse(bytes: &[u8]) -> Frame {
     Frame::new(words, ends, Charge::none())
 }
 
-/// What passes can be read and copied whole by capnp, which is what an echo of it does.
+/// Checks that capnp can read and copy whole a frame that passes, as an echo of it does; returns
+/// whether it passes.
 fn passes_means_readable(mut frame: Frame) -> bool {
     let verdict = check(&mut frame, 64, &mut Trail::default());
     if let Err(text) = &verdict {

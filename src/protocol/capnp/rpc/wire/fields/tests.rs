@@ -1,4 +1,4 @@
-//! The fields as the capnp crate reads them, in messages of every kind and in spoilt ones.
+//! The fields compared with what the capnp crate reads, in messages of every kind and in corrupt ones.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use super::super::random::{Random, spoil};
 use super::super::received::Received;
 use super::*;
 
-/// What both readers tell of a message, as text. `None` where it cannot be read.
+/// The fields of a message as text, for both readers. `None` if it cannot be read.
 type Told = Option<String>;
 
 fn told_by_fields(received: &Received) -> Told {
@@ -182,8 +182,8 @@ fn describe_all(mut table: capnp::struct_list::Builder<'_, cap_descriptor::Owned
     table.get(5).init_third_party_hosted().set_vine_id(16);
 }
 
-/// A message of every kind that is read here. `words` is the room of the first segment: with little,
-/// there are several.
+/// Makes a message of every kind that is read here. `words` is the size of the first segment: with
+/// little, there are several.
 fn samples(words: u32) -> Vec<Building> {
     let mut samples = Vec::new();
     for results in 0..3 {
@@ -234,7 +234,7 @@ fn samples(words: u32) -> Vec<Building> {
     samples
 }
 
-/// The bytes of all segments, and where each but the last ends, in words.
+/// Returns the bytes of all segments, and where each but the last ends, in words.
 fn parts(message: &Building) -> (Vec<u8>, Vec<usize>) {
     let segments = message.get_segments_for_output();
     let mut ends = Vec::new();
@@ -247,7 +247,7 @@ fn parts(message: &Building) -> (Vec<u8>, Vec<usize>) {
     (bytes, ends)
 }
 
-/// Both readings of a message, if the check passes it.
+/// Returns both readings of a message, if the check passes it.
 fn told(bytes: Vec<u8>, ends: Vec<usize>) -> Option<(Told, capnp::Result<String>)> {
     let mut frame = Frame::new(bytes, ends, Charge::none());
     check(&mut frame, 64, &mut Trail::default()).ok()?;
@@ -283,7 +283,7 @@ fn spoilt_messages_are_read_alike_or_not_at_all() {
                 assert_eq!(fields, capnp);
                 alike += 1;
             }
-            // Lists of structs may also be written as lists of words, which nobody does.
+            // Lists of structs may also be written as lists of words, which no implementation does.
             Some((None, _)) | None => refused += 1,
             Some((Some(fields), Err(error))) => panic!("{fields}: {error}"),
         }

@@ -1,4 +1,4 @@
-//! Frames that come whole, in pieces, too large or broken.
+//! Frames that arrive whole, in pieces, too large or broken.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,7 +6,7 @@ use super::super::super::super::accounts::Accounts;
 use super::super::random::Random;
 use super::*;
 
-/// The bytes of a frame whose words count up from `first`.
+/// Returns the bytes of a frame whose words count up from `first`.
 fn frame(sizes: &[usize], first: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend(u32::try_from(sizes.len() - 1).unwrap().to_le_bytes());
@@ -33,7 +33,7 @@ fn contents(frame: &Frame, count: usize) -> Vec<Vec<u64>> {
         .collect()
 }
 
-/// Everything that comes out of one piece of input.
+/// Returns all frames in one piece of input.
 fn feed(reader: &mut FrameReader, mut input: &[u8]) -> Result<Vec<Frame>, CloseReason> {
     let mut frames = Vec::new();
     while let Some(frame) = reader.next(&mut input)? {
@@ -101,8 +101,8 @@ fn frames_that_come_together_are_kept_apart() {
     }
 }
 
-/// Reads as much as there is room for into the memory of the frame, as from a stream; returns what
-/// belongs to what comes after it.
+/// Reads into the memory of the frame as much as there is room for, as from a stream; returns the bytes
+/// after its end.
 fn read_body(reader: &mut FrameReader, input: &mut &[u8]) -> Vec<u8> {
     let body = reader.body().unwrap().unwrap();
     let room = body.capacity() - body.len();
@@ -155,7 +155,7 @@ fn an_announced_size_takes_no_memory() {
     let memory = |reader: &FrameReader| reader.body.as_ref().unwrap().bytes.capacity();
     assert!(memory(&reader) <= FIRST);
 
-    // And for what arrives only so much more, whichever way it is read.
+    // It grows with the bytes that arrive, by a limited factor, whichever way they are read.
     assert!(feed(&mut reader, &[1; 100_000]).unwrap().is_empty());
     assert!(memory(&reader) <= GROWTH * 100_000);
     let mut input = &[1; 200_000][..];

@@ -1,4 +1,4 @@
-//! What is written, and when, over a stream that takes a little at a time.
+//! Writes, and their order, over a stream that takes a little at a time.
 
 #![allow(clippy::unwrap_used)]
 
@@ -40,7 +40,7 @@ fn message(first_words: u32, data: &[u8]) -> Built {
     Complete::new(builder, |_| Charge::none())
 }
 
-/// Writes these messages; gives what they no longer cost.
+/// Writes these messages; returns the cost of those that are written.
 fn write(queue: &mut WriteQueue, messages: Vec<Built>, sink: &mut Sink) -> io::Result<usize> {
     queue.append(&mut messages.into());
     let mut done = 0;

@@ -1,10 +1,10 @@
-//! How a conversation ends: everything is answered and finished, then everything is released, and
+//! The end of a conversation: everything is answered and finished, then everything is released, and
 //! nothing may be left.
 
 use super::*;
 
 impl Conversation {
-    /// Until everything is answered and finished.
+    /// Goes on until everything is answered and finished.
     pub(super) fn settle(&mut self) -> Check {
         for _ in 0..2000 {
             if self.deliver()? {
@@ -54,7 +54,8 @@ impl Conversation {
         Err(format!("something is never answered:{left}"))
     }
 
-    /// What is held is what it must be; then all of it is released, and nothing is left.
+    /// Checks that each side holds what it must; then releases all of it, and checks that nothing is
+    /// left.
     pub(super) fn leave(&mut self) -> Check {
         {
             let world = lock(&self.world);
