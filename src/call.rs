@@ -1,7 +1,7 @@
-//! What a caller may say about the calls it makes: how long they may take, and how to cancel them.
+//! Options of the calls that a caller makes: how long they may take, and how to cancel them.
 //!
-//! Knows no protocol. The options of a thread hold for every call it makes inside
-//! [`CallOptions::run`], also through trait objects, whose methods have no place for them.
+//! Knows no protocol. The options of a thread apply to every call it makes inside
+//! [`CallOptions::run`], also through trait objects, whose methods take no options.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -30,19 +30,19 @@ thread_local! {
     static CURRENT: RefCell<CallOptions> = RefCell::new(CallOptions::default());
 }
 
-/// Puts other options in force. On a thread that is ending, where there is no place for them any
-/// more, calls have none.
+/// Replaces the options of this thread. Calls have none on a thread that is ending, whose
+/// thread-local is gone.
 fn replace(options: CallOptions) {
     let _ = CURRENT.try_with(|current| current.replace(options));
 }
 
 impl CallOptions {
-    /// No time limit and no cancellation.
+    /// Creates options without a time limit or cancellation.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Each call fails with [`crate::Error::Timeout`] when it has no answer after this time.
+    /// Makes each call fail with [`crate::Error::Timeout`] when it has no answer after this time.
     ///
     /// The peer is not told: it finishes the method, and its answer is dropped when it comes,
     /// because a Core 30 node dies of a call that is cancelled while it runs.
@@ -52,7 +52,7 @@ impl CallOptions {
         self
     }
 
-    /// Each call fails with [`crate::Error::Cancelled`] once `token` is cancelled. As with a
+    /// Makes each call fail with [`crate::Error::Cancelled`] once `token` is cancelled. As with a
     /// time-out, the peer is not told.
     #[must_use]
     pub fn cancel(mut self, token: &CancelToken) -> Self {
@@ -60,10 +60,10 @@ impl CallOptions {
         self
     }
 
-    /// Runs `f`; the calls this thread makes in it have these options, and where one is not set
-    /// here, that of an outer `run`.
+    /// Runs `f`. The calls that this thread makes in it have these options; an option that is not
+    /// set here is taken from the enclosing `run`.
     pub fn run<R>(self, f: impl FnOnce() -> R) -> R {
-        /// Puts the outer options back, also when `f` panics.
+        /// Restores the outer options, also when `f` panics.
         struct Restore(Option<CallOptions>);
         impl Drop for Restore {
             fn drop(&mut self) {
@@ -81,7 +81,7 @@ impl CallOptions {
         f()
     }
 
-    /// The options in force on this thread.
+    /// Returns the options in force on this thread.
     pub(crate) fn current() -> Self {
         CURRENT
             .try_with(|current| current.borrow().clone())
@@ -119,7 +119,7 @@ impl Token {
 }
 
 impl CancelToken {
-    /// A token that is not cancelled.
+    /// Creates a token that is not cancelled.
     pub fn new() -> Self {
         Self::default()
     }
@@ -139,13 +139,13 @@ impl CancelToken {
         self.0.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Calls `listener` on cancellation, until the registration is dropped, or at once where that
-    /// has happened. It may be called more than once, and must not block.
+    /// Calls `listener` on cancellation, until the registration is dropped, or at once where the
+    /// token is already cancelled. It may be called more than once, and must not block.
     pub(crate) fn listen(&self, listener: impl Fn() + Send + Sync + 'static) -> Registration {
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
         let listener: Listener = Arc::new(listener);
         self.0.listeners().insert(id, listener.clone());
-        // After it is there, so that one of the two calls it.
+        // Checked after the insertion, so that either this or `cancel` calls it.
         if self.is_cancelled() {
             listener();
         }
@@ -164,7 +164,7 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// Ends a listener when dropped.
+/// Removes a listener when dropped.
 pub(crate) struct Registration {
     token: CancelToken,
     id: u64,
@@ -196,7 +196,7 @@ mod tests {
         assert!(CallOptions::current().token().is_none());
     }
 
-    /// A call that began while its token was cancelled was not cancelled.
+    /// Regression: a call that began while its token was being cancelled was not cancelled.
     #[test]
     fn a_late_listener_is_told_at_once() {
         let token = CancelToken::new();
@@ -209,8 +209,8 @@ mod tests {
         assert_eq!(heard.load(Ordering::SeqCst), 1);
     }
 
-    /// A listener was called under the lock that the end of its registration takes: a waker that
-    /// polls at once, and so ends its call, waited for itself.
+    /// Regression: a listener was called under the lock that the end of its registration takes. A
+    /// waker that polled at once, and so ended its call, deadlocked.
     #[test]
     fn a_listener_may_end_its_registration() {
         let token = CancelToken::new();

@@ -25,7 +25,7 @@ pub enum Error {
         /// The operating system's reason.
         source: Arc<io::Error>,
     },
-    /// The connection is gone, or was never there.
+    /// The connection is gone, or was never established.
     #[error("{0}")]
     Disconnected(String),
     /// The peer answered with an exception. The connection goes on.
@@ -42,9 +42,9 @@ pub enum Error {
     /// A deadline passed.
     #[error("{what}: no answer within {}", Seconds(*.after))]
     Timeout {
-        /// What was waited for.
+        /// The method or action that had no answer in time.
         what: String,
-        /// How long it was waited for.
+        /// The time limit that passed.
         after: Duration,
     },
     /// The caller cancelled the call.
@@ -55,7 +55,7 @@ pub enum Error {
     Conversion {
         /// The field's path, such as `Mining.getTip.result.hash`.
         field: String,
-        /// What is wrong with its value.
+        /// The reason why its value cannot cross.
         reason: String,
     },
     /// An address that cannot be used.
@@ -63,13 +63,13 @@ pub enum Error {
     Address {
         /// The address as it was given.
         address: String,
-        /// What is wrong with it.
+        /// The reason why it cannot be used.
         reason: String,
     },
-    /// Nobody listens there: no socket has this path, or the one that has it is a leftover.
+    /// Nothing listens there: no socket has this path, or the one that has it is a leftover.
     #[error("nothing listens at {}: {source}", path.display())]
     NoListener {
-        /// Where a listener was looked for.
+        /// The path of the socket that was tried.
         path: PathBuf,
         /// The operating system's reason.
         source: Arc<io::Error>,
@@ -79,7 +79,7 @@ pub enum Error {
     Spawn {
         /// The program as it was given.
         program: String,
-        /// Why it did not become a peer.
+        /// The reason why it did not become a peer.
         reason: String,
         /// The operating system's reason, where starting it failed.
         #[source]
@@ -105,7 +105,7 @@ pub enum RemoteKind {
 }
 
 impl Error {
-    /// The exception with this text that a caller gets from an implementation that fails.
+    /// Returns the exception with this text that a caller gets from an implementation that fails.
     pub fn failed(text: impl Into<String>) -> Self {
         Self::Remote {
             kind: RemoteKind::Failed,
@@ -113,7 +113,7 @@ impl Error {
         }
     }
 
-    /// The exception a caller gets from an implementation that is at a limit.
+    /// Returns the exception that a caller gets from an implementation that is at a limit.
     pub fn overloaded(text: impl Into<String>) -> Self {
         Self::Remote {
             kind: RemoteKind::Overloaded,
@@ -121,7 +121,7 @@ impl Error {
         }
     }
 
-    /// An operating-system error with the action and object that it is about.
+    /// Returns an operating-system error with the action and object that it is about.
     pub fn io(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self::Io {
             what: what.into(),
@@ -129,7 +129,7 @@ impl Error {
         }
     }
 
-    /// A value that cannot cross, by its field.
+    /// Returns the error of a value that cannot cross, by its field.
     pub fn conversion(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Conversion {
             field: field.into(),
@@ -137,8 +137,8 @@ impl Error {
         }
     }
 
-    /// The same error with the name of what contains the field put before the field's own,
-    /// where this is a conversion error.
+    /// Puts the name of a field's container before the field's own, where this is a conversion
+    /// error; returns other errors unchanged.
     #[must_use]
     pub fn within(self, container: &str) -> Self {
         match self {
@@ -155,7 +155,7 @@ impl Error {
         matches!(self, Self::Unimplemented(_))
     }
 
-    /// Whether there is nobody to connect to; trying again later may work.
+    /// Whether nothing listens there; trying again later may work.
     pub fn is_no_listener(&self) -> bool {
         matches!(self, Self::NoListener { .. })
     }

@@ -16,11 +16,11 @@ use crate::protocol::capnp::{self, Capnp};
 use crate::protocol::{Listening, Protocol};
 use crate::transport::{self, Address, DataDir};
 
-/// How long a program that ended its connection without an answer gets to exit, so that the error
+/// The time a program that ended its connection without an answer gets to exit, so that the error
 /// can tell how it ended.
 const EXIT_TIME: Duration = Duration::from_secs(1);
 
-/// This process's side of the IPC: what it is called, what it offers, and the protocol it speaks.
+/// This process's side of the IPC: its name, the `Init` it offers, and the protocol it speaks.
 ///
 /// `I` is the trait object type of the processes' bootstrap interface: `dyn Init` for Bitcoin
 /// Core's, or one of your own schema's.
@@ -31,8 +31,8 @@ pub struct Ipc<I: ?Sized> {
 }
 
 impl<I: Interface + ?Sized> Ipc<I> {
-    /// A process called `exe_name` that serves `init` to those who ask, over Cap'n Proto, with the
-    /// default [`Limits`].
+    /// Creates the side of a process called `exe_name` that serves `init` to its peers, over Cap'n
+    /// Proto, with the default [`Limits`].
     ///
     /// # Errors
     /// [`Error::Io`] when the operating system gives no thread.
@@ -40,7 +40,7 @@ impl<I: Interface + ?Sized> Ipc<I> {
         Self::with_limits(exe_name, init, Limits::default())
     }
 
-    /// The same with limits of your own.
+    /// Creates the side of a process as [`Ipc::new`] does, with the given limits.
     ///
     /// # Errors
     /// [`Error::Io`] when the operating system gives no thread.
@@ -53,7 +53,7 @@ impl<I: Interface + ?Sized> Ipc<I> {
 }
 
 impl<I: ?Sized> Ipc<I> {
-    /// The same over any protocol.
+    /// Creates the side of a process that serves `init` over the given protocol.
     pub fn with_protocol(protocol: Box<dyn Protocol<I>>, init: Arc<I>) -> Self {
         Self {
             protocol,
@@ -70,7 +70,8 @@ impl<I: ?Sized> Ipc<I> {
         self
     }
 
-    /// Starts `program` as a child that serves its `Init` over a socketpair, and gets that `Init`.
+    /// Starts `program` as a child that serves its `Init` over a socketpair, and returns that
+    /// `Init`.
     ///
     /// # Errors
     /// [`Error::Spawn`] when it cannot be started, or ends before it answers; [`Error::Timeout`]
@@ -82,11 +83,12 @@ impl<I: ?Sized> Ipc<I> {
         Ok(Spawned { init, child })
     }
 
-    /// Gets the `Init` of a child that [`process::spawn`] started: [`Ipc::spawn`] in two steps,
-    /// for who needs the child in the meantime. `program` is its name for errors.
+    /// Returns the `Init` of a child that [`process::spawn`] started: [`Ipc::spawn`] in two steps,
+    /// for callers that need the child before the handshake completes. `program` is its name for
+    /// errors.
     ///
     /// # Errors
-    /// As [`Ipc::spawn`].
+    /// Returns the errors of [`Ipc::spawn`].
     pub fn connect_child(
         &self,
         program: &str,
@@ -99,8 +101,8 @@ impl<I: ?Sized> Ipc<I> {
     }
 
     /// When this process's arguments say that it was spawned (exactly `<program> -ipcfd <N>`),
-    /// serves `init` to the parent until the parent lets go of it, and gives the exit status for
-    /// this process. Otherwise gives `None` at once: the process was started in another way.
+    /// serves `init` to the parent until the parent releases it, and returns the exit status for
+    /// this process. Otherwise returns `None` at once: the process was started in another way.
     ///
     /// A Ctrl-C in a terminal reaches parent and child alike; the parent decides what ends, so the
     /// child ignores it, and calls `on_interrupt` when the first one comes.
@@ -123,33 +125,33 @@ impl<I: ?Sized> Ipc<I> {
     /// Serves `init` to the peer of a connected stream until it is gone. Blocks.
     ///
     /// # Errors
-    /// When the stream cannot be used at all.
+    /// Fails when the stream cannot be used at all.
     pub fn serve(&self, stream: UnixStream) -> Result<()> {
         self.protocol.serve(stream, self.init.clone())
     }
 
-    /// Connects to a process that listens at `address`, and gets its `Init`. The connection ends
-    /// when the last handle to that is dropped. `None` means that none is to be had: the address
-    /// is `auto` and nothing listens there, or it is off.
+    /// Connects to a process that listens at `address`, and returns its `Init`. The connection ends
+    /// when the last handle to that is dropped. Returns `None` where the address is `auto` and
+    /// nothing listens there, or where it is off.
     ///
     /// # Errors
-    /// [`Error::Address`], [`Error::Io`], and what goes wrong in the handshake.
+    /// [`Error::Address`], [`Error::Io`], and the errors of the handshake.
     pub fn connect(&self, address: &Address) -> Result<Option<Arc<I>>> {
         transport::connect(address, &self.data_dir)?
             .map(|stream| self.protocol.connect(stream))
             .transpose()
     }
 
-    /// Makes a connected stream a client connection and gets the peer's `Init`.
+    /// Makes a connected stream a client connection and returns the peer's `Init`.
     ///
     /// # Errors
-    /// What goes wrong in the handshake.
+    /// Returns the errors of the handshake.
     pub fn connect_stream(&self, stream: UnixStream) -> Result<Arc<I>> {
         self.protocol.connect(stream)
     }
 
-    /// Listens at `address` and serves `init` to everyone who connects, until what it returns is
-    /// dropped; the socket file goes then.
+    /// Listens at `address` and serves `init` to everyone who connects, until the result is
+    /// dropped, which removes the socket file.
     ///
     /// # Errors
     /// [`Error::Address`] and [`Error::Io`].
@@ -161,21 +163,21 @@ impl<I: ?Sized> Ipc<I> {
         })
     }
 
-    /// Ends the connections of everyone who connected to this process.
+    /// Ends the connections of all peers that connected to this process.
     pub fn disconnect_incoming(&self) {
         self.protocol.disconnect_incoming();
     }
 
-    /// How many peers this process serves.
+    /// Returns the number of peers that this process serves.
     pub fn incoming(&self) -> usize {
         self.protocol.incoming()
     }
 }
 
-/// Runs `f` once when the remote object goes: when its last handle is dropped or its connection
-/// ends, whichever is first. For a local object nothing is ever run, and false is returned.
+/// Runs `f` once when the remote object is gone: when its last handle is dropped or its connection
+/// ends, whichever is first. For a local object `f` is never run, and false is returned.
 ///
-/// `remote` is what the trait's `remote()` gives.
+/// `remote` is the result of the trait's `remote()`.
 pub fn add_cleanup(remote: Option<&dyn Remote>, f: impl FnOnce() + Send + 'static) -> bool {
     match remote {
         Some(remote) => {
@@ -194,15 +196,15 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Where it listens, when that is a file.
+    /// Returns where it listens, when that is a file.
     pub fn path(&self) -> Option<&std::path::Path> {
         self.file.as_ref().map(transport::SocketFile::path)
     }
 }
 
 /// A child that any number of clients reach through one socket, each with its `Init`. Knows no
-/// interface: capabilities are forwarded untouched. When it is dropped, the clients are
-/// disconnected, the socket's file goes, and the child is let go of.
+/// interface: capabilities are forwarded untouched. Dropping it disconnects the clients, removes
+/// the socket's file, and releases the child.
 #[must_use = "dropping it ends it"]
 pub struct Relay {
     relay: capnp::Relay,
@@ -221,15 +223,16 @@ impl Relay {
         Ok(Self { relay, _file: file })
     }
 
-    /// Blocks until the peer has given its `Init`, or `timeout` has passed; tells whether it has.
+    /// Blocks until the peer has answered with its `Init`, or `timeout` has passed. Returns whether
+    /// it has.
     ///
     /// # Errors
-    /// [`Error::Disconnected`] where it ended the connection instead.
+    /// [`Error::Disconnected`] where the peer ended the connection instead.
     pub fn wait_ready(&self, timeout: Duration) -> Result<bool> {
         self.relay.wait_ready(timeout)
     }
 
-    /// Blocks until the peer has ended the connection, or `timeout` has passed; tells whether it
+    /// Blocks until the peer has ended the connection, or `timeout` has passed. Returns whether it
     /// has.
     pub fn wait_closed(&self, timeout: Option<Duration>) -> bool {
         self.relay.wait_closed(timeout)
@@ -245,8 +248,8 @@ pub struct Spawned<I: ?Sized> {
 }
 
 impl<I: ?Sized> Spawned<I> {
-    /// Lets go of `Init` and waits for the child to end. If there are other handles to `init`
-    /// it ends only when they are dropped, too.
+    /// Drops `Init` and waits for the child to end. If there are other handles to `init`, the child
+    /// ends only when they are dropped, too.
     ///
     /// # Errors
     /// [`Error::Io`] when the child cannot be waited for.
@@ -256,8 +259,8 @@ impl<I: ?Sized> Spawned<I> {
     }
 }
 
-/// Why a program did not become a peer; sees to it that it is gone. `error` is that of its
-/// handshake.
+/// Returns the error of a program that did not become a peer, and makes sure that it is gone.
+/// `error` is that of its handshake.
 pub fn no_peer(program: &str, child: &Child, error: Error) -> Error {
     let exited = child.wait_timeout(EXIT_TIME);
     if let (Error::Disconnected(_), Ok(Some(status))) = (&error, &exited) {

@@ -1,57 +1,57 @@
 //! The bounds within which a peer may use this process: sizes, counts and times.
 //!
-//! Knows only the standard library, so that every layer can be handed the same value. Whoever
-//! enforces a bound says so in its own words when a peer runs into it.
+//! Knows only the standard library, so that every layer can be handed the same value. The code that
+//! enforces a bound words the error of a peer that exceeds it.
 
 use std::time::Duration;
 
 const MIB: usize = 1024 * 1024;
 
-/// What a peer may make this process hold, and for how long.
+/// Bounds on the resources that a peer may make this process hold, and for how long.
 ///
-/// The defaults let everything through that Bitcoin Core does. Each bound is per connection
-/// unless its description says otherwise.
+/// The defaults allow everything that Bitcoin Core does. Each bound is per connection unless its
+/// description says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// The largest message, in bytes, in either direction. Default 64 MiB: the C++ sides read no
     /// more, and a larger message ruins the connection when they receive it.
     pub message_bytes: usize,
-    /// How many levels of pointers a message may have, and how many calls may be pipelined one
-    /// on the other. Default 64, as on the C++ sides. It bounds the stack that reading takes.
+    /// The maximum number of levels of pointers in a message, and of calls pipelined one on the
+    /// other. Default 64, as on the C++ sides. It bounds the stack that reading takes.
     pub nesting: u32,
-    /// How many capabilities one message may carry. Default 1024; Core's messages carry three.
-    /// Each costs some hundred bytes here for the 24 it takes on the wire.
+    /// The maximum number of capabilities in one message. Default 1024; Core's messages carry
+    /// three. Each costs some hundred bytes here for the 24 it takes on the wire.
     pub capabilities: usize,
-    /// How many server threads a peer may have at a time. Default 256.
+    /// The maximum number of server threads of a peer at a time. Default 256.
     pub threads_per_connection: usize,
-    /// How many calls back and forth may be nested on one thread. Default 100, which a thread's
-    /// usual stack of 2 MiB bears.
+    /// The maximum number of calls back and forth that are nested on one thread. Default 100, which
+    /// a thread's usual stack of 2 MiB bears.
     pub callback_depth: usize,
-    /// How many connections all peers together may open. Default 1000, below the usual limit of
-    /// 1024 open files. One process may have as many as it leaves free, so at most half of them, and
-    /// the processes of one user seven eighths.
+    /// The maximum number of connections of all peers together. Default 1000, below the usual limit
+    /// of 1024 open files. One process may have as many as it leaves free, so at most half of them,
+    /// and the processes of one user seven eighths.
     pub connections: usize,
-    /// How many bytes of messages all peers together may make this process hold: received ones, those
-    /// that wait to be written, and answers kept for pipelined calls. Default 256 MiB. The shares of
-    /// processes and users are those of `connections`.
+    /// The maximum number of bytes of messages that all peers together may make this process hold:
+    /// received ones, those that wait to be written, and answers kept for pipelined calls. Default
+    /// 256 MiB. The shares of processes and users are those of `connections`.
     pub total_bytes: usize,
-    /// How many threads all peers together may have. Default 1024. The shares of processes and users
-    /// are those of `connections`.
+    /// The maximum number of threads of all peers together. Default 1024. The shares of processes
+    /// and users are those of `connections`.
     pub total_threads: usize,
     /// The time within which a peer must read something of what is queued for it. Default 30 s.
     pub write_time: Duration,
-    /// How many of the peer's calls may be unfinished at a time. Default 1000. A call beyond is
-    /// answered with an exception of kind overloaded.
+    /// The maximum number of the peer's calls that are unfinished at a time. Default 1000. A call
+    /// beyond is answered with an exception of kind overloaded.
     pub calls_in_flight: usize,
-    /// How many of our objects the peer may hold at a time. Default 10 000. Calls of a peer that
-    /// holds more are answered with an exception of kind overloaded.
+    /// The maximum number of our objects that the peer holds at a time. Default 10 000. Calls of a
+    /// peer that holds more are answered with an exception of kind overloaded.
     pub objects: usize,
-    /// How many bytes the calls of a peer may have that are not answered. Default 96 MiB, below a
+    /// The maximum number of bytes of a peer's calls that are not answered. Default 96 MiB, below a
     /// process's share of `total_bytes`. A call beyond is answered with an exception of kind
     /// overloaded, unless it is the only one.
     pub received_bytes: usize,
-    /// How many bytes may wait to be written to a peer. Default 96 MiB, below a
+    /// The maximum number of bytes that wait to be written to a peer. Default 96 MiB, below a
     /// process's share of `total_bytes`. A peer that reads so slowly is disconnected.
     pub queued_bytes: usize,
     /// The time a message may take from its first byte to its last. Default 30 s. There is no
@@ -87,7 +87,7 @@ impl Default for Limits {
     }
 }
 
-/// One setter a field, taking and giving the value so that they can be chained.
+/// Defines a setter for each field, which takes and returns the value so that they can be chained.
 macro_rules! setters {
     ($($setter:ident: $field:ident, $type:ty;)*) => {
         impl Limits {

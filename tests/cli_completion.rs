@@ -10,7 +10,7 @@ use std::process::Command;
 
 use common::Sandbox;
 
-/// Whether a shell is there. Where not, it is told loudly, and is a failure with `CI=true`.
+/// Tells whether a shell is installed. Prints a notice where it is not, and fails with `CI=true`.
 fn has(shell: &str) -> bool {
     let found = Command::new(shell).arg("--version").output();
     let line = match &found {
@@ -27,7 +27,8 @@ fn has(shell: &str) -> bool {
     found.is_ok()
 }
 
-/// What bash offers for a line, its cursor at the end. The words are those that readline makes.
+/// Returns the candidates of bash for a line with the cursor at its end. The words are those that
+/// readline makes.
 fn bash(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
     let script = sandbox.run(&["completions", "bash"]);
     assert_eq!(script.code, 0, "{script:?}");
@@ -176,7 +177,8 @@ fn bash_completes_what_the_schemas_have() {
     ] {
         assert!(all.iter().any(|offered| offered == name), "{name} {all:?}");
     }
-    // What cannot be called by its name alone is not offered, and no options among methods.
+    // Methods that cannot be called by their names alone are not offered, and no options among
+    // methods.
     for start in ["BlockTemplate", "getBlockHeader", "-"] {
         assert!(
             !all.iter().any(|name| name.starts_with(start)),
@@ -222,7 +224,7 @@ fn fish_completes_what_the_schemas_have() {
     }
 }
 
-/// Zsh completes only in its line editor: what that would be told is caught here.
+/// Zsh completes only in its line editor: the candidates that it would get are caught here.
 #[test]
 fn zsh_completes_what_the_schemas_have() {
     if !has("zsh") {
@@ -263,7 +265,7 @@ fn zsh_completes_what_the_schemas_have() {
             .arg(&script)
             .args(words);
         let found = lines(&sandbox, command);
-        // The first line of what the schema says of it follows, where it says something.
+        // The first line of the schema's comment follows, where there is one.
         let name = |line: &String| match line.replace("\\:", "\u{0}").split_once(':') {
             Some((name, _)) => name.replace('\u{0}', "\\:"),
             None => line.clone(),

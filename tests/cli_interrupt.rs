@@ -1,4 +1,5 @@
-//! What ends a call that waits: signals and `--timeout`, through the interface's `interrupt`.
+//! The end of a call that waits, by a signal or by `--timeout`, through the interface's
+//! `interrupt`.
 
 #![allow(
     missing_docs,
@@ -29,7 +30,7 @@ fn recorded(node: &Node, line: &str) {
     poll(line, || node.record.has(line).then_some(()));
 }
 
-/// How a wait without a limit is recorded.
+/// Returns the record of a wait without a limit.
 fn forever(what: &str) -> String {
     format!("{what} {}", f64::MAX)
 }
@@ -46,7 +47,7 @@ fn signals_interrupt_what_waits() {
         output.expect(code, "");
         assert_eq!(output.stderr, "");
         assert!(output.took < Duration::from_secs(2), "{output:#?}");
-        // Its answer was there before the connection ended.
+        // The call's answer was there before the connection ended.
         let record = node.record.take();
         assert_eq!(record, [&*forever("wait"), "interrupt", "wait interrupted"]);
         let other = sandbox.run(&["-a", &node.address, "call", "isTestChain"]);
@@ -66,7 +67,7 @@ fn time_that_runs_out_interrupts_too() {
     assert_eq!(record, [&*forever("wait"), "interrupt", "wait interrupted"]);
 }
 
-/// Each object has its own: a template's is `interruptWait`.
+/// Each object has a method of its own that ends calls: a template's is `interruptWait`.
 #[test]
 fn what_ends_a_method_is_its_objects() {
     let sandbox = Sandbox::new();
@@ -116,7 +117,7 @@ fn a_peer_that_does_not_end_it_is_waited_for_a_while() {
     }
 }
 
-/// The template is held by nobody here, so nothing can be called on it.
+/// This process holds no template, so it cannot call a method of one.
 #[test]
 fn a_method_of_what_a_chain_makes_is_given_up() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! What bad input and bad luck get: each row of the table through the real executable.
+//! Bad input and bad luck: each row of the table through the real executable.
 
 #![allow(clippy::unwrap_used)]
 
@@ -79,7 +79,7 @@ fn a_program_that_ends_before_it_answers_is_told_within_two_seconds() {
             assert!(output.took < Duration::from_secs(2), "{output:?}");
         }
     }
-    // What it says itself is shown before.
+    // The program's own message is shown before.
     let output = sandbox.run(&["spawn", "/bin/cat"]);
     assert_eq!(output.code, 3);
     assert!(output.stderr.starts_with("cat["), "{output:#?}");
@@ -353,7 +353,7 @@ fn a_child_whose_parent_is_killed_ends_by_itself() {
 
 // ----- what clients do to serve --listen -----
 
-/// A server that listens, and what a test needs of it.
+/// A server that listens, and its parts that a test needs.
 struct Served<'a> {
     sandbox: &'a Sandbox,
     running: Running,
@@ -384,7 +384,7 @@ impl<'a> Served<'a> {
         stream
     }
 
-    /// How much memory it holds, in KiB.
+    /// Returns how much memory it holds, in KiB.
     fn memory(&self) -> u64 {
         let status = format!("/proc/{}/status", self.running.child.id());
         let status = fs::read_to_string(status).unwrap();
@@ -400,8 +400,8 @@ impl<'a> Served<'a> {
             .unwrap()
     }
 
-    /// Attacks it; meanwhile and afterwards others are served, the attacker's connection is
-    /// closed with a logged reason, and memory does not grow.
+    /// Attacks it. Meanwhile and afterwards others are served, the attacker's connection is closed
+    /// with a logged reason, and memory does not grow.
     fn withstands(&self, reason: &str, attack: impl Fn(&mut UnixStream)) {
         let bystander = {
             let ipc = Ipc::<dyn Init>::new("bystander", Role::Node.init()).unwrap();
@@ -483,7 +483,7 @@ fn a_huge_length_with_nothing_behind_it_is_disconnected() {
             let mut frame = vec![0; 4];
             frame.extend(length);
             stream.write_all(&frame).unwrap();
-            // The largest length that is allowed is only a promise: nothing is set aside for it.
+            // The largest length that is allowed is only announced: no memory is allocated for it.
             stream.shutdown(std::net::Shutdown::Write).unwrap();
         });
     }
@@ -519,7 +519,7 @@ fn ten_thousand_nested_lists_are_disconnected() {
         let _ = stream.write_all(&frame(&words));
     });
     served.withstands(CLOSED, |stream| {
-        // The same as lists of lists: one element each, which is a pointer.
+        // Lists of lists nest in the same way: one element each, which is a pointer.
         let mut words = vec![0x0001_0001_0000_0000_u64, 0];
         words.extend([(1 << 35 | 6 << 32) | 1; 10_000]);
         words.push(0);
@@ -528,7 +528,7 @@ fn ten_thousand_nested_lists_are_disconnected() {
     served.end();
 }
 
-/// One segment as a frame.
+/// Returns one segment as a frame.
 fn frame(words: &[u64]) -> Vec<u8> {
     let length = u32::try_from(words.len()).unwrap();
     let mut frame = vec![0; 4];

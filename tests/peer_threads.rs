@@ -1,5 +1,5 @@
-//! The peer's threads, which are made with the first call that names them: what a server can do to
-//! that which ours does not, done with capnp-rpc.
+//! The peer's threads, which are made with the first call that names them, and servers that treat
+//! them as ours does not, made with capnp-rpc.
 
 #![allow(
     missing_docs,
@@ -28,15 +28,15 @@ use futures::{AsyncReadExt, FutureExt};
 use tokio::sync::Notify;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
-/// How long anything may take.
+/// The time limit of any call.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What the server does when it is asked for a thread.
+/// The server's response to a request for a thread.
 #[derive(Clone, Copy, PartialEq)]
 enum Makes {
     /// Makes it as soon as a call has come that names it.
     WhenNamed,
-    /// Refuses the first so many.
+    /// Refuses the first ones, this many.
     AfterRefusing(usize),
     /// Answers calls without it, and refuses it.
     Nothing,
@@ -101,7 +101,7 @@ impl echo::Server for Shared {
 }
 
 impl Server {
-    /// What a call does with the thread that it names. Core waits for it.
+    /// Handles a call that names a thread. Core waits for the thread.
     async fn call(&self, thread: server_thread::Client) -> capnp::Result<()> {
         self.calls.set(self.calls.get() + 1);
         self.named.notify_waiters();
@@ -147,7 +147,7 @@ impl server_thread::Server for NamedThread {
     }
 }
 
-/// Runs `test` with the `Init` of such a server, and a count of the threads that were asked for.
+/// Runs `test` with the `Init` of such a server, and a count of the requests for threads.
 fn with_server(makes: Makes, test: impl FnOnce(&dyn Init, &AtomicUsize)) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
@@ -186,7 +186,7 @@ fn make_echo_and_call(init: &dyn Init) -> Result<String> {
     init.make_echo()?.unwrap().echo("hi")
 }
 
-/// One round trip, and not one to make the thread before it.
+/// The call takes one round trip, and none before it to make the thread.
 #[test]
 fn a_thread_is_made_with_the_first_call_that_names_it() {
     with_server(Makes::WhenNamed, |init, asked| {
@@ -236,7 +236,7 @@ fn an_answer_counts_that_came_without_the_thread() {
     });
 }
 
-/// Cap'n Proto does not promise that a call is answered after what it was to wait for.
+/// Cap'n Proto does not promise that a call is answered after the thread that it waits for.
 #[test]
 fn the_next_call_waits_for_a_thread_that_is_still_being_made() {
     with_server(Makes::Late, |init, asked| {

@@ -1,4 +1,4 @@
-//! What the README shows is so: its example, its sessions, its table of exit statuses.
+//! Checks the README: its example, its sessions, its table of exit statuses.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 const README: &str = include_str!("../README.md");
 
-/// The contents of the fenced blocks of this kind.
+/// Returns the contents of the fenced blocks of this kind.
 fn blocks(kind: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut open: Option<(bool, String)> = None;
@@ -24,7 +24,7 @@ fn blocks(kind: &str) -> Vec<String> {
     blocks
 }
 
-/// The text with each number as `N`: process ids and times differ.
+/// Returns the text with each number as `N`: process ids and times differ.
 fn without_numbers(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

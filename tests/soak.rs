@@ -1,9 +1,9 @@
 //! Connections come and go, calls go all ways, and at the end nothing is left: as many threads and
 //! descriptors as before, and as much memory.
 //!
-//! One test alone in its process, because it counts what the process has. What each call answers
-//! is other tests' matter; here it may fail, but only as its circumstances allow. With the
-//! environment variable `SOAK_SECONDS` it goes on for that long, with 32 threads.
+//! One test alone in its process, because it counts the resources of the process. The answers of
+//! calls are checked by other tests; here a call may fail, but only as its circumstances allow.
+//! With the environment variable `SOAK_SECONDS` it goes on for that long, with 32 threads.
 
 #![allow(
     missing_docs,
@@ -35,7 +35,7 @@ use foo::interfaces::foo::*;
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Longer than the test: a limit that is never reached must leave nothing behind either.
 const FAR: Duration = Duration::from_secs(3600);
-/// What allocators keep in hand, for a process of this many threads.
+/// The bytes that allocators keep for reuse, for a process of this many threads.
 const MEMORY_SLACK: usize = 16 << 20;
 
 /// Xorshift: the same numbers in every run.
@@ -88,7 +88,7 @@ impl Processes {
     }
 }
 
-/// A callback that calls back itself, `depth` times.
+/// Returns a callback that calls back itself, `depth` times.
 fn nested(foo: &Arc<dyn FooInterface>, depth: usize) -> Option<Arc<dyn FooFn>> {
     let foo = foo.clone();
     Some(Arc::new(move || match depth {
@@ -97,7 +97,7 @@ fn nested(foo: &Arc<dyn FooInterface>, depth: usize) -> Option<Arc<dyn FooFn>> {
     }))
 }
 
-/// One call of some kind.
+/// Makes one call of some kind.
 fn call(foo: &Arc<dyn FooInterface>, random: &mut Random) -> Result<(), Error> {
     match random.below(12) {
         0 => drop(foo.add(1, 2)?),
@@ -172,11 +172,11 @@ fn call(foo: &Arc<dyn FooInterface>, random: &mut Random) -> Result<(), Error> {
     Ok(())
 }
 
-/// What may happen to a call when connections end at any time.
+/// Accepts the results that a call may have when connections end at any time.
 fn bear(result: Result<(), Error>) {
     match result {
         Ok(()) | Err(Error::Disconnected(_) | Error::Cancelled(_)) => (),
-        // The same in a callback's words.
+        // A disconnection in a callback.
         Err(Error::Remote {
             kind: RemoteKind::Failed,
             text,
@@ -185,7 +185,7 @@ fn bear(result: Result<(), Error>) {
     }
 }
 
-/// Connections one after the other, each used once.
+/// Uses connections one after the other, once each.
 fn one_by_one(processes: &Processes, rounds: usize, random: &mut Random) {
     for _ in 0..rounds {
         let foo = processes.connect().unwrap();
@@ -196,7 +196,7 @@ fn one_by_one(processes: &Processes, rounds: usize, random: &mut Random) {
     }
 }
 
-/// Threads that share one connection.
+/// Calls on one connection from several threads.
 fn together(processes: &Processes, threads: u64, calls: usize) {
     let foo = processes.connect().unwrap();
     thread::scope(|scope| {
@@ -212,7 +212,7 @@ fn together(processes: &Processes, threads: u64, calls: usize) {
     });
 }
 
-/// Threads with a connection each, which end at any time and from either side.
+/// Calls from threads with a connection each, which end at any time and from either side.
 fn torn(processes: &Processes, threads: u64, calls: usize) {
     thread::scope(|scope| {
         for number in 0..threads {
@@ -268,7 +268,7 @@ fn descriptors() -> usize {
     entries("/proc/self/fd")
 }
 
-/// Resident memory, in bytes.
+/// Returns the resident memory, in bytes.
 fn memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -296,8 +296,8 @@ fn nothing_is_left_behind() {
     }
 }
 
-/// After `warm` the process holds what it will hold; `long` must add nothing, or only the first time: a
-/// peak is reached once, and what is lost is lost each time.
+/// Asserts that after `warm` the process holds all that it will hold: `long` must add nothing, or
+/// only the first time. A peak is reached once; a leak grows each time.
 fn soak(at_once: u64, warm: impl Fn(), long: impl Fn()) {
     // What is made once, such as the test harness's threads.
     churn(1, at_once);

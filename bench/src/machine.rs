@@ -1,4 +1,4 @@
-//! What this was measured on, and of what.
+//! Describes the machine and the build that were measured.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::placement::{Placement, Processors};
 
-/// In some lines, for the head of a table.
+/// Returns the description in a few lines, for the head of a table.
 pub fn lines(processors: &Processors) -> String {
     let optimised = match cfg!(debug_assertions) {
         true => ", NOT OPTIMISED: the times mean nothing",
@@ -26,7 +26,7 @@ pub fn lines(processors: &Processors) -> String {
     lines
 }
 
-/// Processors, kernel, compiler and commit.
+/// Returns processors, kernel, compiler and commit as JSON.
 pub fn json(processors: &Processors) -> Json {
     let sides = |placement| [processors.client(placement), processors.server(placement)];
     json!({
@@ -41,7 +41,7 @@ pub fn json(processors: &Processors) -> Json {
     })
 }
 
-/// How many processors this process may use.
+/// Returns the number of processors that this process may use; 0 where it is unknown.
 fn cpus() -> usize {
     thread::available_parallelism().map_or(0, usize::from)
 }
@@ -58,7 +58,7 @@ fn cpu() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// The commit, with `+` where the tree has changes. None where this is no git repository.
+/// Returns the commit, with `+` where the tree has changes; `None` outside a git repository.
 fn commit() -> Option<String> {
     let git = |words: &[&str]| {
         let mut command = Command::new("git");

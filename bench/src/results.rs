@@ -1,4 +1,4 @@
-//! What was measured: each subject's slices, and what is compared with what.
+//! Results of a run: the samples of each subject, and the ratios between subjects.
 
 use crate::measure::Sample;
 use crate::placement::Placement;
@@ -28,37 +28,37 @@ impl Number {
     }
 }
 
-/// Which of the rounds count.
+/// Selects the rounds that count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rounds {
-    /// The one in the middle.
+    /// The median of the rounds.
     Median,
-    /// The one that a quarter of them are better than: hardly any other work disturbed it.
+    /// The better quartile of the rounds: other work hardly disturbed it.
     Quiet,
 }
 
-/// A subject and its slices, one a round.
+/// A subject and its samples, one per round.
 pub struct Measured {
     pub name: String,
-    /// The subject that it is to be seen beside, besides the raw ping-pong.
+    /// The subject to compare it with, besides the raw ping-pong.
     pub beside: Option<String>,
-    /// Where its two sides ran.
+    /// The placement of its two sides.
     pub placement: Placement,
     pub samples: Vec<Sample>,
 }
 
 impl Measured {
-    /// Whether a slice has so many calls that a hundredth of them is one.
+    /// Tells whether a sample usually has the hundred calls that a p99 needs.
     pub fn has_p99(&self) -> bool {
         median(self.samples.iter().map(|sample| sample.calls as f64)) >= 100.0
     }
 
-    /// The median of all rounds.
+    /// Returns the median of all rounds.
     pub fn median(&self, number: Number) -> f64 {
         self.of(Rounds::Median, number)
     }
 
-    /// The number of the rounds that count.
+    /// Returns the number for the rounds that count.
     fn of(&self, rounds: Rounds, number: Number) -> f64 {
         let [low, median, high] = self.quartiles(number);
         match (rounds, number) {
@@ -68,24 +68,24 @@ impl Measured {
         }
     }
 
-    /// The values that a quarter, a half and three quarters of the rounds are below.
+    /// Returns the first quartile, the median and the third quartile of the rounds.
     pub fn quartiles(&self, number: Number) -> [f64; 3] {
         quartiles(self.samples.iter().map(|sample| number.of(sample)))
     }
 }
 
-/// All that was measured.
+/// Everything that a run measured.
 #[derive(Default)]
 pub struct Results {
     pub subjects: Vec<Measured>,
-    /// Bytes, by name.
+    /// Memory in bytes, by name.
     pub memory: Vec<(String, f64)>,
-    /// Subjects that need what is not there, each with the reason.
+    /// Subjects skipped because something that they need is missing, each with the reason.
     pub left_out: Vec<(String, &'static str)>,
 }
 
 impl Results {
-    /// A subject of which samples will come.
+    /// Adds a subject whose samples follow.
     pub fn subject(&mut self, name: String, beside: Option<String>, placement: Placement) {
         self.subjects.push(Measured {
             name,
@@ -95,30 +95,30 @@ impl Results {
         });
     }
 
-    /// A sample of the subject that came as number `at`.
+    /// Adds a sample to the subject with the index `at`.
     pub fn add(&mut self, at: usize, sample: Sample) {
         if let Some(subject) = self.subjects.get_mut(at) {
             subject.samples.push(sample);
         }
     }
 
-    /// The subject of this name, if it was measured.
+    /// Returns the subject with this name, if it was measured.
     pub fn get(&self, name: &str) -> Option<&Measured> {
         self.subjects.iter().find(|subject| subject.name == name)
     }
 
-    /// The raw ping-pong in this placement, if it was measured.
+    /// Returns the raw ping-pong in this placement, if it was measured.
     pub fn raw(&self, placement: Placement) -> Option<&Measured> {
         self.get(&placement.name(RAW))
     }
 
-    /// Bytes by name, if measured.
+    /// Returns the bytes measured under this name, if any.
     pub fn bytes(&self, name: &str) -> Option<f64> {
         let found = self.memory.iter().find(|(memory, _)| memory == name);
         found.map(|(_, bytes)| *bytes)
     }
 
-    /// A subject's number by another's, of the rounds that count.
+    /// Returns the ratio of one subject's number to another's, for the rounds that count.
     pub fn ratio(
         &self,
         rounds: Rounds,

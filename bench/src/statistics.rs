@@ -2,20 +2,20 @@
 //!
 //! Its tests are the main package's `tests/benchmark.rs`, so that they need not build all of this one.
 
-/// The value below which `percent` of the values are; the values are sorted, and there is one.
+/// Returns the nearest-rank percentile of `sorted`, which must be sorted and not empty.
 pub fn percentile(sorted: &[u64], percent: usize) -> u64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
-/// The median; of no values, not a number.
+/// Returns the median; NaN where there are no values.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let [_, median, _] = quartiles(values);
     median
 }
 
-/// What a quarter, a half and three quarters of the values are below, between two values where
-/// that falls there; of no values, not numbers.
+/// Returns the first quartile, the median and the third quartile, interpolated between neighbouring
+/// values; NaN where there are none.
 pub fn quartiles(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

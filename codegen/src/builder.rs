@@ -17,7 +17,7 @@ pub struct Builder {
     source: Source,
     runtime: String,
     module: Option<String>,
-    /// The only files to make code of.
+    /// The only files to generate code for.
     older: Option<Vec<String>>,
     wraps: Vec<(String, String)>,
 }
@@ -37,13 +37,13 @@ pub(crate) struct Generated {
 }
 
 impl Builder {
-    /// A schema as `capnp compile -o-` compiled it. The path is relative to the package.
+    /// Takes a schema as `capnp compile -o-` compiled it. The path is relative to the package.
     pub fn new(compiled: impl Into<PathBuf>) -> Self {
         Self::with(Source::Compiled(compiled.into()))
     }
 
-    /// A schema in `.capnp` files, which the build compiles: each machine that builds then needs
-    /// the `capnp` tool. The files' paths are relative to `folder`, which is also where their
+    /// Takes a schema in `.capnp` files, which the build compiles: each machine that builds then
+    /// needs the `capnp` tool. The files' paths are relative to `folder`, which is also where their
     /// absolute imports (`import "/x.capnp"`) are found, and which is relative to the package.
     /// `/mp/proxy.capnp` is always found.
     pub fn sources<P: Into<PathBuf>>(
@@ -64,7 +64,7 @@ impl Builder {
         }
     }
 
-    /// The path of the runtime library, where it is not `::bitcoin_ipc`. `crate` is for the
+    /// Sets the path of the runtime library, where it is not `::bitcoin_ipc`. `crate` is for the
     /// library itself.
     #[must_use]
     pub fn runtime(mut self, path: impl Into<String>) -> Self {
@@ -72,17 +72,18 @@ impl Builder {
         self
     }
 
-    /// The whole path of the module that includes the generated code, where it is not `crate::`
-    /// and the name given to [`generate`](Self::generate).
+    /// Sets the whole path of the module that includes the generated code, where it is not
+    /// `crate::` and the name given to [`generate`](Self::generate).
     #[must_use]
     pub fn module(mut self, path: impl Into<String>) -> Self {
         self.module = Some(path.into());
         self
     }
 
-    /// For the library itself: an older generation of its interfaces, in modules called as the
-    /// name given to [`generate`](Self::generate) below the newest generation's. Of the schema's
-    /// files only these, without `.capnp`, are made anew; what they need of others is the newest's.
+    /// Generates an older generation of the interfaces, for the library itself: in modules that
+    /// have the name given to [`generate`](Self::generate) and lie below the newest generation's.
+    /// Only these of the schema's files, named without `.capnp`, are generated anew; types of other
+    /// files are the newest's.
     #[doc(hidden)]
     #[must_use]
     pub fn older<'a>(mut self, files: impl IntoIterator<Item = &'a str>) -> Self {
@@ -90,10 +91,10 @@ impl Builder {
         self
     }
 
-    /// Has a function make what callers get for a remote object of an interface, where its client
-    /// alone is not it: say, one that works around what some peers lack. `interface` is a name in
-    /// the schema, such as `Init`; `function` the path of a
-    /// `fn(client: InitClient, object: rt::Object) -> Arc<dyn Init>`. What it makes must give the
+    /// Wraps the client of an interface: callers get the object that `function` makes of it, such
+    /// as one that works around methods that some peers lack. `interface` is a name in the schema,
+    /// such as `Init`; `function` is the path of a
+    /// `fn(client: InitClient, object: rt::Object) -> Arc<dyn Init>`. The object must return the
     /// client's `remote()` as its own.
     #[must_use]
     pub fn wrap(mut self, interface: impl Into<String>, function: impl Into<String>) -> Self {
@@ -106,8 +107,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the schema cannot be read or has something that the generated code cannot express. The
-    /// error names the file, interface, method and field.
+    /// Fails when the schema cannot be read or has something that the generated code cannot
+    /// express. The error names the file, interface, method and field.
     pub fn generate(&self, name: &str) -> Result<()> {
         let usable = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -156,7 +157,7 @@ impl Builder {
         Ok(layout)
     }
 
-    /// The schema's name in errors about the whole.
+    /// Returns the schema's name for errors about the whole.
     fn label(&self) -> String {
         match &self.source {
             Source::Compiled(path) => path.display().to_string(),
@@ -164,7 +165,7 @@ impl Builder {
         }
     }
 
-    /// The compiled request.
+    /// Returns the compiled request.
     fn read(&self, out_dir: &Path) -> Result<Vec<u8>> {
         let package = folder_of("CARGO_MANIFEST_DIR")?;
         match &self.source {
@@ -182,7 +183,7 @@ impl Builder {
     }
 }
 
-/// Traits and proxies of an indexed request.
+/// Generates the traits and proxies of an indexed request.
 pub(crate) fn generate(index: &crate::request::Index<'_>, layout: &Layout) -> Result<Generated> {
     let model = model::build(index, layout)?;
     for (name, function) in &layout.wraps {
@@ -199,7 +200,7 @@ pub(crate) fn generate(index: &crate::request::Index<'_>, layout: &Layout) -> Re
     })
 }
 
-/// What a user's module includes.
+/// Returns the text of the file that a user's module includes.
 fn user_module(name: &str) -> String {
     let mut text =
         String::from("// Generated by bitcoin-ipc-codegen. Change the schema instead.\n");
@@ -234,7 +235,7 @@ fn rerun_if_changed(path: &Path) {
     println!("cargo:rerun-if-changed={}", path.display());
 }
 
-/// Writes a file where its text is another: what includes it is then not compiled anew.
+/// Writes a file only where its text has changed: crates that include it are then not rebuilt.
 fn write(path: &Path, text: &str) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());

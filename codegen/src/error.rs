@@ -1,4 +1,4 @@
-//! What can go wrong while generating, each with the place in the schema it is about.
+//! Errors of the generator, each with the place in the schema that it is about.
 //!
 //! Knows nothing of how schemas are read or code is written.
 
@@ -8,22 +8,22 @@ use std::io;
 /// A [`std::result::Result`] with this crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why nothing, or not everything, was generated.
+/// The reason why nothing, or not everything, was generated.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The schema has something that has no counterpart in the generated code.
     Schema {
-        /// Where, such as `mining.capnp: Mining.foo: parameter x`.
+        /// The place, such as `mining.capnp: Mining.foo: parameter x`.
         place: String,
-        /// What it is.
+        /// The reason why it cannot be expressed.
         reason: String,
     },
     /// The compiled request is not one, or contradicts itself.
     Malformed {
         /// The request, or the place in it.
         place: String,
-        /// What is wrong.
+        /// The reason why it is rejected.
         reason: String,
     },
     /// The operating system refused.

@@ -1,4 +1,4 @@
-//! Where generated code stands and what it stands on, as Rust paths.
+//! The place of generated code and of what it depends on, as Rust paths.
 //!
 //! The one place that knows how paths of the runtime library, of its generated modules and of the
 //! user's own modules are put together.
@@ -41,8 +41,8 @@ pub(crate) struct Layout {
     pub(crate) wire: String,
     /// Whether every file's code is made anew, that of `/mp/proxy.capnp` too.
     pub(crate) is_newest: bool,
-    /// What makes the object that callers get for an interface's client: the interface's name in
-    /// the schema and a function's path.
+    /// The functions that wrap clients: the interface's name in the schema, and the function's
+    /// path.
     pub(crate) wraps: Vec<(String, String)>,
 }
 

@@ -37,7 +37,7 @@
 //! - A method that would have the name of another's async form gets an underscore: beside `callFn`,
 //!   `callFnAsync` is `call_fn_async_`.
 //!
-//! What no interface uses is left out. Unions, groups, generics, `AnyPointer`, streaming and
+//! Types that no interface uses are left out. Unions, groups, generics, `AnyPointer`, streaming and
 //! defaults of structs and lists are errors that name the place.
 
 mod builder;

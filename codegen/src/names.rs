@@ -1,4 +1,4 @@
-//! How names of a schema become names in Rust, ours and those of the wire modules.
+//! Conversion of a schema's names to names in Rust, ours and those of the wire modules.
 //!
 //! Knows the rules of both and nothing of what is named.
 
@@ -47,7 +47,8 @@ pub(crate) fn value(name: &str) -> String {
     escape(snake(name))
 }
 
-/// The same name where it ends in something more, such as `_async`: no `r#` is needed.
+/// Escapes a name in snake case: `r#` goes before keywords, and an underscore after words that no
+/// `r#` makes usable. A name with a suffix such as `_async` needs neither.
 pub(crate) fn escape(name: String) -> String {
     if UNUSABLE.contains(&name.as_str()) {
         name + "_"

@@ -1,4 +1,4 @@
-//! What becomes of whole schemas: the text of a small one, the errors of those that are refused.
+//! Tests of whole schemas: the generated text of a small one, and the errors of rejected ones.
 //!
 //! `UPDATE_GOLDEN=1 cargo test -p bitcoin-ipc-codegen` writes the expected texts anew.
 
@@ -59,7 +59,7 @@ fn the_text_of_a_small_schema() {
     }
 }
 
-/// A client that is wrapped is the one difference; what is not there cannot be.
+/// Wrapping a client changes nothing else, and a client that does not exist cannot be wrapped.
 #[test]
 fn a_client_is_wrapped() {
     let mut layout = user();

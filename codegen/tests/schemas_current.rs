@@ -1,7 +1,7 @@
 //! The compiled schemas in the repository are those of the sources beside them.
 //!
-//! Needs the `capnp` tool. Where it is missing nothing is compared, which is said aloud, and which
-//! fails in CI. What is compared leaves out what differs between versions of the tool.
+//! Needs the `capnp` tool. Without it the tests compare nothing and say so on stderr, and fail in
+//! CI. The comparison leaves out the differences between versions of the tool.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +12,7 @@ use capnp::message::{Builder, ReaderOptions};
 use capnp::schema_capnp::{code_generator_request, node};
 use capnp::serialize;
 
-/// What a request says, in an order of its own.
+/// The content of a request in an order that does not depend on the tool.
 #[derive(Debug, Default, PartialEq)]
 struct Content {
     /// Nodes by id, as canonical messages.
@@ -59,7 +59,7 @@ fn package() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Whether `capnp` is there to compare with.
+/// Tells whether there is a `capnp` tool to compare with. Fails in CI where there is none.
 fn has_tool() -> bool {
     if Command::new("capnp").arg("--version").output().is_ok() {
         return true;

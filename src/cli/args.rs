@@ -17,10 +17,10 @@ use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::call::{Call, Times};
 pub(crate) use self::duration::TimeLimit;
 
-/// The environment's address.
+/// The environment variable that holds an address.
 pub(crate) const ADDRESS_VARIABLE: &str = "BITCOIN_IPC_ADDRESS";
 
-/// What follows the options in the help and in the manual.
+/// The text after the options in the help and in the manual.
 const AFTER_HELP: &str = "\
 Addresses:
   auto          the chain's running node; with none, a node child of our own (the default)
@@ -250,7 +250,7 @@ pub(crate) enum Format {
     Table,
 }
 
-/// Whose schema is meant.
+/// The generation whose schema is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Core {
     /// The peer's own, which is asked; the newest where there is no peer

@@ -1,7 +1,7 @@
-//! Children that this program starts: a role under its name, or a program. Whatever happens, they
-//! end with this program.
+//! Children that this program starts: a role under its name, or a program. They end with this
+//! program in any case.
 //!
-//! Knows processes and the terminal; nothing of what is said to the children.
+//! Knows processes and the terminal; nothing of the calls that are made to the children.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::net::UnixStream;
@@ -19,11 +19,11 @@ use super::errors::Failure;
 use super::log;
 use super::signals::Signals;
 
-/// How long a child has to end by itself after its stream is closed, and then after SIGTERM.
+/// The time a child has to end by itself after its stream is closed, and then after SIGTERM.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PATIENCE_AFTER_TERM: Duration = Duration::from_secs(1);
 
-/// What to start.
+/// The program to start as a child.
 #[derive(Debug, Clone)]
 pub(crate) enum What {
     /// This program, under a role's name.
@@ -33,7 +33,7 @@ pub(crate) enum What {
 }
 
 impl What {
-    /// A role's name, or a word with a slash in it: a program's path.
+    /// Parses a role's name, or the path of a program: a word with a slash in it.
     pub(crate) fn parse(word: &OsStr) -> Result<Self, Failure> {
         if word.as_encoded_bytes().contains(&b'/') {
             return Ok(Self::Program(word.into()));
@@ -45,7 +45,7 @@ impl What {
         })
     }
 
-    /// How it is called in messages.
+    /// Returns the name for messages.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Role(role) => role.exe_name().to_owned(),
@@ -57,7 +57,7 @@ impl What {
         }
     }
 
-    /// How it is called in errors, where its path matters.
+    /// Returns the name for errors, in which a program's path matters.
     pub(crate) fn full_name(&self) -> String {
         match self {
             Self::Role(role) => role.exe_name().to_owned(),
@@ -66,7 +66,7 @@ impl What {
     }
 }
 
-/// A child that is ended when this is dropped. Let go of its `Init` first.
+/// A child that is ended when this is dropped. The caller must drop its `Init` first.
 pub(crate) struct Guard {
     child: Arc<Child>,
     signals: Signals,
@@ -113,7 +113,7 @@ impl Guard {
         self.child.pid()
     }
 
-    /// Waits for the child to end by itself, and makes it when it does not.
+    /// Waits for the child to end by itself, and ends it by a signal when it does not.
     pub(crate) fn end(&self) -> Result<ExitStatus, Error> {
         for (patience, signal) in [
             (PATIENCE, Signal::TERM),
@@ -142,7 +142,7 @@ impl Drop for Guard {
     }
 }
 
-/// A command of the user's, which is not a peer: what `spawn … -- COMMAND` runs.
+/// Returns the user's command that `spawn … -- COMMAND` runs, which is not a peer, and its program.
 pub(crate) fn command(words: &[OsString]) -> Option<(std::process::Command, &Path)> {
     let (program, arguments) = words.split_first()?;
     let mut command = std::process::Command::new(program);

@@ -1,7 +1,7 @@
-//! Completion in a shell: what a command line that is being written may go on with.
+//! Shell completion: the candidates that continue a partial command line.
 //!
 //! Knows the command line and schemas, those built in and those that the line names. Must not
-//! connect to anything: a shell waits for this with every key.
+//! connect to anything: the shell blocks on this while the user types.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -19,16 +19,16 @@ use super::methods::{Method, Param};
 use super::output;
 use super::schemas::{Schema, Schemas};
 
-/// Names the shell that asks; set by the script that `completions` prints.
+/// The variable that names the shell that asks; set by the script that `completions` prints.
 pub(crate) const VARIABLE: &str = "BITCOIN_IPC_COMPLETE";
 
-/// Where the word that is written is among the words.
+/// The variable with the index of the word to complete.
 const INDEX: &str = "_CLAP_COMPLETE_INDEX";
 
-/// What separates candidates.
+/// The variable with the separator of candidates.
 const SEPARATOR: &str = "_CLAP_IFS";
 
-/// Answers a shell that asks; tells whether one did.
+/// Answers a shell that asks, and returns whether one did.
 pub(crate) fn answer(words: &[OsString]) -> Result<bool> {
     let Some(shell) = std::env::var_os(VARIABLE).filter(|shell| !shell.is_empty()) else {
         return Ok(false);
@@ -70,8 +70,8 @@ fn candidates(shell: &dyn EnvCompleter, line: Vec<OsString>) -> Result<Vec<u8>> 
     Ok(found.collect::<Vec<_>>().join(&separator).into_bytes())
 }
 
-/// The words of a line as bash has them, which takes `name=value` and `a:b` apart, put together
-/// again; which one is written; and what bash takes to be words before it.
+/// Rejoins words that bash splits at `=` and `:`. Returns the words, the index of the word to
+/// complete, and the part of that word that bash takes for earlier words.
 fn joined(line: &[OsString], index: usize) -> (Vec<OsString>, usize, String) {
     let breaks = |word: &OsStr| {
         let word = word.to_string_lossy();
@@ -101,11 +101,11 @@ fn joined(line: &[OsString], index: usize) -> (Vec<OsString>, usize, String) {
     (words, index, before)
 }
 
-/// The definition of the command line, with what the schemas have. The word at `index` is the one
-/// that is written.
+/// Returns the definition of the command line, with candidates from the schemas. The word at
+/// `index` is the one to complete.
 fn command(line: &[OsString], index: usize) -> Command {
     let current = line.get(index).and_then(|word| word.to_str());
-    // Among methods and parameters they only hide these.
+    // Options would hide the methods and parameters.
     let hides_options = current.is_none_or(|word| !word.starts_with('-'));
     let hidden = move |arg: clap::Arg| {
         let hide = arg.is_hide_set() || hides_options && !arg.is_positional();
@@ -138,7 +138,7 @@ fn command(line: &[OsString], index: usize) -> Command {
         })
 }
 
-/// A line as far as it is written, and the schema that it means.
+/// A partial line, and the schema that it selects.
 #[derive(Clone)]
 struct Line {
     schema: Schema,
@@ -147,7 +147,8 @@ struct Line {
 }
 
 impl Line {
-    /// `None` where there is no schema to complete by, such as one that cannot be read.
+    /// Reads a line. Returns `None` where there is no schema to complete by, such as one that
+    /// cannot be read.
     fn read(line: &[OsString]) -> Option<Self> {
         let definition = Cli::command().ignore_errors(true);
         let matches = definition.try_get_matches_from(line).ok()?;
@@ -175,8 +176,8 @@ impl Line {
         matching(named, current)
     }
 
-    /// `Interface.method`, and of those that can be called so also the method alone where it is
-    /// the only one of its name.
+    /// Returns the methods as `Interface.method`, and those that can be called so also as the method
+    /// alone, where it is the only one of its name.
     fn methods(&self, with_unreachable: bool) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         for node in self.schema.interfaces() {
@@ -205,7 +206,7 @@ impl Line {
                 current,
             );
         };
-        // What the method before the slash returns has more.
+        // The object that the method before the slash returns has further methods.
         let steps = self.schema.resolve(path, None).map(|(_, steps)| steps);
         let interface = steps.ok().and_then(|steps| steps.last()?.returns);
         let next = interface.and_then(|id| self.schema.methods(id).ok());
@@ -234,7 +235,7 @@ impl Line {
         )
     }
 
-    /// The parameters that are not given yet, and the values of one that is being written.
+    /// Returns the parameters that are not given yet, or the values of the one that is being typed.
     fn arguments(&self, current: &str) -> Vec<CompletionCandidate> {
         let steps = self
             .method
@@ -268,7 +269,7 @@ impl Line {
         matching(named, current)
     }
 
-    /// What may follow a parameter's name, where that can be told.
+    /// Returns the candidates that follow a parameter's name, where the type limits them.
     fn values(&self, method: &Method, param: &Param) -> Vec<String> {
         let words: Vec<String> = match &param.ty {
             Type::Bool => vec!["true".into(), "false".into()],
@@ -286,7 +287,7 @@ impl Line {
     }
 }
 
-/// Those that go on from what is written, whatever its case.
+/// Returns the candidates that begin with `current`, whatever its case.
 fn matching<'d>(
     all: impl Iterator<Item = (String, &'d str)>,
     current: &str,

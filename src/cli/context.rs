@@ -1,6 +1,6 @@
-//! What every command gets: the options, where to print, and the signals.
+//! The context of every command: the options, where to print, and the signals.
 //!
-//! Knows the pieces, not what commands do with them.
+//! Knows the pieces; nothing of what commands do with them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::args::Options;
 use super::output::Output;
 use super::signals::Signals;
 
-/// A command's surroundings. Cheap to clone.
+/// The context of a command. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) options: Options,
@@ -21,7 +21,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The data directory of the chain: `--datadir`, or Core's default in the user's home.
+    /// Returns the data directory of the chain: `--datadir`, or Core's default in the user's home.
     pub(crate) fn data_dir(&self) -> DataDir {
         let home = || {
             std::env::var_os("HOME")
@@ -35,12 +35,12 @@ impl Context {
         DataDir::new(base, self.options.chain)
     }
 
-    /// What `--timeout` allows, if it does not allow everything.
+    /// Returns the time limit of `--timeout`, if it sets one.
     pub(crate) fn timeout(&self) -> Option<Duration> {
         self.options.timeout.and_then(|limit| limit.0)
     }
 
-    /// The library's limits, with `--timeout` for the handshake.
+    /// Returns the library's limits, with `--timeout` for the handshake.
     pub(crate) fn limits(&self) -> Limits {
         let limits = Limits::default();
         match self.options.timeout {
@@ -50,7 +50,7 @@ impl Context {
         }
     }
 
-    /// Makes calls that end with `--timeout` and with a signal.
+    /// Runs `f` with calls that end with `--timeout` and with a signal.
     pub(crate) fn calling<R>(&self, f: impl FnOnce() -> R) -> R {
         let mut options = CallOptions::new().cancel(self.signals.token());
         if let Some(timeout) = self.timeout() {

@@ -11,7 +11,7 @@ use clap::error::{ContextKind, ContextValue};
 use serde_json::{Value, json};
 use signal_hook::consts::SIGINT;
 
-/// What kind of failure it is, which is what scripts ask for.
+/// The kind of a failure, which scripts tell by the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Failed,
@@ -20,7 +20,7 @@ pub(crate) enum Kind {
     Remote,
     Overloaded,
     Disconnected,
-    /// The other side lost something that it needed; the connection goes on.
+    /// The other side lost something that it needed; the connection stays open.
     Lost,
     Unimplemented,
     Timeout,
@@ -73,9 +73,9 @@ impl Kind {
 #[error("{message}")]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
-    /// What failed, and on what; one line.
+    /// The action that failed, and its object; one line.
     pub(crate) message: String,
-    /// What to do about it; one line.
+    /// The advice on what to do about it; one line.
     pub(crate) hint: Option<String>,
 }
 
@@ -97,22 +97,22 @@ impl Failure {
         self
     }
 
-    /// Ended by a signal: nothing to report, the user knows.
+    /// Creates the failure of an end by a signal: nothing to report, the user knows.
     pub(crate) fn signal(signal: i32) -> Self {
         Self::new(Kind::Signal(signal), format!("ended by signal {signal}"))
     }
 
-    /// A call at a prompt that was interrupted, while the session goes on.
+    /// Creates the failure of a call that was interrupted at a prompt, while the session goes on.
     pub(crate) fn interrupted() -> Self {
         Self::signal(SIGINT)
     }
 
-    /// Whether there is nothing to say: the user sent the signal, or closed the pipe.
+    /// Whether there is nothing to report: the user sent the signal, or closed the pipe.
     pub(crate) fn is_silent(&self) -> bool {
         matches!(self.kind, Kind::Signal(_) | Kind::ClosedPipe)
     }
 
-    /// What an error while connecting to a peer, or starting one, means.
+    /// Converts an error of connecting to a peer, or of starting one.
     pub(crate) fn connecting(error: Error) -> Self {
         let message = error.to_string();
         match &error {
@@ -142,7 +142,7 @@ impl Failure {
         }
     }
 
-    /// As JSON, on one line.
+    /// Returns the failure as JSON, on one line.
     pub(crate) fn json(&self, line: Option<u64>) -> Value {
         let mut error = json!({
             "kind": self.kind.name(),
@@ -156,7 +156,7 @@ impl Failure {
         json!({ "error": error })
     }
 
-    /// The failure that a report is about.
+    /// Returns the failure that a report is about.
     pub(crate) fn of(report: &eyre::Report) -> Self {
         if let Some(failure) = report.downcast_ref::<Self>() {
             return failure.clone();
@@ -174,7 +174,7 @@ impl Failure {
         Self::new(Kind::Failed, format!("{report:#}"))
     }
 
-    /// What clap refuses; its help and version are no failures and not for here.
+    /// Converts a usage error of clap. Help and version are no failures, and must not get here.
     pub(crate) fn from_clap(error: &clap::Error) -> Self {
         let rendered = error.to_string();
         let first = rendered.split("\n\n").next().unwrap_or(&rendered);
@@ -195,7 +195,7 @@ impl Failure {
                 .map(|usage| format!("usage: {usage}"))
         };
         let message = message.lines().next().map_or(String::new(), |line| {
-            // What is missing is listed below the line.
+            // The missing arguments are listed below the line.
             if line.ends_with(':') {
                 message.to_owned()
             } else {
@@ -208,7 +208,7 @@ impl Failure {
     }
 }
 
-/// What an error of a call means.
+/// Converts an error of a call.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let message = error.to_string();
@@ -240,7 +240,7 @@ impl From<Error> for Failure {
                 format!("the other side lost what it needed: {text}"),
             )
             .hint("the connection goes on; see the log of the peer"),
-            // It tells who ended the connection, and why.
+            // The message tells who ended the connection, and why.
             Error::Disconnected(_) => {
                 Self::new(Kind::Disconnected, format!("disconnected: {message}"))
                     .hint("see whether the peer still runs, and its log")
@@ -266,7 +266,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Messages come from peers and paths: whatever they hold stays on one line.
+/// Puts a message on one line: those of peers and those with paths may hold anything.
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for word in text.split_inclusive(char::is_whitespace) {

@@ -1,4 +1,4 @@
-//! What differs between the generations of Bitcoin Core, method by method.
+//! Differences between the generations of Bitcoin Core, method by method.
 //!
 //! Knows schemas and parameters; nothing of connections.
 
@@ -40,8 +40,8 @@ pub(crate) fn is_same(registry: &Registry, other: &Schema, method: &Method) -> b
         && same(info.method.results.0, there.info.method.results.0)
 }
 
-/// The parameters with the defaults of the newest generation, where the peer's schema has none: a
-/// Core 30 node takes what is left out as zero.
+/// Returns the parameters with the defaults of the newest generation where the peer's schema has
+/// none: a Core 30 node takes a parameter that is left out as zero.
 pub(crate) fn with_newest_defaults(schema: &Schema, method: &Method, params: Json) -> Json {
     let template = || {
         schema
@@ -68,7 +68,7 @@ pub(crate) fn with_newest_defaults(schema: &Schema, method: &Method, params: Jso
     merged(params, newest)
 }
 
-/// The object with what it leaves out from `defaults`.
+/// Returns the object with missing members taken from `defaults`.
 fn merged(given: Json, defaults: Map<String, Json>) -> Json {
     let mut object = match given {
         Json::Null => Map::new(),

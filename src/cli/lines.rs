@@ -1,4 +1,4 @@
-//! A call for each line: of a prompt, or of a pipe.
+//! Makes a call for each line of a prompt or of a pipe.
 //!
 //! Knows lines and the words in them; the calls are [`super::session`]'s, and lines come from
 //! [`super::prompt`].
@@ -17,7 +17,7 @@ use super::prompt::{Event, Input, Source, View};
 use super::running::Finished;
 use super::session::{Answer, Call, Session};
 
-/// How often a wait for a line looks for a signal and for answers.
+/// The interval at which a wait for a line checks for signals and answers.
 const LOOK: Duration = Duration::from_millis(50);
 
 const HELP: &[(&str, &str)] = &[
@@ -40,7 +40,7 @@ const HELP: &[(&str, &str)] = &[
     (".quit", "end, as does the end of input"),
 ];
 
-/// Makes a call for each line of input until that ends; gives the exit status, which is that of
+/// Makes a call for each line of input until that ends. Returns the exit status, which is that of
 /// the first line that failed.
 pub(crate) fn run(context: &Context, session: &mut Session) -> Result<u8> {
     let input = Input::open(context, view(session, &Jobs::default()))?;
@@ -74,7 +74,7 @@ pub(crate) fn run(context: &Context, session: &mut Session) -> Result<u8> {
     Ok(exit)
 }
 
-/// What completes a line.
+/// Returns the view of the session by which a line is completed.
 fn view(session: &Session, jobs: &Jobs) -> View {
     View {
         schema: session.schema().clone(),
@@ -83,7 +83,7 @@ fn view(session: &Session, jobs: &Jobs) -> View {
     }
 }
 
-/// A session and where it is in its lines.
+/// A session and its place in the lines.
 struct Lines<'a> {
     context: &'a Context,
     session: &'a mut Session,
@@ -95,7 +95,7 @@ struct Lines<'a> {
     exit: u8,
 }
 
-/// How the lines ended.
+/// The way the lines ended.
 enum Over {
     End,
     Quit,
@@ -119,7 +119,7 @@ impl Lines<'_> {
         }
     }
 
-    /// A line and what comes of it.
+    /// Executes a line and reports its failure.
     fn one(&mut self, line: &str) -> Result<Next> {
         self.number += 1;
         let failure = match self.execute(line) {
@@ -143,19 +143,19 @@ impl Lines<'_> {
         Ok(if over { Next::Quit } else { Next::Go })
     }
 
-    /// Begins at the ^C that a terminal has written.
+    /// Moves the cursor to the start of the line, over the ^C that a terminal has echoed.
     fn overwrite(&self) {
         if self.input.source == Source::Plain {
             let _ = write!(io::stderr(), "\r");
         }
     }
 
-    /// The line, of a pipe, that an error is about.
+    /// Returns the number of the line that an error is about; `None` at a prompt.
     fn place(&self) -> Option<u64> {
         (!self.prompts).then_some(self.number)
     }
 
-    /// The next event, unless a signal comes. Answers that come meanwhile are announced.
+    /// Returns the next event, or fails on a signal. Announces answers that come meanwhile.
     fn next(&mut self) -> Result<Event> {
         let (context, input) = (self.context, self.input);
         let since = context.signals.count();
@@ -166,7 +166,7 @@ impl Lines<'_> {
             if let Some(event) = input.next(LOOK) {
                 return Ok(event);
             }
-            // The terminal has thrown the line away.
+            // The terminal has discarded the line.
             if input.source == Source::Plain && context.signals.count() > since {
                 context.output.stderr_line("");
                 return Ok(Event::Cleared);
@@ -261,7 +261,7 @@ impl Lines<'_> {
         let context = self.context;
         let mut call = self.session.parse(path, arguments, false)?;
         if background {
-            // What the answer holds must not come after another schema is spoken.
+            // Before the call, so that the objects in its answer belong to the peer's schema.
             self.session.learn()?;
             let (running, keep) = (self.session.start(&mut call)?, name.map(Into::into));
             self.jobs.add(context, running, keep, self.place());
@@ -288,7 +288,8 @@ impl Lines<'_> {
         Ok(())
     }
 
-    /// A call that SIGTSTP leaves to itself, while the answers of others are announced.
+    /// Makes a call, which SIGTSTP puts into the background, and announces the answers of others
+    /// meanwhile.
     fn attended(&mut self, call: &mut Call) -> Result<Finished<Result<Answer, Error>>> {
         let context = self.context;
         let signals = &context.signals;
@@ -309,12 +310,13 @@ impl Lines<'_> {
 
 enum Next {
     Go,
-    /// What was typed together with it is not done.
+    /// Skips the lines that were typed together with it.
     Stop,
     Quit,
 }
 
-/// The lines of what was typed or pasted at once. Between quotes a line goes on.
+/// Returns the lines of a text that was typed or pasted at once. A line goes on while a quote is
+/// open.
 fn lines_of(text: &str) -> Vec<String> {
     let (mut lines, mut open) = (Vec::new(), String::new());
     for line in text.split_inclusive('\n') {

@@ -1,4 +1,4 @@
-//! What can be called: methods by the names that users write, as a schema at run time has them.
+//! Methods that can be called, by the names that users write, as a schema at run time has them.
 //!
 //! Knows schemas, names and parameters; nothing of where objects are or how results are printed.
 
@@ -36,12 +36,12 @@ pub(crate) struct Param {
     pub(crate) optional: bool,
 }
 
-/// What a call starts from.
+/// The object that a call starts from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Start {
     /// The bootstrap interface.
     Root,
-    /// What the bootstrap interface's method of this name makes: an object of this interface.
+    /// An object of this interface, which the bootstrap interface's method of this name makes.
     Made(String, u64),
     /// An object that the user holds.
     Held(String),
@@ -101,7 +101,7 @@ impl Method {
         &self.info.method.name
     }
 
-    /// A line that shows how the method is called.
+    /// Returns a line that shows how the method is called.
     pub(crate) fn usage(&self) -> String {
         let params = self
             .params
@@ -116,14 +116,14 @@ impl Method {
 }
 
 impl Param {
-    /// How it is given.
+    /// Returns the form in which the parameter is given.
     pub(crate) fn usage(&self) -> String {
         let (open, close) = if self.optional { ("[", "]") } else { ("", "") };
         format!("{open}{}={}{close}", self.name, self.kind.to_uppercase())
     }
 }
 
-/// The fields that are not the runtime's.
+/// Returns the fields that users see: all but the runtime's.
 fn visible<'f>(registry: &Registry, fields: &'f [Field]) -> Vec<&'f Field> {
     let own = fields.iter().filter(|field| match &field.place {
         Place::Slot { ty, .. } => {
@@ -134,8 +134,8 @@ fn visible<'f>(registry: &Registry, fields: &'f [Field]) -> Vec<&'f Field> {
     own.collect()
 }
 
-/// The parameters of the same method that have a default in the newest schema of Core, which an
-/// older generation gets too.
+/// Returns the parameters of the same method that have a default in the newest schema of Core. An
+/// older generation gets these defaults too.
 fn newest_defaults(schema: &Schema, info: &MethodInfo) -> HashSet<String> {
     let find = || {
         schema
@@ -155,7 +155,8 @@ fn newest_defaults(schema: &Schema, info: &MethodInfo) -> HashSet<String> {
 }
 
 impl Schema {
-    /// The methods of an interface that users may call: those that the runtime calls are not.
+    /// Returns the methods of an interface that users may call: those that the runtime calls are
+    /// not.
     pub(crate) fn methods(&self, interface: u64) -> Result<Vec<Method>, Failure> {
         let mut methods = Vec::new();
         for info in self.registry.methods(interface, &Brand::default())? {
@@ -171,18 +172,19 @@ impl Schema {
         Ok(methods)
     }
 
-    /// The interfaces that can be got at, the bootstrap one first.
+    /// Returns the interfaces that can be reached, the bootstrap one first.
     pub(crate) fn interfaces(&self) -> Vec<Arc<Node>> {
         self.registry.reachable(self.root.id)
     }
 
-    /// The method of the bootstrap interface that makes an object of this interface.
+    /// Returns the method of the bootstrap interface that makes an object of this interface.
     pub(crate) fn maker(&self, interface: u64) -> Result<Option<Method>, Failure> {
         let mut methods = self.methods(self.root.id)?.into_iter();
         Ok(methods.find(|method| method.returns == Some(interface)))
     }
 
-    /// The interfaces whose methods can be named alone: the bootstrap one and what it makes.
+    /// Returns the interfaces whose methods can be named alone: the bootstrap one and those that it
+    /// makes.
     fn named_alone(&self) -> Result<Vec<u64>, Failure> {
         let mut found = vec![self.root.id];
         for method in self.methods(self.root.id)? {
@@ -198,9 +200,9 @@ impl Schema {
         node.map_or_else(|| "?".to_owned(), |node| node.name.clone())
     }
 
-    /// The path of method names that leads from the bootstrap interface to one of its objects'
-    /// interfaces: `Mining.createNewBlock` for `BlockTemplate`; empty where the name of the
-    /// interface is enough.
+    /// Returns the path of method names that leads from the bootstrap interface to one of its
+    /// objects' interfaces: `Mining.createNewBlock` for `BlockTemplate`; empty where the name of
+    /// the interface is enough.
     pub(crate) fn route(&self, interface: u64) -> Result<Option<String>, Failure> {
         if interface == self.root.id || self.maker(interface)?.is_some() {
             return Ok(Some(String::new()));
@@ -227,9 +229,9 @@ impl Schema {
         Ok(None)
     }
 
-    /// The methods that `A.b/c/d` names, each on what the one before it returns, and what they
-    /// start from. `on` is an object that is held and its interface; without one it is in `A`, or
-    /// is of the only interface that has the method.
+    /// Returns the methods that `A.b/c/d` names, each on the object that the one before it returns,
+    /// and the object that they start from. `on` is an object that is held and its interface;
+    /// without one the path starts in `A`, or in the only interface that has the method.
     pub(crate) fn resolve(
         &self,
         path: &str,
@@ -262,7 +264,7 @@ impl Schema {
         Ok((start, steps))
     }
 
-    /// The method that `A.b`, or `b` alone, names, and the interface it was found in.
+    /// Returns the method that `A.b`, or `b` alone, names, and the interface it was found in.
     pub(crate) fn named(&self, name: &str) -> Result<(u64, Method), Failure> {
         match name.rsplit_once('.') {
             Some((interface, method)) => {
@@ -303,7 +305,7 @@ impl Schema {
         }
     }
 
-    /// The interface with this name, whatever its case.
+    /// Returns the interface with this name, whatever its case.
     pub(crate) fn interface(&self, name: &str) -> Result<Arc<Node>, Failure> {
         self.registry.find_interface(name).map_err(|error| {
             let interfaces = self.interfaces();
@@ -339,7 +341,7 @@ impl Schema {
             .filter(|(_, method)| method.name() == name)
             .collect();
         if found.is_empty() {
-            // Of what others make, for the hint that tells how to get one.
+            // A method of an object that another one makes: the hint tells how to get it.
             for node in self.interfaces() {
                 if let Ok(method) = self.find(node.id, name) {
                     return Ok((node.id, method));
@@ -366,14 +368,14 @@ impl Schema {
     }
 }
 
-/// How to call a method of what another one makes, where that one needs parameters.
+/// Returns the hint on how to call a method of an object whose maker needs parameters.
 pub(crate) fn in_a_session(maker: &Method, path: &str) -> String {
     let method = path.rsplit('/').next().unwrap_or_default();
     let maker = maker.full_name();
     format!("make it in a session: x = {maker} …, then x.{method} …")
 }
 
-/// The nearest of the names, or all of them.
+/// Suggests the nearest of the names, or lists all of them.
 pub(crate) fn suggest(name: &str, names: &[&str]) -> String {
     let distance =
         |other: &&&str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());

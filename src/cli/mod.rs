@@ -1,13 +1,13 @@
 //! The command line: from the process's words to its exit status.
 //!
-//! `args` defines the words, `core_words` takes Bitcoin Core's, `dispatch` is for being a role,
-//! `completion` answers a shell, `commands` has a file a command. Below them: `target` gets a peer,
-//! `session` calls it, `running` waits for a call and ends it, `lines` makes a call for each line
-//! that `prompt` reads, `jobs` are those in the background, `each`, `repeat` and `watch` make many
-//! calls for `call`, `schemas` chooses schemas, `generations` knows what differs in Core's,
-//! `methods` knows what can be called, `values` reads parameters, `output` prints, `log` makes
-//! lines of events, which a thread of `queue` writes, `errors` knows what went wrong. Knows the
-//! library by its public face only; nothing may depend on this.
+//! `args` defines the words, `core_words` takes Bitcoin Core's, `dispatch` runs a role,
+//! `completion` answers a shell, `commands` has a file for each command. Below them: `target`
+//! connects to a peer, `session` calls it, `running` waits for a call and ends it, `lines` makes a
+//! call for each line that `prompt` reads, `jobs` has the calls in the background, `each`, `repeat`
+//! and `watch` make many calls for `call`, `schemas` chooses schemas, `generations` compares those
+//! of Core, `methods` finds methods, `values` reads parameters, `output` prints, `log` makes lines
+//! of events, which a thread of `queue` writes, `errors` maps errors to exit statuses. Knows the
+//! library by its public API only; nothing may depend on this.
 
 mod args;
 mod children;
@@ -73,7 +73,7 @@ pub(crate) fn main() -> ExitCode {
     code.into()
 }
 
-/// Reports with backtraces, for those who ask for them, and for panics.
+/// Installs the formatting of reports, with backtraces where the user asks for them, and of panics.
 fn install_reports() -> Result<()> {
     color_eyre::config::HookBuilder::default()
         .display_env_section(false)
@@ -126,7 +126,7 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
     }
 }
 
-/// Where the address is from.
+/// Returns the source of the address.
 fn address_source(matches: &clap::ArgMatches) -> ValueSource {
     let mut levels = Some(matches);
     while let Some(level) = levels {
@@ -139,7 +139,7 @@ fn address_source(matches: &clap::ArgMatches) -> ValueSource {
     ValueSource::DefaultValue
 }
 
-/// What clap has instead of a command: help and version, or what is wrong with the words.
+/// Prints the help or version that clap has instead of a command, or fails with its usage error.
 fn refuse(error: &clap::Error) -> Result<u8> {
     use clap::error::ErrorKind;
     match error.kind() {
@@ -153,7 +153,7 @@ fn refuse(error: &clap::Error) -> Result<u8> {
     }
 }
 
-/// The format and colours asked for, as errors in the words themselves are printed with them.
+/// Returns the format and colours asked for: errors in the words themselves are printed with them.
 fn early(words: &[OsString]) -> (Format, When) {
     let (mut format, mut color) = (Format::Auto, When::Auto);
     let mut words = words.iter().skip(1).filter_map(|word| word.to_str());

@@ -1,4 +1,4 @@
-//! What the user sees: results on stdout, everything else on stderr.
+//! Output to the user: results on stdout, everything else on stderr.
 //!
 //! Knows terminals, formats and colours; nothing of what the results are about.
 
@@ -14,13 +14,13 @@ use super::args::{Format, Options, When};
 use super::errors::Failure;
 use super::queue::Queue;
 
-/// How long something may take before a spinner says that it is under way.
+/// The delay before a spinner says that something is under way.
 const SPINNER_AFTER: Duration = Duration::from_millis(500);
 
-/// How long it may take after that before there is advice.
+/// The further delay before a line of advice.
 const ADVICE_AFTER: Duration = Duration::from_millis(4500);
 
-/// Where to print, and how. Cheap to clone.
+/// The streams to print to, and the format. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Output {
     format: Format,
@@ -34,7 +34,7 @@ pub(crate) struct Output {
     log: Arc<OnceLock<Queue>>,
 }
 
-/// Prints whole lines; tells whether it could.
+/// Prints whole lines, and returns whether it could.
 pub(crate) type Above = Box<dyn FnMut(&str) -> bool + Send>;
 
 impl Output {
@@ -49,7 +49,7 @@ impl Output {
         }
     }
 
-    /// For an error before the options are known.
+    /// Creates the output for an error before the options are known.
     pub(crate) fn plain(format: Format, color: When) -> Self {
         Self {
             format,
@@ -65,14 +65,14 @@ impl Output {
         self.format == Format::Json
     }
 
-    /// A line of status on stderr.
+    /// Prints a line of status on stderr, unless `--quiet` is given.
     pub(crate) fn note(&self, line: &str) {
         if !self.quiet {
             self.stderr_line(line);
         }
     }
 
-    /// A line on stderr, whole, whatever else writes there, after the lines logged before it.
+    /// Prints a whole line on stderr, whatever else writes there, after the lines logged before it.
     pub(crate) fn stderr_line(&self, line: &str) {
         self.flush_log();
         self.write_stderr(line);
@@ -82,7 +82,7 @@ impl Output {
         self.beside_spinner(|| {
             let text = format!("{line}\n");
             if !self.print_above(&text) {
-                // Nobody is left to tell when this fails.
+                // A failure to write cannot be reported anywhere.
                 let _ = io::stderr().lock().write_all(text.as_bytes());
             }
         });
@@ -102,7 +102,7 @@ impl Output {
         }
     }
 
-    /// A line on stdout, of several that come by themselves.
+    /// Prints a line on stdout, one of several that come by themselves.
     pub(crate) fn line(&self, line: &str) -> io::Result<()> {
         self.write_beside(&format!("{line}\n"))
     }
@@ -112,7 +112,7 @@ impl Output {
         self.color
     }
 
-    /// Has what goes to the terminal printed by an editor, or no longer.
+    /// Sets or clears the editor that prints the output to the terminal above its line.
     pub(crate) fn set_above(&self, above: Option<Above>) {
         *self.above.lock().unwrap_or_else(PoisonError::into_inner) = above;
     }
@@ -166,7 +166,7 @@ impl Output {
         }
     }
 
-    /// Prints a result. As one of several, each has its line, also where there is nothing.
+    /// Prints a result. One of several always gets a line, also where it has no value.
     pub(crate) fn result(&self, shown: &Shown, one_of_many: bool) -> io::Result<()> {
         let (value, is_scalar) = match shown {
             Shown::Nothing if self.format == Format::Json || one_of_many => (&Value::Null, true),
@@ -201,13 +201,12 @@ impl Output {
         print(text.as_bytes())
     }
 
-    /// Shows a spinner on a terminal's stderr, if what it is about takes long, until it is
-    /// dropped.
+    /// Shows a spinner on a terminal's stderr once `about` takes long, until the result is dropped.
     pub(crate) fn spin(&self, about: &str) -> Spinner {
         self.spin_and_tell(about, None)
     }
 
-    /// The same, and if it takes very long a line of advice.
+    /// Shows a spinner as [`Output::spin`] does, and prints `advice` if it takes very long.
     pub(crate) fn spin_and_tell(&self, about: &str, advice: Option<&'static str>) -> Spinner {
         if self.quiet || self.is_json() || !io::stderr().is_terminal() || is_dumb() {
             return Spinner(None);
@@ -268,7 +267,7 @@ impl Drop for Spinner {
     }
 }
 
-/// Writes to stdout and flushes, so that a reader that is gone is noticed.
+/// Writes to stdout and flushes, so that a closed pipe is noticed.
 pub(crate) fn print(text: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text)?;
@@ -288,7 +287,7 @@ fn colored(when: When) -> bool {
     }
 }
 
-/// A value without the quotes of JSON.
+/// Formats a value without the quotes of JSON.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -296,7 +295,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// Columns: a line for each field of an object or each element of a list.
+/// Formats columns: a line for each field of an object or each element of a list.
 fn table(value: &Value) -> String {
     let rows: Vec<Vec<String>> = match value {
         Value::Object(fields) => fields

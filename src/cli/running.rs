@@ -1,5 +1,5 @@
-//! Calls under way, each on a thread of its own, so that whoever waits for one hears signals
-//! meanwhile and can have the peer end it.
+//! Calls under way, each on a thread of its own, so that the thread that waits for one can react to
+//! signals and have the peer end it.
 //!
 //! Knows threads, signals, time, and which method ends another; nothing of how calls are read or
 //! shown.
@@ -19,13 +19,13 @@ use super::errors::Failure;
 use super::methods::Method;
 use super::schemas::Schema;
 
-/// How often a wait for an answer looks for a signal.
+/// The interval at which a wait for an answer checks for signals.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long a peer has to end a call once it is asked to.
+/// The time a peer has to end a call once it is asked to.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What methods that end others are called, or begin with.
+/// The name of methods that end others, or the beginning of it.
 const INTERRUPT: &str = "interrupt";
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -35,17 +35,17 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Default)]
 pub(crate) struct Workers(Arc<Mutex<Vec<Sender<Job>>>>);
 
-/// A call that has no answer yet. One that is dropped before is given up: the peer goes on.
+/// A call that has no answer yet. Dropping it gives the call up: the peer goes on.
 pub(crate) struct Running<T> {
     /// The method, for people.
     pub(crate) name: String,
     ender: Option<Box<Ender>>,
-    /// Whether it calls on what it makes, which nothing here can reach.
+    /// Whether it calls a method of an object that it makes itself, which nothing here can reach.
     chained: bool,
     pub(crate) started: Instant,
-    /// How many signals had come before it was started, where that is known.
+    /// The number of signals that had come before it was started, where that is known.
     heard: Option<u32>,
-    /// What to tell somebody for whom it takes too long.
+    /// The advice to show where it takes too long.
     advice: Option<&'static str>,
     cancel: CancelToken,
     answer: Receiver<T>,
@@ -53,7 +53,7 @@ pub(crate) struct Running<T> {
     workers: Workers,
 }
 
-/// How a wait for an answer ended.
+/// The way a wait for an answer ended.
 pub(crate) enum Finished<T> {
     Answered(T),
     /// It has no answer yet.
@@ -68,7 +68,7 @@ pub(crate) struct Ender {
 }
 
 impl Workers {
-    /// Starts what makes calls; `name` says what, for people.
+    /// Starts `f`, which makes calls; `name` names it for people.
     pub(crate) fn start<T: Send + 'static>(
         &self,
         name: impl Into<String>,
@@ -127,21 +127,22 @@ impl Workers {
 }
 
 impl<T: Send + 'static> Running<T> {
-    /// A signal after so many is one that came while it ran.
+    /// Counts a signal after the first `heard` as one that came while it ran.
     #[must_use]
     pub(crate) fn after_signals(mut self, heard: u32) -> Self {
         self.heard = Some(heard);
         self
     }
 
-    /// What to tell somebody for whom it takes too long.
+    /// Sets the advice to show where it takes too long.
     #[must_use]
     pub(crate) fn advising(mut self, advice: Option<&'static str>) -> Self {
         self.advice = advice;
         self
     }
 
-    /// What ends it, if anything does, and whether it calls on what it makes.
+    /// Sets the method that ends it, if any, and whether it calls a method of an object that it
+    /// makes itself.
     #[must_use]
     pub(crate) fn ended_by(mut self, ender: Option<Ender>, chained: bool) -> Self {
         self.ender = ender.map(Box::new);
@@ -149,10 +150,10 @@ impl<T: Send + 'static> Running<T> {
         self
     }
 
-    /// The answer, if it comes within this time.
+    /// Returns the answer, if it comes within this time.
     ///
     /// # Errors
-    /// When its thread has panicked, in a callback.
+    /// Fails when its thread has panicked, in a callback.
     pub(crate) fn wait(&self, limit: Duration) -> Result<Option<T>> {
         match self.answer.recv_timeout(limit) {
             Ok(answer) => {
@@ -166,8 +167,8 @@ impl<T: Send + 'static> Running<T> {
         }
     }
 
-    /// Waits for the answer. A signal and `--timeout` end the wait, and the call in the peer too
-    /// where that can be.
+    /// Waits for the answer. A signal or `--timeout` ends the wait and, where possible, the call in
+    /// the peer too.
     pub(crate) fn finish(self, context: &Context) -> Result<T> {
         match self.finish_or(context, || Ok(false))? {
             Finished::Answered(answer) => Ok(answer),
@@ -175,14 +176,15 @@ impl<T: Send + 'static> Running<T> {
         }
     }
 
-    /// The same, but leaves the wait once `leave` says so, which is asked again and again.
+    /// Waits as [`Running::finish`] does, but leaves the wait once `leave`, which is polled,
+    /// returns true.
     pub(crate) fn finish_or(
         self,
         context: &Context,
         mut leave: impl FnMut() -> Result<bool>,
     ) -> Result<Finished<T>> {
         let signals = &context.signals;
-        // One that has come already is the one that ends the wait.
+        // A signal that has come already is the one that ends the wait.
         let ended = signals.received().is_some();
         let count = signals.count().saturating_sub(ended.into());
         let since = self.heard.map_or(count, |heard| heard.min(count));
@@ -193,7 +195,7 @@ impl<T: Send + 'static> Running<T> {
                 return Ok(Finished::Answered(answer));
             }
             if signals.count() > since {
-                // Of a prompt, which goes on after a SIGINT.
+                // At a prompt, which goes on after a SIGINT.
                 break signals.check().err().unwrap_or_else(Failure::interrupted);
             }
             if signals.stopped() {
@@ -228,9 +230,9 @@ impl<T: Send + 'static> Running<T> {
         })
     }
 
-    /// Has the peer end the call and waits for its answer, which is that of a call that was
-    /// interrupted; otherwise gives the call up and says what goes on there. `hurry` tells that
-    /// nobody wants to wait.
+    /// Has the peer end the call and waits for its answer, which is that of an interrupted call.
+    /// Where that fails, gives the call up and returns why it goes on in the peer. `hurry` tells
+    /// when to stop waiting.
     pub(crate) fn end(self, hurry: impl Fn() -> bool) -> Result<T, String> {
         let ended = self.interrupt(hurry);
         ended.map_err(|why| format!("{} goes on in the peer: {why}", self.name))
@@ -283,7 +285,7 @@ impl<T> Drop for Running<T> {
 }
 
 impl Ender {
-    /// What ends `method` of an object, if anything does.
+    /// Returns the method that ends `method` of an object, if there is one.
     pub(crate) fn of(
         schema: &Schema,
         objects: &Objects,
@@ -306,8 +308,9 @@ impl Ender {
     }
 }
 
-/// What ends a method of an interface: of those without parameters and results the one called
-/// `interrupt`, or else the only one whose name begins so. Nothing ends such a method itself.
+/// Returns the method that ends a method of an interface: of those without parameters and results
+/// the one called `interrupt`, or else the only one whose name begins so. Nothing ends such a
+/// method itself.
 fn ender(schema: &Schema, interface: u64, method: &str) -> Option<Method> {
     let mut enders = schema.methods(interface).ok()?;
     enders.retain(|ender| {
@@ -358,7 +361,7 @@ mod tests {
             running.wait(PATIENCE).unwrap().unwrap()
         };
         assert_eq!(run(), run());
-        // One that waits keeps its own, and a panic takes the thread with it.
+        // A thread that waits is not reused, and one that panics is gone.
         let (sender, receiver) = mpsc::channel::<()>();
         let waiting = workers.start("a wait", move || {
             let _ = receiver.recv();

@@ -1,4 +1,4 @@
-//! Which schema a peer is spoken to by: a built-in one of Bitcoin Core, those that the user gives,
+//! The choice of the schema for a peer: a built-in one of Bitcoin Core, those that the user gives,
 //! or both.
 //!
 //! Knows schemas and where they come from; nothing of connections or calls.
@@ -14,34 +14,34 @@ use bitcoin_ipc::dynamic::schema::model::{Kind, Node, Place};
 use super::args::Options;
 use super::errors::Failure;
 
-/// The newest generation, whose schema is meant until a peer says otherwise.
+/// The newest generation, whose schema is used until the peer's generation is known.
 pub(crate) const NEWEST: Generation = Generation::Core32;
 
 /// The interface that a Core process serves first.
 pub(crate) const INIT: &str = "Init";
 
-/// What the program knows of interfaces.
+/// The schemas of the interfaces that the program knows.
 pub(crate) struct Schemas {
     paths: Vec<PathBuf>,
     /// The user's schema, where it has a bootstrap interface of its own.
     own: Option<Schema>,
     loaded: Mutex<HashMap<Generation, Schema>>,
-    /// What `--core` says.
+    /// The generation that `--core` sets.
     pub(crate) fixed: Option<Generation>,
 }
 
-/// A schema and the interface that everything begins with.
+/// A schema and its bootstrap interface.
 #[derive(Clone)]
 pub(crate) struct Schema {
     pub(crate) registry: Arc<Registry>,
     pub(crate) root: Arc<Node>,
-    /// Of Bitcoin Core; `None` of a program with an `Init` of its own.
+    /// The generation of Bitcoin Core; `None` for a program with an `Init` of its own.
     pub(crate) generation: Option<Generation>,
 }
 
 #[cfg(test)]
 impl Schema {
-    /// A release's own.
+    /// Returns the schema of a release.
     #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     pub(crate) fn of_core(generation: Generation) -> Self {
         let registry = core(generation).unwrap();
@@ -86,7 +86,7 @@ impl Schemas {
                 return Err(failure.hint(format!("it is one of {names}")));
             }
         }
-        // What another one leads to is not where a process begins.
+        // An interface that another one leads to is not a process's bootstrap interface.
         let all = roots.clone();
         roots.retain(|node| {
             let leads = |other: &Arc<Node>| {
@@ -119,7 +119,7 @@ impl Schemas {
         Ok(this)
     }
 
-    /// The schema of a peer of this generation.
+    /// Returns the schema of a peer of this generation.
     pub(crate) fn of(&self, generation: Generation) -> Result<Schema, Failure> {
         if let Some(own) = &self.own {
             return Ok(own.clone());
@@ -139,7 +139,7 @@ impl Schemas {
         Ok(schema)
     }
 
-    /// The schema to read words by while the peer's generation is not known.
+    /// Returns the schema to read words by while the peer's generation is not known.
     pub(crate) fn assumed(&self) -> Result<Schema, Failure> {
         self.of(self.fixed.unwrap_or(NEWEST))
     }
@@ -169,7 +169,7 @@ fn names_of(nodes: &[Arc<Node>]) -> String {
     names.join(", ")
 }
 
-/// Whether an interface swaps thread maps, which the first one of a process does.
+/// Whether an interface swaps thread maps, as a process's bootstrap interface does.
 fn is_bootstrap(registry: &Registry, node: &Node) -> bool {
     let Kind::Interface(body) = &node.kind else {
         return false;

@@ -30,28 +30,28 @@ use super::schemas::{NEWEST, Schema, Schemas};
 use super::target::{self, Link};
 use super::values::Words;
 
-/// How long letting go of what is held may take.
+/// The time that releasing the held objects may take.
 const END: Duration = Duration::from_secs(1);
 
-/// A connection and what was made on it. Objects are let go of before the connection.
+/// A connection and the objects made on it. Objects are released before the connection ends.
 pub(crate) struct Session {
     context: Context,
     schemas: Schemas,
-    /// The schema that is spoken, and whether the peer is known to speak it.
+    /// The schema in use, and whether the peer is known to speak it.
     schema: Schema,
     certain: bool,
     objects: Objects,
     /// The handle of the bootstrap interface.
     root: Option<String>,
-    /// What calls that name only an interface are made on, by interface.
+    /// The objects of calls that name only an interface, by interface.
     made: HashMap<u64, String>,
     printers: Printers,
     link: Option<Link>,
-    /// What makes the calls.
+    /// The threads that make the calls.
     workers: Workers,
 }
 
-/// What a call gave.
+/// The answer to a call.
 pub(crate) struct Answer {
     value: Json,
     has_result: bool,
@@ -59,7 +59,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// What tells whether another call of the method gave the same: of an object only whether
+    /// Returns a value that is equal for equal answers of the method: for an object only whether
     /// there is one, since each has a handle of its own.
     pub(crate) fn to_compare(&self) -> Json {
         match self.is_object {
@@ -70,7 +70,7 @@ impl Answer {
 }
 
 impl Session {
-    /// One without a connection yet, which can read calls.
+    /// Creates a session without a connection yet, which can already read calls.
     pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
         let schemas = Schemas::load(&context.options)?;
         let schema = schemas.assumed()?;
@@ -113,13 +113,13 @@ impl Session {
         link.ok_or_else(|| Failure::new(Kind::NoConnection, "there is no connection"))
     }
 
-    /// The objects that are hosted here and print their calls.
+    /// Returns the objects that are hosted here and print their calls.
     pub(crate) fn printers(&self) -> &Printers {
         &self.printers
     }
 
-    /// Leaves the objects that print their calls to the peer alone, so that they go when it lets
-    /// go of them.
+    /// Releases the handles of the objects that print their calls, so that these are dropped when
+    /// the peer releases them.
     pub(crate) fn leave_printers(&self) {
         self.printers.leave(&self.objects);
     }
@@ -128,7 +128,7 @@ impl Session {
         &self.schema
     }
 
-    /// Lets go of what was made and ends the connection.
+    /// Releases the objects and ends the connection.
     pub(crate) fn end(self) {
         let Self {
             objects,
@@ -138,13 +138,13 @@ impl Session {
             ..
         } = self;
         let end = root.and_then(|root| objects.disconnection(&root));
-        // By name, since a call that was given up holds on to the rest.
+        // By name, since a call that was given up keeps references to the rest.
         let release = move || {
             for (handle, _) in objects.handles() {
                 objects.release(&handle);
             }
         };
-        // Where the calls were made, so that the peer needs no other thread for it.
+        // On a thread that has made calls, so that the peer needs no other thread for it.
         if let Ok(releasing) = workers.start("the end", release) {
             let _ = releasing.wait(END);
         }
@@ -153,7 +153,8 @@ impl Session {
         }
     }
 
-    /// Finds out which generation the peer speaks, unless that is known, and speaks it from now on.
+    /// Finds out which generation the peer speaks, unless that is known, and uses its schema from
+    /// now on.
     pub(crate) fn learn(&mut self) -> Result<Schema> {
         if !self.certain {
             let init = self.link()?.init.clone();
@@ -170,7 +171,7 @@ impl Session {
         Ok(self.schema.clone())
     }
 
-    /// Speaks a generation's schema, unless the user has said which one.
+    /// Uses the schema of a generation, unless the user has said which one.
     pub(crate) fn speak(&mut self, generation: Generation) -> Result<(), Failure> {
         if self.certain {
             return Ok(());
@@ -194,7 +195,7 @@ impl Session {
         self.read(path, Words::new(words, stdin_free))
     }
 
-    /// The same with words that may come from several places.
+    /// Reads a call as [`Session::parse`] does, with words that may come from several sources.
     pub(crate) fn read(&self, path: &str, mut words: Words) -> Result<Call, Failure> {
         let plan = match self.plan(&self.schema, path, &mut words) {
             Err(failure) if !self.certain => self.older(path, &mut words).ok_or(failure)?,
@@ -221,9 +222,9 @@ impl Session {
         }
     }
 
-    /// A call of a method that only an older generation has.
+    /// Plans a call of a method that only an older generation has.
     fn older(&self, path: &str, words: &mut Words) -> Option<Plan> {
-        // Where the newest has the method, what is wrong is the words.
+        // Where the newest has the method, the words are wrong.
         if self.schema.resolve(path, None).is_ok() {
             return None;
         }
@@ -255,7 +256,7 @@ impl Session {
             let bound = words.bind(&methods, index, &objects);
             let bound = bound.map_err(|failure| match index + 1 == methods.len() {
                 true => failure,
-                // The others' are given by their names, and none is hosted for them.
+                // Their parameters are given by name, and no object is hosted for them.
                 false => failure.hint(in_a_session(method, path)),
             })?;
             let params = with_newest_defaults(schema, method, Json::Object(bound.params));
@@ -271,7 +272,7 @@ impl Session {
         })
     }
 
-    /// What a call would send.
+    /// Returns the methods and parameters that a call would send, without sending it.
     pub(crate) fn dry_run(&self, call: &Call) -> Result<Shown, Failure> {
         let Plan { methods, steps, .. } = &call.plan;
         let mut shown = Vec::new();
@@ -295,7 +296,7 @@ impl Session {
         }))
     }
 
-    /// Reads a call anew by the peer's schema.
+    /// Plans a call anew by the peer's schema.
     fn plan_again(&self, call: &mut Call) -> Result<(), Failure> {
         let plan = self.plan(&self.schema, &call.path, &mut call.words);
         call.plan = plan.map_err(|failure| {
@@ -319,7 +320,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether every generation has these methods at the same places, so that it does not matter
+    /// Whether every generation has these methods at the same ordinals, so that it does not matter
     /// which one the peer speaks.
     fn is_the_same_everywhere(&self, plan: &Plan) -> bool {
         let maker = match &plan.start {
@@ -346,8 +347,7 @@ impl Session {
         self.root.as_deref() == Some(handle) || self.made.values().any(|made| made == handle)
     }
 
-    /// The object that calls on this interface are made on: what the bootstrap interface makes,
-    /// once.
+    /// Returns the object for calls on this interface, which the bootstrap interface makes once.
     fn object_of(&mut self, maker: &str, interface: u64) -> Result<String> {
         if let Some(handle) = self.made.get(&interface) {
             return Ok(handle.clone());
@@ -379,7 +379,7 @@ impl Session {
         Ok(name)
     }
 
-    /// A result as it is printed. An object is held under its handle, or under `name`.
+    /// Returns a result as it is printed. An object is held under its handle, or under `name`.
     pub(crate) fn show(
         &mut self,
         mut answer: Answer,
@@ -413,21 +413,21 @@ impl Session {
         })
     }
 
-    /// The objects that are held: name and interface.
+    /// Returns the objects that are held: name and interface.
     pub(crate) fn held(&self) -> Vec<(String, String)> {
         let mut held = self.objects.handles();
         held.retain(|(name, _)| !self.is_hidden(name));
         held
     }
 
-    /// Lets go of all that calls returned.
+    /// Releases all objects that calls returned.
     pub(crate) fn release_all(&mut self) {
         let names = self.held().into_iter().map(|(name, _)| name).collect();
         self.let_go(names);
     }
 
-    /// Lets go of objects, on the thread that makes calls, so that the peer destroys them before
-    /// the next one; tells whether there were all.
+    /// Releases objects on a thread that makes calls, so that the peer destroys them before the
+    /// next call. Returns whether all of them existed.
     fn let_go(&self, names: Vec<String>) -> bool {
         let (objects, printers) = (self.objects.clone(), self.printers.clone());
         let release = move || {
@@ -438,7 +438,7 @@ impl Session {
         releasing.is_ok_and(|releasing| releasing.wait(END).is_ok_and(|there| there == Some(true)))
     }
 
-    /// Lets go of an object.
+    /// Releases an object.
     pub(crate) fn release(&mut self, name: &str) -> Result<(), Failure> {
         if !self.is_hidden(name) && self.let_go(vec![name.to_owned()]) {
             return Ok(());
@@ -447,7 +447,7 @@ impl Session {
             .hint(".caps lists those that are"))
     }
 
-    /// Whether the peer has a method of its bootstrap interface, which is not run.
+    /// Asks whether the peer has a method of its bootstrap interface, without running it.
     pub(crate) fn offers(&self, maker: &Method) -> Result<bool> {
         let root = self.root()?;
         let context = &self.context;
@@ -455,7 +455,7 @@ impl Session {
     }
 }
 
-/// How values are shown and taken.
+/// Returns the options for showing and taking values.
 pub(crate) fn manner(context: &Context) -> Manner {
     match context.options.wire_order {
         false => Manner::core(),
@@ -468,7 +468,7 @@ pub(crate) fn manner(context: &Context) -> Manner {
     }
 }
 
-/// A null capability where an object is needed.
+/// Returns the failure of a null capability where an object is needed.
 fn none(method: &str) -> Failure {
     Failure::new(
         Kind::Unimplemented,

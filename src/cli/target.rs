@@ -18,29 +18,29 @@ use super::children::{self, Guard, What};
 use super::context::Context;
 use super::errors::{Failure, Kind};
 
-/// How long to rest between two attempts to connect.
+/// The pause between two attempts to connect.
 const RETRY: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// A connection to a peer. The fields are dropped in this order: first `Init`, then the child.
 pub(crate) struct Link {
-    /// Core's; `None` of a program with an `Init` of its own.
+    /// Core's `Init`; `None` for a program with an `Init` of its own.
     pub(crate) init: Option<Arc<dyn Init>>,
     pub(crate) child: Option<Guard>,
-    /// Whether it is a role of this executable's own.
+    /// Whether the peer is a role of this executable.
     pub(crate) own_role: bool,
-    /// Who it is, for people.
+    /// The peer's name, for people.
     pub(crate) name: String,
-    /// What speaks to a program with an `Init` of its own.
+    /// The protocol of a program with an `Init` of its own.
     _capnp: Option<Arc<Capnp>>,
 }
 
-/// How long the end of a connection may take, in which the last objects are destroyed.
+/// The time that the end of a connection may take, in which the last objects are destroyed.
 const END: std::time::Duration = std::time::Duration::from_secs(3);
 
 impl Link {
-    /// Lets go of `Init` and sees the connection end, so that this process does not exit before
-    /// the peer was told what to destroy. A child goes after it. `disconnection` is its end, where
-    /// that is known.
+    /// Drops `Init` and waits for the connection to end, so that this process does not exit before
+    /// the peer was told what to destroy. Ends the child after that. `disconnection` is the end of
+    /// the connection, where that is known.
     pub(crate) fn end(self, disconnection: Option<Disconnection>) {
         let Self { init, child, .. } = self;
         let of_init = || Some(init.as_ref()?.remote()?.disconnection());
@@ -53,13 +53,13 @@ impl Link {
     }
 }
 
-/// This process as a client, which offers nothing.
+/// Creates this process's side as a client, which offers nothing.
 pub(crate) fn client(context: &Context) -> Result<Arc<Ipc<dyn Init>>> {
     let ipc = Ipc::with_limits("bitcoin-ipc", Role::Node.init(), context.limits())?;
     Ok(Arc::new(ipc.data_dir(context.data_dir())))
 }
 
-/// Gets the `Init` of the peer at `address`.
+/// Returns the `Init` of the peer at `address`.
 pub(crate) fn open(context: &Context, address: &Address) -> Result<Link> {
     let ipc = client(context)?;
     match address {
@@ -88,7 +88,7 @@ pub(crate) fn open(context: &Context, address: &Address) -> Result<Link> {
     }
 }
 
-/// Starts a child and gets its `Init`. No child is left when that fails.
+/// Starts a child and returns its `Init`. No child is left when that fails.
 pub(crate) fn adopt(context: &Context, ipc: &Arc<Ipc<dyn Init>>, what: &What) -> Result<Link> {
     let _spinner = context.output.spin(&format!("starting {}", what.name()));
     let (stream, guard) = children::start(context, what)?;
@@ -108,15 +108,15 @@ pub(crate) fn adopt(context: &Context, ipc: &Arc<Ipc<dyn Init>>, what: &What) ->
         Ok(Some(Err(error))) => Err(Failure::connecting(error).into()),
         Ok(None) => Err(eyre::eyre!("a wait without a limit has ended")),
         Err(error) => {
-            // The abandoned thread still holds the stream, so the child does not know yet.
+            // The abandoned thread still holds the stream, so the child sees no end of it yet.
             let _ = guard.child().kill(bitcoin_ipc::process::Signal::TERM);
             Err(error)
         }
     }
 }
 
-/// Gets the bootstrap interface of a program that has one of its own, called `interface`; gives
-/// its handle among `objects` too.
+/// Connects to a program with a bootstrap interface of its own, called `interface`. Returns the
+/// connection, and the interface's handle among `objects`.
 pub(crate) fn open_other(
     context: &Context,
     address: &Address,
@@ -166,7 +166,7 @@ pub(crate) fn open_other(
     Ok((link, handle))
 }
 
-/// Connects, and with `--wait` keeps trying. `None` is that no node listens at `auto`.
+/// Connects, and retries with `--wait`. Returns `None` where no node listens at `auto`.
 fn connect(
     context: &Context,
     ipc: &Arc<Ipc<dyn Init>>,
@@ -198,8 +198,8 @@ fn connect(
     }
 }
 
-/// Rests before the next attempt to connect, as `--wait` allows; otherwise the attempt's failure
-/// counts.
+/// Pauses before the next attempt to connect, as `--wait` allows; otherwise fails with the
+/// attempt's failure.
 fn rest(context: &Context, started: Instant, failure: Failure) -> Result<()> {
     let wait = context.options.wait;
     if wait.is_some_and(|wait| wait.0.is_none_or(|limit| started.elapsed() < limit)) {
@@ -208,7 +208,7 @@ fn rest(context: &Context, started: Instant, failure: Failure) -> Result<()> {
     Err(failure.into())
 }
 
-/// Where an address is, for people.
+/// Returns the place of an address, for people.
 pub(crate) fn describe(context: &Context, address: &Address) -> String {
     let path = match address {
         Address::Auto => context.data_dir().socket(None),

@@ -1,8 +1,8 @@
 //! From the words of a call to its parameters, as JSON.
 //!
-//! Knows parameters' names and types, and the forms of a word: a value, `name=value`,
-//! `name:=JSON`, one `{JSON}` for all, and `@FILE` or `-` in place of a value. Must not know what
-//! is called.
+//! Knows parameters' names and types, and the forms of a word: a value, `name=value`, `name:=JSON`,
+//! one `{JSON}` for all, and `@FILE` or `-` in place of a value. Must not know which object is
+//! called.
 
 #[cfg(test)]
 mod tests;
@@ -21,10 +21,10 @@ use self::word::{PRINT, from_text, named, read_limited, shortened};
 use super::errors::{Failure, Kind};
 use super::methods::{Method, Param, suggest};
 
-/// The words of a call. What files and the input hold is read once, however often the words are.
+/// The words of a call. Files and stdin are read once, however often the words are.
 #[derive(Clone)]
 pub(crate) struct Words {
-    /// Those of the command line, and those of a line of input, which win over them.
+    /// The words of the command line, and those of a line of input, which override them.
     groups: Vec<Group>,
     stdin_free: bool,
 }
@@ -42,12 +42,12 @@ struct Group {
 #[derive(Clone, Default)]
 pub(crate) struct Bound {
     pub(crate) params: Map<String, Json>,
-    /// Those in whose place an object is hosted that prints its calls; null among the others.
+    /// The parameters for which an object that prints its calls is hosted; null among `params`.
     pub(crate) prints: BTreeMap<String, Type>,
 }
 
 impl Words {
-    /// `stdin_free` tells whether `-` can be read.
+    /// Creates the words of a command line. `stdin_free` tells whether `-` can be read.
     pub(crate) fn new(words: &[String], stdin_free: bool) -> Self {
         Self {
             groups: vec![Group::new(words.to_vec(), false)],
@@ -55,8 +55,8 @@ impl Words {
         }
     }
 
-    /// These words and those of a line: one JSON object, or words that are quoted as in a shell.
-    /// `None` where the line has none.
+    /// Returns these words and those of a line: one JSON object, or words that are quoted as in a
+    /// shell. Returns `None` where the line has none.
     pub(crate) fn with_line(&self, line: &str) -> Result<Option<Self>, Failure> {
         let group = if line.trim_start().starts_with('{') {
             Group::new(vec![line.trim().to_owned()], true)
@@ -74,9 +74,9 @@ impl Words {
         Ok(Some(all))
     }
 
-    /// The parameters of one of a chain's methods, each checked to be of its type by `objects`'
-    /// schema. A word with a name is the last one's that has such a parameter, or the last one's;
-    /// the others are all the last one's.
+    /// Returns the parameters of one of a chain's methods, each checked to be of its type by
+    /// `objects`' schema. A word with a name belongs to the last method that has such a parameter,
+    /// or to the last one; words without a name all belong to the last one.
     pub(crate) fn bind(
         &mut self,
         chain: &[Method],
@@ -136,23 +136,23 @@ impl Group {
     }
 }
 
-/// Words that are being read.
+/// The state of reading words.
 struct Reading<'a> {
     method: &'a Method,
     objects: &'a Objects,
-    /// Whether a word of this name, or of none, is this method's.
+    /// Whether a word of this name, or of none, belongs to this method.
     takes: &'a dyn Fn(Option<&str>) -> bool,
     /// The number of the parameter from which on the next value without a name is for the first
     /// that has none.
     position: usize,
-    /// What words of another source gave.
+    /// The parameters that words of another source gave.
     before: &'a Map<String, Json>,
     stdin_free: &'a mut bool,
     bound: Bound,
 }
 
 impl Reading<'_> {
-    /// Reads one source's words; tells whether they are an object of all parameters.
+    /// Reads one source's words. Returns whether they are an object of all parameters.
     fn group(&mut self, group: &mut Group) -> Result<bool, Failure> {
         if let [word] = group.words.as_slice()
             && (self.takes)(None)
@@ -237,7 +237,7 @@ impl Reading<'_> {
         })
     }
 
-    /// Takes an object that is hosted for the call, if the parameter is one.
+    /// Takes an object that is hosted for the call, if the parameter is an interface.
     fn print(&mut self, param: &Param) -> Result<(), Failure> {
         if !matches!(param.ty, Type::Interface(..)) {
             let reason = "only an interface's calls can be printed, and this is none";
@@ -249,7 +249,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Takes a value that is of its parameter's type.
+    /// Takes a value, if it is of its parameter's type.
     fn set(&mut self, param: &Param, value: Json, text: &str) -> Result<(), Failure> {
         let method = self.method;
         let mut alone = Map::new();
@@ -257,7 +257,7 @@ impl Reading<'_> {
         match self.objects.check(&method.info, &Json::Object(alone)) {
             Ok(_) => self.insert(param, value),
             Err(Error::Conversion { field, reason }) => {
-                // The parameter is named already; what is in it is not.
+                // The failure names the parameter already, but not the place in its value.
                 let path = format!("{}.{}", method.full_name(), param.name);
                 let inner = field.strip_prefix(&path).unwrap_or_default();
                 let inner = inner.trim_start_matches('.');
@@ -282,7 +282,8 @@ impl Reading<'_> {
     }
 }
 
-/// The object that has all parameters, if the word is one, or with `surely` must be.
+/// Parses the object that has all parameters, if the word looks like one, or with `surely` must be
+/// one.
 fn whole(method: &Method, word: &str, surely: bool) -> Result<Option<Map<String, Json>>, Failure> {
     let trimmed = word.trim();
     let looks = trimmed.starts_with('{') && trimmed.ends_with('}');
@@ -318,7 +319,7 @@ fn param_of<'m>(method: &'m Method, name: &str) -> Result<&'m Param, Failure> {
     })
 }
 
-/// The text of a value: the word itself, or what `@FILE` or `-` holds, as it stands.
+/// Returns the text of a value: the word itself, or the content of `@FILE` or `-` as it stands.
 fn fetch(
     method: &Method,
     param: &Param,
@@ -352,7 +353,7 @@ fn fetch(
     })
 }
 
-/// A value that is not of its parameter's type.
+/// Returns the failure of a value that is not of its parameter's type.
 fn refuse(method: &Method, param: &Param, value: &str, reason: &str) -> Failure {
     Failure::usage(format!(
         "{}: parameter {} ({}) cannot be {:?}: {reason}",

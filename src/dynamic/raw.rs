@@ -1,7 +1,8 @@
-//! Cap'n Proto's untyped layer: pointers, structs and lists whose types a schema at run time tells.
+//! Cap'n Proto's untyped layer: pointers, structs and lists, whose types come from a schema at run
+//! time.
 //!
-//! Knows how capnp lays values out in memory; nothing of schemas or JSON. capnp checks what is
-//! read; it does not check where it is told to write, so what is written here is.
+//! Knows how capnp lays values out in memory; nothing of schemas or JSON. capnp checks reads; it
+//! does not check the offsets of writes, which are therefore checked here.
 
 use capnp::any_pointer;
 use capnp::introspect::{Introspect, Type, TypeVariant};
@@ -51,7 +52,7 @@ impl<'a> Pointer<'a> {
         self.0.get_struct(None).map(Struct)
     }
 
-    /// A list whose elements are numbers, bits, or nothing.
+    /// Returns a list whose elements are numbers, bits, or nothing.
     pub(super) fn list(self, size: ElementSize) -> Result<List<'a>> {
         self.0.get_list(size, None).map(List)
     }
@@ -76,8 +77,8 @@ impl<'a> Pointer<'a> {
         Ok(self.0.total_size()?.word_count)
     }
 
-    /// What it points to as a canonical message of one segment, without the framing. `words` is
-    /// the size that [`Pointer::words`] gave.
+    /// Returns the target as a canonical message of one segment, without the framing. `words` is
+    /// the size that [`Pointer::words`] returned.
     pub(super) fn canonical(self, words: u64) -> Result<Vec<u8>> {
         let first = u32::try_from(words + 1).map_err(|e| capnp::Error::failed(e.to_string()))?;
         let allocator = capnp::message::HeapAllocator::new().first_segment_words(first);
@@ -122,7 +123,7 @@ bits!(u8 u16 u32 u64);
 pub(super) struct Struct<'a>(StructReader<'a>);
 
 impl<'a> Struct<'a> {
-    /// The number at this offset, in units of its own size; 0 where the struct is shorter.
+    /// Returns the number at this offset, in units of its own size; 0 where the struct is shorter.
     pub(super) fn number<T: Bits>(&self, offset: u32) -> T {
         T::read(&self.0, offset as usize)
     }
@@ -131,13 +132,13 @@ impl<'a> Struct<'a> {
         self.0.get_bool_field(offset as usize)
     }
 
-    /// The pointer with this number; null where the struct is shorter.
+    /// Returns the pointer with this number; null where the struct is shorter.
     pub(super) fn pointer(&self, index: u32) -> Pointer<'a> {
         Pointer(self.0.get_pointer_field(index as usize))
     }
 }
 
-/// A list of what is no pointer and no struct, to be read.
+/// A list whose elements are no pointers and no structs, to be read.
 pub(super) struct List<'a>(ListReader<'a>);
 
 impl List<'_> {
@@ -145,7 +146,7 @@ impl List<'_> {
         self.0.len()
     }
 
-    /// An element; the index must be below the length.
+    /// Returns an element; the index must be below the length.
     pub(super) fn get<T: PrimitiveElement>(&self, index: u32) -> T {
         T::get(&self.0, index)
     }
@@ -173,7 +174,7 @@ impl<'a> PointerMut<'a> {
         any_pointer::Builder::new(self.0)
     }
 
-    /// The pointer with this number of the struct of this size that has been written there.
+    /// Returns the pointer with this number of the struct of this size that has been written there.
     pub(super) fn pointer_of_struct(
         self,
         data: u16,
@@ -181,7 +182,7 @@ impl<'a> PointerMut<'a> {
         index: u32,
     ) -> Result<PointerMut<'a>> {
         let size = StructSize { data, pointers };
-        // One that is smaller is made so large.
+        // A smaller struct is enlarged to this size.
         let body = self.0.get_struct(size, None)?;
         if index >= u32::from(pointers) {
             return Err(outside());
@@ -189,12 +190,12 @@ impl<'a> PointerMut<'a> {
         Ok(Self(body.get_pointer_field(index as usize)))
     }
 
-    /// `text` must be shorter than the longest list the wire can hold.
+    /// Sets a text, which must be shorter than the longest list the wire can hold.
     pub(super) fn set_text(mut self, text: &[u8]) {
         self.0.set_text(text.into());
     }
 
-    /// `data` must be shorter than the longest list the wire can hold.
+    /// Sets data, which must be shorter than the longest list the wire can hold.
     pub(super) fn set_data(mut self, data: &[u8]) {
         self.0.set_data(data);
     }
@@ -210,17 +211,19 @@ impl<'a> PointerMut<'a> {
         }
     }
 
-    /// A list of numbers, bits or nothing. `count` must be below the longest the wire can hold.
+    /// Creates a list of numbers, bits or nothing. `count` must be below the longest the wire can
+    /// hold.
     pub(super) fn init_list(self, size: ElementSize, count: u32) -> ListMut<'a> {
         ListMut(self.0.init_list(size, count))
     }
 
-    /// `count` must be below the longest the wire can hold.
+    /// Creates a list of pointers. `count` must be below the longest the wire can hold.
     pub(super) fn init_pointers(self, count: u32) -> capnp::any_pointer_list::Builder<'a> {
         self.any().initn_as(count)
     }
 
-    /// `count` and its product with the size must be below the longest the wire can hold.
+    /// Creates a list of structs. `count` and its product with the size must be below the longest
+    /// the wire can hold.
     pub(super) fn init_structs(mut self, size: StructSize, count: u32) -> Result<StructsMut<'a>> {
         self.0.reborrow().init_struct_list(count, size);
         // As it is: the smallest structs are asked for, so it is not copied.
@@ -239,23 +242,27 @@ impl StructMut<'_> {
     /// Writes a number at this offset, in units of its own size.
     ///
     /// # Errors
-    /// When the struct has no such place.
+    /// Fails when the struct has no such place.
     pub(super) fn set_number<T: Bits>(&mut self, offset: u32, value: T) -> Result<()> {
         self.check(offset, 8 * size_of::<T>() as u64)?;
         value.write(&self.builder, offset as usize);
         Ok(())
     }
 
+    /// Writes a `Bool` at this offset, in bits.
+    ///
     /// # Errors
-    /// When the struct has no such place.
+    /// Fails when the struct has no such place.
     pub(super) fn set_bool(&mut self, offset: u32, value: bool) -> Result<()> {
         self.check(offset, 1)?;
         self.builder.set_bool_field(offset as usize, value);
         Ok(())
     }
 
+    /// Returns the pointer with this number.
+    ///
     /// # Errors
-    /// When the struct has no such pointer.
+    /// Fails when the struct has no such pointer.
     pub(super) fn pointer(&mut self, index: u32) -> Result<PointerMut<'_>> {
         if index >= u32::from(self.size.pointers) {
             return Err(outside());
@@ -284,7 +291,7 @@ pub(super) struct StructsMut<'a> {
 }
 
 impl StructsMut<'_> {
-    /// An element; the index must be below the length.
+    /// Returns an element; the index must be below the length.
     pub(super) fn get(&mut self, index: u32) -> StructMut<'_> {
         StructMut {
             builder: self.list.reborrow().get(index).0,
@@ -293,7 +300,7 @@ impl StructsMut<'_> {
     }
 }
 
-/// A list of what is no pointer and no struct, to be filled.
+/// A list whose elements are no pointers and no structs, to be filled.
 pub(super) struct ListMut<'a>(ListBuilder<'a>);
 
 impl ListMut<'_> {

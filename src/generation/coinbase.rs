@@ -1,7 +1,7 @@
-//! What Core 30's dummy coinbase says that newer generations say field by field.
+//! Reads from Core 30's dummy coinbase the fields that newer generations answer one by one.
 //!
 //! Knows the serialization of transactions as far as a coinbase goes. The bytes are a peer's: none
-//! is trusted, and no more is kept than there are.
+//! is trusted, and no count makes this keep more than there are.
 
 use crate::error::{Error, Result};
 use crate::interfaces::mining::CoinbaseTx;
@@ -12,7 +12,7 @@ const OP_0: u8 = 0x00;
 const SMALL_NUMBERS: std::ops::RangeInclusive<u8> = 0x51..=0x60;
 /// The longest number a script can count with, in bytes. A height has fewer.
 const NUMBER_BYTES: u8 = 5;
-/// What the input of a coinbase spends: nothing.
+/// The outpoint that the input of a coinbase spends: null.
 const NULL_OUTPOINT: [u8; 36] = {
     let mut bytes = [0; 36];
     let mut index = 32;
@@ -23,8 +23,8 @@ const NULL_OUTPOINT: [u8; 36] = {
     bytes
 };
 
-/// What a coinbase needs, from the dummy that Core 30's `getCoinbaseTx` answers: the same as
-/// `CreateNewBlock` in Core 31's `src/node/miner.cpp` tells of the dummy it makes.
+/// Returns the fields of a coinbase from the dummy that Core 30's `getCoinbaseTx` answers, as
+/// `CreateNewBlock` in Core 31's `src/node/miner.cpp` takes them from the dummy it makes.
 ///
 /// # Errors
 /// [`Error::Conversion`] when the bytes are no coinbase.
@@ -73,11 +73,11 @@ fn read(transaction: &[u8]) -> Read<CoinbaseTx> {
     })
 }
 
-/// The reward, which the dummy pays to its first output, and the other outputs as they are.
+/// Reads the reward, which the dummy pays to its first output, and the other outputs as they are.
 fn outputs(bytes: &mut Bytes<'_>) -> Read<(i64, Vec<Vec<u8>>)> {
     let mut reward = None;
     let mut required = Vec::new();
-    // Each takes bytes, so that a count beyond them ends with them.
+    // Each output takes bytes, so that a count that is too large ends with them.
     for _ in 0..bytes.count()? {
         let start = bytes.0;
         let value = i64::from_le_bytes(bytes.array()?);
@@ -96,7 +96,7 @@ fn outputs(bytes: &mut Bytes<'_>) -> Read<(i64, Vec<Vec<u8>>)> {
     }
 }
 
-/// The input's witness: BIP 141 wants it to be one element.
+/// Reads the input's witness: BIP 141 requires it to be one element.
 fn witness<'a>(bytes: &mut Bytes<'a>) -> Read<&'a [u8]> {
     match bytes.count()? {
         1 => bytes.bytes(),
@@ -104,8 +104,9 @@ fn witness<'a>(bytes: &mut Bytes<'a>) -> Read<&'a [u8]> {
     }
 }
 
-/// The scriptSig without what makes the dummy's long enough (`CScript() << nHeight << OP_0` in Core
-/// 30). Of a node that puts more there, all of it: it may be wanted in a block.
+/// Returns the scriptSig without the `OP_0` that makes the dummy's long enough
+/// (`CScript() << nHeight << OP_0` in Core 30). Returns all of it where a node puts more there,
+/// which a block may need.
 fn prefix(script_sig: &[u8]) -> &[u8] {
     match script_sig.split_last() {
         Some((&OP_0, height)) if is_number(height) => height,
@@ -122,7 +123,7 @@ fn is_number(script: &[u8]) -> bool {
     }
 }
 
-/// What is left to read.
+/// The bytes that are left to read.
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -138,7 +139,7 @@ impl<'a> Bytes<'a> {
         Ok(*taken)
     }
 
-    /// A length, in the shortest form there is for it.
+    /// Reads a CompactSize, which must be in its shortest form.
     fn count(&mut self) -> Read<u64> {
         let [first] = self.array()?;
         let (count, least) = match first {
@@ -153,7 +154,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// Bytes behind their length.
+    /// Reads bytes that follow their length.
     fn bytes(&mut self) -> Read<&'a [u8]> {
         let length = usize::try_from(self.count()?).map_err(|_| "it is cut off")?;
         self.take(length)
@@ -166,7 +167,7 @@ mod tests {
 
     const REWARD: i64 = 5_000_000_123;
 
-    /// A dummy as Core 30 makes it, for a block of this height's push.
+    /// Returns a dummy as Core 30 makes it, for a block of this height's push.
     fn dummy(height: &[u8], witness: bool) -> Vec<u8> {
         let mut bytes = vec![2, 0, 0, 0];
         if witness {
@@ -190,7 +191,7 @@ mod tests {
         bytes
     }
 
-    /// The output of a witness commitment.
+    /// Returns the output of a witness commitment.
     fn commitment() -> Vec<u8> {
         let mut bytes = vec![0; 8];
         bytes.extend([38, 0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed]);
@@ -244,7 +245,7 @@ mod tests {
         for height in heights {
             let coinbase = of_dummy(&dummy(height, true)).unwrap();
             assert_eq!(coinbase.script_sig_prefix, height);
-            // Without what makes it longer, or with anything else, all is wanted.
+            // Without that `OP_0`, or with anything else after it, all of it is returned.
             assert_eq!(prefix(height), height);
             for other in [&[height, &[0x51]].concat(), &[height, &[0, 0]].concat()] {
                 assert_eq!(prefix(other), other);

@@ -17,11 +17,11 @@ use crate::interfaces::mining::{
 };
 use crate::interfaces::{Call, Remote};
 
-/// What libraries of Cap'n Proto, and so Core, begin with when there is no such method. Who
-/// implements a method and says so may use words of its own.
+/// The beginning of the text with which libraries of Cap'n Proto, and so Core, answer a call of an
+/// unknown method. An implementation that refuses a method itself may use other words.
 const NO_SUCH_METHOD: &str = "Method not implemented";
 
-/// An answer whose error tells which method there is not.
+/// Names the method in the error of an answer that says that there is no such method.
 fn lacking<T>(method: &str, answer: Result<T>) -> Result<T> {
     answer.map_err(|error| match error {
         Error::Unimplemented(text) if text.starts_with(NO_SUCH_METHOD) => Error::Unimplemented(
@@ -34,7 +34,7 @@ fn lacking<T>(method: &str, answer: Result<T>) -> Result<T> {
 /// A `Mining` of Core 32, or nearly.
 struct AnyMining(Arc<dyn Mining>);
 
-/// The same with errors that tell what a build lacks.
+/// Wraps a `Mining` so that its errors name the method that a build lacks.
 pub(super) fn mining(mining: Option<Arc<dyn Mining>>) -> Option<Arc<dyn Mining>> {
     mining.map(|mining| Arc::new(AnyMining(mining)) as _)
 }
@@ -69,15 +69,15 @@ impl Mining for AnyMining {
     }
 }
 
-/// A `BlockTemplate` made by a `Mining` of Core 32. In builds before 32 it is 31's: one method more
-/// than `submitSolution` differs in nothing but that.
+/// A `BlockTemplate` made by a `Mining` of Core 32. In builds before 32 it is 31's, whose
+/// `submitSolution` has the ordinal of 32's `submitSolutionOld7`; all other methods are the same.
 pub(crate) struct AnyBlockTemplate {
     core31: Arc<dyn core31::BlockTemplate>,
     newest: Arc<dyn BlockTemplate>,
 }
 
 impl AnyBlockTemplate {
-    /// Of one object's clients.
+    /// Wraps the clients of one object.
     pub(crate) fn new(
         core31: Arc<dyn core31::BlockTemplate>,
         newest: Arc<dyn BlockTemplate>,
@@ -149,7 +149,8 @@ impl BlockTemplate for AnyBlockTemplate {
         })
     }
 
-    /// Never sent: what answers with an error in Core 32 submits in builds before it.
+    /// Fails without sending: the method that answers with an error in Core 32 submits in builds
+    /// before it.
     fn submit_solution_old7(&self, _: u32, _: u32, _: u32, _: &[u8]) -> Result<()> {
         Err(Error::Unimplemented(
             "submitSolutionOld7 is where Core 31 has submitSolution: call submitSolution".into(),
@@ -174,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_method_that_is_not_there_is_named() {
-        // As C++ says it.
+        // The text of the C++ implementation.
         let peer = "Method not implemented.; interfaceName = mining.capnp:Mining; methodId = 7";
         let expected = "this node (a build before Core 32) has no submitBlock";
         assert_eq!(text(Error::Unimplemented(peer.into())), expected);

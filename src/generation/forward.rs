@@ -1,11 +1,11 @@
-//! How a method of the newest traits calls the method of the same name of another.
+//! Forwards methods of the newest traits to the methods of the same names of another.
 //!
 //! Knows the traits' two forms of a method and nothing of particular methods.
 
 use crate::error::Result;
 use crate::interfaces::Call;
 
-/// Makes of a call's answer another.
+/// Maps the answer of an async call.
 pub(super) fn then<T: 'static, U>(
     call: Call<T>,
     make: impl FnOnce(Result<T>) -> Result<U> + Send + 'static,
@@ -13,13 +13,14 @@ pub(super) fn then<T: 'static, U>(
     Box::pin(async move { make(call.await) })
 }
 
-/// The same of an answer that is there.
+/// Maps an answer that is already there.
 pub(super) fn now<T, U>(answer: Result<T>, make: impl FnOnce(Result<T>) -> Result<U>) -> Result<U> {
     make(answer)
 }
 
 /// Implements methods, in both forms, by those of the same names of a field of `self`. A parameter
-/// may be passed on `as` another value; what is made of the answer follows the method's result.
+/// may be passed on `as` another value; the function that maps the answer follows the method's
+/// result.
 macro_rules! forward {
     ($field:tt: $(
         $name:ident, $name_async:ident($($param:ident: $type:ty $(as $value:expr)?),*)
@@ -54,7 +55,8 @@ macro_rules! lacking {
     )*};
 }
 
-/// Values of an older generation (a module of interfaces) with the same fields as the newest's.
+/// Defines the conversions of the values of an older generation (a module of interfaces) that have
+/// the same fields as the newest's.
 macro_rules! older_values {
     ($older:ident) => {
         fn create_options(options: &newest::BlockCreateOptions) -> $older::BlockCreateOptions {

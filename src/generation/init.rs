@@ -1,6 +1,6 @@
 //! An `Init` of any generation.
 //!
-//! Finds out of which when first needed, and knows whose interfaces each generation's makes.
+//! Finds out which one when first needed, and knows which interfaces each generation's makes.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,7 +17,7 @@ use crate::interfaces::{self, Call, Remote};
 /// A peer's `Init`, whichever generation it is of.
 pub(crate) struct AnyInit {
     clients: Clients,
-    /// Shared with calls that are to find it out.
+    /// Shared with calls that find it out.
     generation: Arc<OnceLock<Generation>>,
 }
 
@@ -29,9 +29,9 @@ struct Clients {
     core32: Arc<dyn Init>,
 }
 
-/// What the generations have in common is `construct` and `makeEcho`.
+/// The generations have only `construct` and `makeEcho` in common.
 impl AnyInit {
-    /// Of one object's clients.
+    /// Wraps the clients of one object.
     pub(crate) fn new(
         core30: Arc<dyn interfaces::core30::init::Init>,
         core31: Arc<dyn interfaces::core31::init::Init>,
@@ -47,7 +47,7 @@ impl AnyInit {
         }
     }
 
-    /// The peer's generation; asks for it the first time.
+    /// Returns the peer's generation; asks for it the first time.
     fn generation(&self) -> Result<Generation> {
         if let Some(known) = self.generation.get() {
             return Ok(*known);
@@ -56,8 +56,8 @@ impl AnyInit {
         Ok(*self.generation.get_or_init(|| found))
     }
 
-    /// Makes a call that depends on the generation: at once where that is known, else when it has
-    /// been found out, with the options that the caller has now.
+    /// Makes a call that depends on the generation: at once where that is known, otherwise when it
+    /// has been found out, with the options that the caller has now.
     fn then<T: Send + 'static>(&self, call: fn(&Clients, Generation) -> Call<T>) -> Call<T> {
         if let Some(known) = self.generation.get() {
             return call(&self.clients, *known);
@@ -84,7 +84,7 @@ fn has_rpc(generation: Generation) -> Result<()> {
     }
 }
 
-/// Fails where something else is in the place of `makeMiningOld2`.
+/// Fails where a generation has another method at the ordinal of `makeMiningOld2`.
 fn has_old2(generation: Generation) -> Result<()> {
     match generation {
         Generation::Core30 => generation.lacks("makeMiningOld2"),

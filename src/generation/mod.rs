@@ -1,4 +1,5 @@
-//! Which release's interfaces a peer speaks, and the typed interfaces spoken to any of them.
+//! Finds out which release's interfaces a peer speaks, and makes the typed interfaces speak to any
+//! of them.
 //!
 //! Knows the typed interfaces of every generation; nothing of the wire. Ids are shared between
 //! generations while ordinals moved, so the wrong one would call another method in silence.
@@ -19,12 +20,12 @@
 //! | any, to be called | `BlockTemplate.submitSolutionOld7`, which submits in Core 31 and is another method in 30 |
 //! | Core 30, to be called | `Init.makeMiningOld2`, which is `makeMining` there |
 //!
-//! What they answer in another form is made of what they answer:
+//! Answers that have another form there are converted:
 //!
-//! - Core 30 and 31 say only whether a solution was accepted, so that `reason` and `debug` of
+//! - Core 30 and 31 answer only whether a solution was accepted, so that `reason` and `debug` of
 //!   `submitSolution` are empty.
-//! - Core 30 gives a whole dummy coinbase, of which `getCoinbaseTx` is made.
-//! - Core 30 knows no `cooldown`: its `createNewBlock` never waits.
+//! - Core 30 answers a whole dummy coinbase, from which the fields of `getCoinbaseTx` are read.
+//! - Core 30 has no `cooldown`: its `createNewBlock` never waits.
 //!
 //! Builds between 31 and 32 have 32's `Init` and `Mining` with 31's `BlockTemplate`: their
 //! `submitSolution` is found when 32's is answered as unimplemented.
@@ -66,10 +67,10 @@ pub enum Generation {
 
 impl Generation {
     /// Finds out which generation a peer speaks: `makeMining @3` is not implemented by 30,
-    /// `makeRpc @4` not by 31. Nothing is run in the peer. A local `init` is of the newest.
+    /// `makeRpc @4` not by 31. Nothing is run in the peer. A local `init` counts as the newest.
     ///
     /// # Errors
-    /// When the connection fails.
+    /// Fails when the connection fails.
     pub fn of(init: &dyn Init) -> Result<Self> {
         let Some(remote) = init.remote() else {
             return Ok(Self::Core32);
@@ -99,14 +100,14 @@ impl Generation {
         })
     }
 
-    /// What a caller gets of a method that this generation lacks.
+    /// Returns the error of a method that this generation lacks.
     fn lacks<T>(self, method: &str) -> Result<T> {
         Err(Error::Unimplemented(format!(
             "this node ({self}) has no {method}"
         )))
     }
 
-    /// The release's number: 30, 31 or 32.
+    /// Returns the release's number: 30, 31 or 32.
     pub fn number(self) -> u32 {
         match self {
             Self::Core30 => 30,

@@ -14,32 +14,32 @@ use crate::error::Result;
 /// dropping it cancels the call.
 pub type Call<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// A call that already has its result: what the async form of a local object's method returns.
+/// Returns a call that already has its result, as the async form of a local object's method does.
 pub fn ready<T: Send + 'static>(result: Result<T>) -> Call<T> {
     Box::pin(std::future::ready(result))
 }
 
-/// What an object in another process can tell about its connection. Every trait's `remote()`
-/// gives it; a local object has none.
+/// The remote end of an object in another process, and its connection. Every trait's `remote()`
+/// returns it; a local object has none.
 pub trait Remote: Any + Send + Sync {
     /// Whether calls can still reach the object.
     fn is_connected(&self) -> bool;
 
-    /// The end of the connection, to be waited for without holding the object.
+    /// Returns the end of the connection, which can be waited for without holding the object.
     fn disconnection(&self) -> Disconnection;
 
-    /// Blocks until the connection is gone, or `timeout` has passed; tells whether it is gone.
+    /// Blocks until the connection is gone, or `timeout` has passed. Returns whether it is gone.
     fn wait_disconnected(&self, timeout: Option<Duration>) -> bool {
         self.disconnection().wait(timeout)
     }
 
-    /// Whether the peer implements a method, by its name in the schema, such as `makeMining`. The
-    /// method is not run: the call names no thread, and a peer refuses that before it runs
+    /// Asks whether the peer implements a method, by its name in the schema, such as `makeMining`.
+    /// The method is not run: the call names no thread, and a peer refuses that before it runs
     /// anything, while it answers one that it does not have in another way. (A spawned Core 31.99
-    /// node ends when its `makeMining` does run.)
+    /// node exits when its `makeMining` does run.)
     ///
     /// # Errors
-    /// When there is no such method in the schema or it runs without a thread, and when the
+    /// Fails when there is no such method in the schema or it runs without a thread, and when the
     /// connection fails.
     fn implements(&self, method: &str) -> Result<bool>;
 
@@ -49,11 +49,11 @@ pub trait Remote: Any + Send + Sync {
     /// Ends the connection at once. Calls under way, on any of its objects, fail as disconnected.
     fn disconnect(&self);
 
-    /// Runs `f` once when this object goes: when its last handle is dropped or its connection
-    /// ends, whichever is first. It runs on a thread of its own kind, never on the event loop.
+    /// Runs `f` once when this object is gone: when its last handle is dropped or its connection
+    /// ends, whichever is first. `f` runs on a thread for cleanups, never on the event loop.
     fn on_cleanup(&self, f: Box<dyn FnOnce() + Send>);
 
-    /// For the protocol that made the object.
+    /// Returns the object to the protocol that made it.
     #[doc(hidden)]
     fn as_any(&self) -> &dyn Any;
 }
@@ -62,12 +62,13 @@ pub trait Remote: Any + Send + Sync {
 pub struct Disconnection(Box<dyn Fn(Option<Duration>) -> bool + Send + Sync>);
 
 impl Disconnection {
-    /// Waits with `wait`, which blocks for the time it is given and tells whether the end came.
+    /// Creates an end that is waited for by `wait`, which blocks for the time it is given and
+    /// returns whether the end came.
     pub fn new(wait: impl Fn(Option<Duration>) -> bool + Send + Sync + 'static) -> Self {
         Self(Box::new(wait))
     }
 
-    /// Blocks until the connection is gone, or `timeout` has passed; tells whether it is gone.
+    /// Blocks until the connection is gone, or `timeout` has passed. Returns whether it is gone.
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
         (self.0)(timeout)
     }
@@ -76,12 +77,12 @@ impl Disconnection {
 include!(concat!(env!("OUT_DIR"), "/core32/interfaces.rs"));
 
 /// The interfaces of Core 30 that are not those above. Their ids are the same while ordinals are
-/// not, so neither may stand for the other; [`crate::generation`] tells who needs them.
+/// not, so neither may stand for the other; [`crate::generation`] chooses between them.
 pub mod core30 {
     include!(concat!(env!("OUT_DIR"), "/core30/interfaces.rs"));
 }
 
-/// The interfaces of Core 31 that are not those above, as [`core30`].
+/// The interfaces of Core 31 that are not those above, as in [`core30`].
 pub mod core31 {
     include!(concat!(env!("OUT_DIR"), "/core31/interfaces.rs"));
 }

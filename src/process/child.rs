@@ -1,9 +1,9 @@
 //! A child that was started: waiting for it, and ending it.
 //!
-//! A thread per child waits for its end and reaps it, whether anybody asks for the status or not.
-//! So no child stays a zombie, any number of threads can ask for the status at any time, and a
-//! signal never reaches another process that got the same number: reaping and signalling exclude
-//! each other.
+//! A thread per child waits for its end and reaps it, whether the status is asked for or not. So no
+//! child stays a zombie, any number of threads can ask for the status at any time, and a signal
+//! never reaches another process that got the same number: reaping and signalling exclude each
+//! other.
 
 use std::fmt;
 use std::io;
@@ -21,8 +21,8 @@ use super::lines::read_lines;
 use super::status::ExitStatus;
 use crate::error::{Error, Result};
 
-/// How long, after a child's end, a wait for it also waits for the rest of its standard error. A
-/// process that the child started may hold that open for much longer.
+/// The time that a wait for a child also waits, after the child's end, for the rest of its standard
+/// error. A process that the child started may hold that open for much longer.
 pub const STDERR_GRACE: Duration = Duration::from_secs(1);
 
 /// A child process. Usable from any thread.
@@ -43,7 +43,7 @@ struct State {
     process: Process,
     /// Whether lines of its standard error may still come.
     stderr_open: bool,
-    /// A wait for the rest of the standard error was in vain; the next one does not try.
+    /// Whether a wait for the rest of the standard error was in vain; the next one does not try.
     stderr_held: bool,
 }
 
@@ -58,14 +58,14 @@ enum Process {
 }
 
 impl Child {
-    /// Its process id. After its end another process may get the same.
+    /// Returns its process id. After its end another process may get the same.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Blocks until the child has ended, and tells how. The last lines of its standard error, if
-    /// they are captured, have been passed on then, unless another process holds it open: that
-    /// is waited for no longer than [`STDERR_GRACE`], once.
+    /// Blocks until the child has ended, and returns how. The last lines of its standard error, if
+    /// they are captured, have been passed on then, unless another process holds it open: that is
+    /// waited for no longer than [`STDERR_GRACE`], once.
     ///
     /// A child that serves does not end before its stream is closed.
     ///
@@ -86,11 +86,11 @@ impl Child {
         self.outcome(&state)
     }
 
-    /// As [`wait`](Self::wait), but gives up after `timeout`, with `None`, if the child has not
-    /// ended by then. What is left of `timeout` bounds the wait for its last lines too.
+    /// Waits as [`wait`](Self::wait) does, but gives up after `timeout`, with `None`, if the child
+    /// has not ended by then. The rest of `timeout` bounds the wait for its last lines too.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the errors of [`wait`](Self::wait).
     pub fn wait_timeout(&self, timeout: Duration) -> Result<Option<ExitStatus>> {
         let started = Instant::now();
         let state = self.shared.lock();
@@ -109,10 +109,10 @@ impl Child {
         self.outcome(&state).map(Some)
     }
 
-    /// How the child ended, or `None` while it runs. Does not block.
+    /// Returns how the child ended, or `None` while it runs. Does not block.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// Returns the errors of [`wait`](Self::wait).
     pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
         let state = self.shared.lock();
         if state.is_running() {
@@ -122,15 +122,15 @@ impl Child {
     }
 
     /// Blocks until the last line of the child's standard error has been passed on, at most for
-    /// `timeout`; tells whether it has. True at once where lines are not captured. Not for the
-    /// function that gets the lines.
+    /// `timeout`. Returns whether it has: true at once where lines are not captured. The function
+    /// that gets the lines must not call this.
     pub fn finish_stderr(&self, timeout: Duration) -> bool {
         let state = self.shared.lock();
         !self.shared.wait_stderr(state, timeout).stderr_open
     }
 
-    /// Sends the child a signal. False where it has ended already: then nothing was sent, to
-    /// nobody.
+    /// Sends the child a signal. Returns false where it has ended already: then nothing was sent to
+    /// any process.
     ///
     /// # Errors
     /// [`Error::Io`] where the operating system refuses, as for a child that runs as another user.
@@ -184,8 +184,8 @@ impl Shared {
 
     /// Waits for the child's end without reaping it, and reaps it when nobody can signal it.
     fn reap(&self, pid: Pid) {
-        // Of its errors only an interruption is one to try again after; any other is found again,
-        // and kept, below.
+        // Only an interruption is worth another attempt; any other error is found again, and kept,
+        // below.
         while matches!(
             rustix::process::waitid(
                 WaitId::Pid(pid),
@@ -214,7 +214,7 @@ impl State {
     }
 }
 
-/// What a line of a child's standard error is given to.
+/// The function that gets the lines of a child's standard error.
 type OnLine = Box<dyn FnMut(&str) + Send>;
 
 /// The threads of a child that is yet to be started. They end when this is dropped.
@@ -255,7 +255,7 @@ impl Prepared {
         Ok(Self { shared, started })
     }
 
-    /// Gives the threads the child that was started.
+    /// Hands the child that was started to the threads.
     pub(super) fn take(self, child: process::Child) -> Child {
         let id = child.id();
         let pid = Pid::from_child(&child);
@@ -271,7 +271,7 @@ impl Prepared {
     }
 }
 
-/// Says, when dropped, that no line comes any more, also when the function for lines panicked.
+/// Notes, when dropped, that no more lines come, also when the function for lines panicked.
 struct StderrOpen(Arc<Shared>);
 
 impl Drop for StderrOpen {

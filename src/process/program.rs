@@ -1,10 +1,10 @@
-//! What to start, and how: a description that is complete before anything is forked.
+//! The description of a program to start, which is complete before anything is forked.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where a child's standard input comes from.
+/// The source of a child's standard input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stdin {
     /// The parent's own, as in Bitcoin Core.
@@ -14,7 +14,7 @@ pub enum Stdin {
     Null,
 }
 
-/// Where a child's standard error goes.
+/// The destination of a child's standard error.
 #[derive(Default)]
 pub enum Stderr {
     /// The parent's own, as in Bitcoin Core.
@@ -22,9 +22,9 @@ pub enum Stderr {
     Inherit,
     /// `/dev/null`.
     Null,
-    /// Line by line to this function, without the newline, on a thread of its own. Lines longer
-    /// than [`MAX_LINE`](super::MAX_LINE) bytes are cut, what is not UTF-8 is replaced. The
-    /// function must not panic: the child would find its standard error closed.
+    /// Passes it line by line to this function, without the newline, on a thread of its own. Lines
+    /// longer than [`MAX_LINE`](super::MAX_LINE) bytes are cut, bytes that are not UTF-8 are
+    /// replaced. The function must not panic: the child would find its standard error closed.
     Lines(Box<dyn FnMut(&str) + Send>),
 }
 
@@ -49,8 +49,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program at `path`. A name without a slash is looked for in `PATH` by the operating
-    /// system.
+    /// Creates the description of the program at `path`. A name without a slash is looked for in
+    /// `PATH` by the operating system.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -61,36 +61,36 @@ impl Program {
         }
     }
 
-    /// The name that it is started under, its first word; otherwise that is its path. A program
-    /// that has several roles is told its role by this.
+    /// Sets the name that it is started under, its first word; by default that is its path. A
+    /// program that has several roles learns its role from this.
     #[must_use]
     pub fn arg0(mut self, name: impl Into<OsString>) -> Self {
         self.arg0 = Some(name.into());
         self
     }
 
-    /// Sets a variable in the child's environment, which is the parent's otherwise.
+    /// Sets a variable in the child's environment, which otherwise is the parent's.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// Where its standard input comes from.
+    /// Sets the source of its standard input.
     #[must_use]
     pub fn stdin(mut self, stdin: Stdin) -> Self {
         self.stdin = stdin;
         self
     }
 
-    /// Where its standard error goes.
+    /// Sets the destination of its standard error.
     #[must_use]
     pub fn stderr(mut self, stderr: Stderr) -> Self {
         self.stderr = stderr;
         self
     }
 
-    /// Where the program is.
+    /// Returns the path of the program.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -1,4 +1,4 @@
-//! Starting a child that holds nothing but its standard streams and one end of a stream.
+//! Starts a child that holds nothing but its standard streams and one end of a stream.
 //!
 //! # Which descriptors the child gets
 //! Bitcoin Core's parent closes, between fork and exec, every descriptor that the child must not
@@ -42,7 +42,7 @@ use crate::error::{Error, Result};
 /// Starts `program` with the command line `<program> -ipcfd <N>`, and returns the parent's end of
 /// the stream whose other end is the child's descriptor N.
 ///
-/// Only the standard streams and N are open in the child. Nothing of the caller's runs between
+/// Only the standard streams and N are open in the child. None of the caller's code runs between
 /// fork and exec: a lock that another thread holds cannot stop the child from starting.
 ///
 /// # Errors
@@ -101,10 +101,10 @@ fn try_spawn(program: Program) -> io::Result<(UnixStream, Child)> {
         };
         let forking = thread::Builder::new().name("fork".into());
         let forking = forking.spawn_scoped(scope, fork)?;
-        // Every thread that the child needs is there before it is: nothing can fail after the fork.
-        // They start while the one that forks does.
+        // Every thread that the child needs exists before the child: nothing can fail after the
+        // fork. The threads start while the one that forks does.
         let threads = Prepared::new(lines)?;
-        // Whether it still waits for this shows in what it gives.
+        // The result of the thread shows whether it still waits for this.
         let _ = prepared.send(());
         let child = forking
             .join()
@@ -133,7 +133,7 @@ fn mark_descriptors() -> Table {
     table
 }
 
-/// Whose descriptors a thread sees.
+/// The descriptor table of a thread: its own, or that of the whole program.
 #[derive(Debug, PartialEq, Eq)]
 enum Table {
     #[cfg_attr(not(target_os = "linux"), expect(dead_code))]
@@ -141,15 +141,15 @@ enum Table {
     Shared,
 }
 
-/// Where the child's standard error goes.
+/// The destination of the child's standard error.
 enum Output {
     Inherit,
     Null,
     Pipe(OwnedFd),
 }
 
-/// What the forking thread needs. It owns none of the descriptors: when it closed one in a table
-/// of its own, the program's would stay open.
+/// The parameters of the forking thread. It owns none of the descriptors: if it closed one in a
+/// table of its own, the program's would stay open.
 struct Launch<'a> {
     path: &'a Path,
     arg0: Option<&'a OsStr>,

@@ -1,4 +1,4 @@
-//! How a child ended, and what a shell would make of it.
+//! The exit status of a child, and the exit code of a shell for it.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::process;
 
 use crate::error::Error;
 
-/// How a child ended.
+/// The way a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitStatus(process::ExitStatus);
 
@@ -17,17 +17,17 @@ impl ExitStatus {
         self.0.success()
     }
 
-    /// What it exited with, unless a signal ended it.
+    /// Returns its exit code, unless a signal ended it.
     pub fn code(self) -> Option<i32> {
         self.0.code()
     }
 
-    /// The number of the signal that ended it, if one did.
+    /// Returns the number of the signal that ended it, if one did.
     pub fn signal(self) -> Option<i32> {
         self.0.signal()
     }
 
-    /// The status as a shell sees it: what it exited with, or 128 + n when signal n ended it.
+    /// Returns the status as a shell sees it: the exit code, or 128 + n when signal n ended it.
     pub fn shell_code(self) -> u8 {
         let code = match self.signal() {
             Some(signal) => 128_i32.saturating_add(signal),
@@ -43,15 +43,15 @@ impl From<process::ExitStatus> for ExitStatus {
     }
 }
 
-/// `exit status: 3`, or `signal: 9 (SIGKILL)`.
+/// Formats as `exit status: 3`, or `signal: 9 (SIGKILL)`.
 impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// What a shell exits with when starting a program fails like this: 127 where the program was
-/// not found, 126 where it could not be started for another reason. `None` for an error that is
+/// Returns a shell's exit code for an error of starting a program: 127 where the program was not
+/// found, 126 where it could not be started for another reason. Returns `None` for an error that is
 /// not about starting a program.
 pub fn exec_failure_code(error: &Error) -> Option<u8> {
     match error {

@@ -1,4 +1,4 @@
-//! The processes of Bitcoin Core: what each one's `Init` offers.
+//! The roles of Bitcoin Core's processes, and the `Init` that each one offers.
 //!
 //! Knows the interfaces; nothing of how they travel.
 
@@ -27,7 +27,7 @@ impl Role {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Node, Self::Wallet, Self::Gui];
 
-    /// Its name on the command line.
+    /// Returns its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Node => "node",
@@ -36,7 +36,7 @@ impl Role {
         }
     }
 
-    /// The name of its executable in Bitcoin Core.
+    /// Returns the name of its executable in Bitcoin Core.
     pub fn exe_name(self) -> &'static str {
         match self {
             Self::Node => "bitcoin-node",
@@ -45,12 +45,12 @@ impl Role {
         }
     }
 
-    /// The role whose executable has this name.
+    /// Returns the role whose executable has this name.
     pub fn of_exe(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.exe_name() == name)
     }
 
-    /// What it serves.
+    /// Returns the `Init` that it serves.
     pub fn init(self) -> Arc<dyn Init> {
         match self {
             Self::Node => Arc::new(NodeInit),
@@ -77,7 +77,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// Answers what it is told.
+/// Answers with its argument.
 struct LocalEcho;
 
 impl Echo for LocalEcho {
@@ -86,14 +86,14 @@ impl Echo for LocalEcho {
     }
 }
 
-/// What Core 31 and later answer to a client of Core 30.
+/// Fails as Core 31 and later do for a client of Core 30.
 fn old_mining() -> Result<()> {
     Err(Error::failed(
         "Old mining interface (@2) not supported. Please update your client!",
     ))
 }
 
-/// Makes a role's `Init` of what it offers besides `Echo`; what it does not is null.
+/// Defines a role's `Init` by the interfaces it offers besides `Echo`; all others are null.
 macro_rules! role_init {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

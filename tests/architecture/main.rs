@@ -1,8 +1,8 @@
-//! The structure that ARCHITECTURE.md describes, held by reading the sources: which module may
-//! name which, what the library leaves to the executable, and what every file has. The rules about
-//! all files at once, circles and split impls, are tried in `whole/tests.rs`.
+//! Rules about the structure that ARCHITECTURE.md describes, checked by reading the sources: which
+//! module may name which, what the library leaves to the executable, and what every file has. The
+//! rules about all files at once, circles and split impls, are tested in `whole/tests.rs`.
 //!
-//! Each rule is tried on small samples that break it, so that it is known to be able to fail.
+//! Each rule is tested on small samples that break it, so that it is known to be able to fail.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -21,7 +21,7 @@ use tree::Tree;
 
 type Rule = fn(&Source, &Tree) -> Vec<String>;
 
-/// What the rules are about.
+/// The folders that the rules check.
 const FOLDERS: &[&str] = &[
     "src",
     "bench/src",
@@ -31,7 +31,7 @@ const FOLDERS: &[&str] = &[
     "tests",
 ];
 
-/// Every Rust file below `folder`, but for the generator's expected texts.
+/// Reads every Rust file below `folder`, except the generator's expected texts.
 fn read(root: &Path, folder: &str, sources: &mut Vec<Source>) {
     for entry in fs::read_dir(root.join(folder)).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -58,7 +58,7 @@ fn read_all() -> Vec<Source> {
     for folder in FOLDERS {
         read(Path::new(env!("CARGO_MANIFEST_DIR")), folder, &mut sources);
     }
-    // As if it were a file of ours, which it would be without the generator.
+    // Read as if it were a file of ours, which it would be without the generator.
     for text in [
         include_str!(concat!(env!("OUT_DIR"), "/core30/interfaces.rs")),
         include_str!(concat!(env!("OUT_DIR"), "/core31/interfaces.rs")),
@@ -70,13 +70,13 @@ fn read_all() -> Vec<Source> {
     sources
 }
 
-/// The modules of the library as it is, for samples.
+/// Returns the modules of the library as it is, for samples.
 fn tree() -> &'static Tree {
     static TREE: OnceLock<Tree> = OnceLock::new();
     TREE.get_or_init(|| Tree::new(repository()))
 }
 
-/// What the rule finds in the repository.
+/// Asserts that the rule finds nothing in the repository.
 fn hold(rule: Rule, skip: fn(&Source) -> bool) {
     let tree = tree();
     let wrong: Vec<String> = repository()
@@ -100,7 +100,7 @@ fn is_generated(source: &Source) -> bool {
     source.name.ends_with("generated.rs")
 }
 
-/// Says that the rule finds `count` things in a file of this name and text.
+/// Asserts that the rule finds `count` things in a file of this name and text.
 #[track_caller]
 fn finds(rule: Rule, count: usize, name: &str, text: &str) {
     let wrong = rule(&Source::new(name, text), tree());

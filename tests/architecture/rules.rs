@@ -1,16 +1,16 @@
-//! The rules, each a function from a file to what it does wrong.
+//! The rules, each a function from a file to its violations.
 
 use std::collections::BTreeSet;
 
 use crate::source::Source;
 use crate::tree::{Home, Target, Tree};
 
-/// Where only tests are, which may do what the library must not.
+/// Whether a file has only tests, which may do what the library must not.
 pub fn is_test(name: &str) -> bool {
     name.ends_with("tests.rs") || name.contains("/tests/") || name.starts_with("tests/")
 }
 
-/// The executable's files, which may print and read the environment.
+/// Whether a file belongs to the executable, which may print and read the environment.
 fn is_executable(name: &str) -> bool {
     name == "src/main.rs" || name.starts_with("src/cli/")
 }
@@ -25,7 +25,7 @@ fn is_below(path: &str, module: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// The arrows that must not be: a folder, and the modules that nothing in it may name.
+/// The forbidden dependencies: a folder, and the modules that nothing in it may name.
 const ARROWS: &[(&str, &[&str])] = &[
     (
         "process",
@@ -55,7 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Layers keep to what is below them.
+/// A layer names only the layers below it.
 pub fn arrows(source: &Source, tree: &Tree) -> Vec<String> {
     let mut wrong = Vec::new();
     for target in source.targets(tree) {
@@ -101,7 +101,8 @@ fn is_dependency(path: &str) -> bool {
         .any(|(name, _)| name.replace('-', "_") == head)
 }
 
-/// What the façade and the root may name of the Cap'n Proto implementation: its entry points.
+/// The paths of the Cap'n Proto implementation that the façade and the root may name: its entry
+/// points.
 const ENTRY_POINTS: &[&str] = &[
     "protocol::capnp::Capnp",
     "protocol::capnp::Relay",
@@ -186,14 +187,14 @@ pub fn quiet(source: &Source, tree: &Tree) -> Vec<String> {
     wrong
 }
 
-/// What is a function of its input alone: the messages of a connection and what they do to its
-/// state. So it can be run in memory, in any order, and no lock is held where nobody sees it.
+/// The code that is a function of its input alone: the messages of a connection and their effect on
+/// its state. Such code can be run in memory, in any order, and takes no hidden locks.
 const PURE: &[&str] = &[
     "src/protocol/capnp/rpc/state",
     "src/protocol/capnp/rpc/wire",
 ];
 
-/// What such code must not name: locks, clocks, threads, sockets, and the event loop.
+/// The modules that such code must not name: locks, clocks, threads, sockets, and the event loop.
 const IMPURE: &[&str] = &[
     "mio",
     "rustix",
@@ -206,7 +207,7 @@ const IMPURE: &[&str] = &[
     "std::time",
 ];
 
-/// What of these it may name.
+/// The items of these modules that it may name.
 const SHARED: &[&str] = &["std::sync::Arc", "std::sync::Weak", "std::sync::atomic"];
 
 /// The modules that it must not name.
@@ -233,7 +234,7 @@ pub fn pure(source: &Source, tree: &Tree) -> Vec<String> {
         }
     }
     for home in source.homes(tree) {
-        // What another module re-exports of the standard library counts too.
+        // Items of the standard library that another module re-exports count too.
         let Home::Foreign(path) = home else { continue };
         let path = match path.strip_prefix("core::") {
             Some(rest) => format!("std::{rest}"),
@@ -255,7 +256,7 @@ pub fn pure(source: &Source, tree: &Tree) -> Vec<String> {
 /// The one file with `unsafe`, and how often: it takes over an inherited descriptor.
 const UNSAFE: (&str, usize) = ("src/process/fd.rs", 1);
 
-/// `unsafe` stays where it is.
+/// `unsafe` is allowed only there.
 pub fn safe(source: &Source, _: &Tree) -> Vec<String> {
     let found = source.words.get("unsafe").copied().unwrap_or_default();
     let allowed = if source.name == UNSAFE.0 { UNSAFE.1 } else { 0 };
@@ -267,7 +268,7 @@ pub fn safe(source: &Source, _: &Tree) -> Vec<String> {
     }
 }
 
-/// Each module says what it is for.
+/// Each module opens with its documentation.
 pub fn introduced(source: &Source, _: &Tree) -> Vec<String> {
     match source.text.starts_with("//! ") {
         true => Vec::new(),
@@ -275,13 +276,14 @@ pub fn introduced(source: &Source, _: &Tree) -> Vec<String> {
     }
 }
 
-/// How many lines a file may have.
+/// The maximum number of lines in a file.
 const LINES: usize = 500;
 
-/// Files that are longer today and are to become shorter; when one has, it leaves this list.
+/// Files that exceed the maximum today and are to be split; a file that no longer does leaves this
+/// list.
 const LONG: &[&str] = &["tests/cli_trouble.rs", "tests/pycapnp/servers.rs"];
 
-/// A file fits into a head.
+/// A file has at most [`LINES`] lines.
 pub fn short(source: &Source, _: &Tree) -> Vec<String> {
     let lines = source.text.lines().count();
     let listed = LONG.contains(&source.name.as_str());

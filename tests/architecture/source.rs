@@ -31,7 +31,7 @@ pub struct Source {
     pub module: Vec<String>,
     /// The paths of more than one segment, and those of glob imports.
     pub written: Vec<Written>,
-    /// What its `use` declarations bind.
+    /// The names that its `use` declarations bind.
     pub bound: BTreeMap<String, Written>,
     /// The names of `bound` that others may take from here (`pub use`).
     pub reexported: BTreeSet<String>,
@@ -45,7 +45,7 @@ impl Source {
     /// Reads a file's text.
     ///
     /// # Panics
-    /// When the text is not Rust.
+    /// Panics when the text is not Rust.
     pub fn new(name: &str, text: &str) -> Self {
         let tokens: TokenStream = text
             .parse()
@@ -66,7 +66,7 @@ impl Source {
         source
     }
 
-    /// Reads tokens that stand in `depth` modules within the file.
+    /// Reads tokens that are in `depth` modules within the file.
     fn walk(&mut self, tokens: &[TokenTree], depth: usize) {
         let mut at = 0;
         while let Some(token) = tokens.get(at) {
@@ -103,7 +103,8 @@ impl Source {
         }
     }
 
-    /// Reads the path of a type, a value or a macro that begins at `at`; gives its length.
+    /// Reads the path of a type, a value or a macro that begins at `at`. Returns its length in
+    /// tokens.
     fn expression(&mut self, tokens: &[TokenTree], at: usize, depth: usize) -> usize {
         let mut path = Written {
             // `<T as Trait>::x` is of another kind.
@@ -129,7 +130,7 @@ impl Source {
         length.max(1)
     }
 
-    /// Reads the tree of a `use` declaration below `start`; gives its length.
+    /// Reads the tree of a `use` declaration below `start`. Returns its length in tokens.
     fn declaration(
         &mut self,
         tokens: &[TokenTree],
@@ -187,7 +188,7 @@ impl Source {
 }
 
 impl Written {
-    /// Reads segments until something else comes; gives the number of tokens.
+    /// Reads segments until something else comes. Returns the number of tokens.
     fn extend(&mut self, tokens: &[TokenTree]) -> usize {
         let mut at = 0;
         while let Some(TokenTree::Ident(word)) = tokens.get(at) {
@@ -204,7 +205,8 @@ impl Written {
         at
     }
 
-    /// The path as the file's module would write it, for one that stands `depth` modules deeper.
+    /// Returns the path as the file's module would write it, for one that is `depth` modules
+    /// deeper.
     fn leaving(mut self, depth: usize) -> Self {
         let supers = self.segments.iter().take_while(|s| *s == "super").count();
         if supers > 0 && depth > 0 {
@@ -216,7 +218,7 @@ impl Written {
         self
     }
 
-    /// The path with more segments behind it.
+    /// Returns the path with more segments appended.
     pub fn then(&self, rest: &[String]) -> Self {
         let mut whole = self.clone();
         whole.segments.extend_from_slice(rest);
@@ -224,7 +226,7 @@ impl Written {
     }
 }
 
-/// Whether what ends here is `pub` or `pub(…)`.
+/// Whether the tokens before an item end with `pub` or `pub(…)`.
 fn is_public(before: &[TokenTree]) -> bool {
     let last = before.len().wrapping_sub(1);
     match before.last() {
@@ -233,7 +235,7 @@ fn is_public(before: &[TokenTree]) -> bool {
     }
 }
 
-/// Whether an item can begin behind this, so that `impl` there is no type.
+/// Whether an item can begin after these tokens, so that `impl` there is no type.
 fn begins_item(before: &[TokenTree]) -> bool {
     match before.last() {
         None => true,
@@ -244,7 +246,7 @@ fn begins_item(before: &[TokenTree]) -> bool {
     }
 }
 
-/// The type of an impl whose tokens behind `impl` these are; none when it implements a trait.
+/// Returns the type of an impl, given the tokens after `impl`; `None` when it implements a trait.
 fn inherent_type(tokens: &[TokenTree]) -> Option<Written> {
     let mut start = match punct_at(tokens, 0, '<') {
         true => end_of_generics(tokens, 0),
@@ -277,7 +279,7 @@ fn inherent_type(tokens: &[TokenTree]) -> Option<Written> {
     (!path.segments.is_empty()).then_some(path)
 }
 
-/// Behind the `>` that closes the `<` which stands at `at`.
+/// Returns the index after the `>` that closes the `<` at `at`.
 fn end_of_generics(tokens: &[TokenTree], mut at: usize) -> usize {
     let mut open = 0_usize;
     while at < tokens.len() {
@@ -299,7 +301,7 @@ fn inside(group: &proc_macro2::Group) -> Vec<TokenTree> {
     group.stream().into_iter().collect()
 }
 
-/// `src/process/mod.rs` as `process`.
+/// Returns the module path of a file: `src/process/mod.rs` is `process`.
 fn module_of(name: &str) -> Vec<String> {
     let path = Path::new(name).with_extension("");
     let mut module: Vec<String> = path
@@ -330,7 +332,7 @@ fn colons_at(tokens: &[TokenTree], at: usize) -> bool {
     joint && punct_at(tokens, at + 1, ':')
 }
 
-/// `#[cfg(test)]`, or `#[cfg(all(test, …))]`.
+/// Whether an attribute is `#[cfg(test)]`, or `#[cfg(all(test, …))]`.
 fn is_test_attribute(token: Option<&TokenTree>) -> bool {
     let Some(TokenTree::Group(group)) = token else {
         return false;
@@ -339,7 +341,7 @@ fn is_test_attribute(token: Option<&TokenTree>) -> bool {
     text == "cfg(test)" || text.starts_with("cfg(all(test,")
 }
 
-/// Behind the item that begins here: its block or semicolon.
+/// Returns the index after the item that begins here, which ends with its block or semicolon.
 fn end_of_item(tokens: &[TokenTree], mut at: usize) -> usize {
     while let Some(token) = tokens.get(at) {
         at += 1;

@@ -27,7 +27,7 @@ const EVERY: Duration = Duration::from_millis(2);
 /// processor for several times as long for each call of an attack.
 const FLOOR: Duration = Duration::from_millis(if cfg!(debug_assertions) { 15 } else { 3 });
 
-/// How many times as long a call may take beside an attack.
+/// The factor by which a call may take longer beside an attack.
 const FACTOR: u32 = 10;
 
 /// The calls that a percentile is taken of, at least.
@@ -42,7 +42,7 @@ pub struct Measured {
     disturbed: Duration,
 }
 
-/// Runs an attack until a bystander beside it was not disturbed; fails when it was each time.
+/// Runs an attack until a bystander beside it is undisturbed; fails when every attempt disturbs it.
 #[track_caller]
 pub fn undisturbed(mut attempt: impl FnMut() -> Measured) {
     let mut all = Vec::new();
@@ -62,10 +62,10 @@ pub fn undisturbed(mut attempt: impl FnMut() -> Measured) {
 /// Makes this test's process a bystander at this socket.
 const BYSTANDER: &str = "CLI_ATTACKS_BYSTANDER";
 
-/// What precedes a number of microseconds in a bystander's output.
+/// The prefix of a number of microseconds in a bystander's output.
 const TOOK: &str = "took ";
 
-/// The process of a [`Bystander`], which starts this program; nothing otherwise.
+/// The process of a [`Bystander`], which starts this program; does nothing otherwise.
 #[test]
 fn a_well_behaved_client() {
     let Some(path) = std::env::var_os(BYSTANDER) else {
@@ -100,7 +100,7 @@ fn a_well_behaved_client() {
 /// A client at work, in a process of its own. It ends when this is dropped.
 pub struct Bystander {
     running: Running,
-    /// How long each answered call took.
+    /// The time that each answered call took.
     took: Arc<Mutex<Vec<Duration>>>,
     reading: Option<JoinHandle<()>>,
 }
@@ -131,7 +131,7 @@ impl Bystander {
         this
     }
 
-    /// How many calls have been answered.
+    /// Returns how many calls have been answered.
     fn answered(&self) -> usize {
         self.took.lock().unwrap().len()
     }
@@ -149,8 +149,8 @@ impl Bystander {
         took[took.len() * 99 / 100]
     }
 
-    /// Measures without and with an attack. What the attack gives, such as connections, is kept until
-    /// enough calls were made beside it, and given to the caller then.
+    /// Measures without and with an attack. The result of the attack, such as connections, is kept
+    /// until enough calls were made beside it, and then returned to the caller.
     pub fn measure<T>(&self, attack: impl FnOnce() -> T) -> (Measured, T) {
         let before = self.answered();
         self.some_calls();
@@ -171,7 +171,7 @@ impl Bystander {
 
 impl Drop for Bystander {
     fn drop(&mut self) {
-        // The end of its input ends it.
+        // The end of its stdin ends it.
         drop(self.running.child.stdin.take());
         let deadline = Instant::now() + Duration::from_secs(5);
         while matches!(self.running.child.try_wait(), Ok(None)) && Instant::now() < deadline {
@@ -184,7 +184,7 @@ impl Drop for Bystander {
     }
 }
 
-// The measure itself: a server that stops for half a second is seen.
+// Tests the measurement: a server that stops for half a second is seen.
 #[test]
 fn a_server_that_stops_is_seen() {
     let _alone = crate::alone();

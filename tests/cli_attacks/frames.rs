@@ -1,5 +1,5 @@
-//! A client that writes its frames by hand, and so may write any: Cap'n Proto's objects as words, and
-//! the messages of an attack. What the server answers is read with capnp-rpc's schema.
+//! A client that writes its frames by hand, and so may write any: Cap'n Proto's objects as words,
+//! and the messages of an attack. The server's answers are read with capnp-rpc's schema.
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write};
@@ -78,10 +78,10 @@ fn put(words: &mut Vec<u64>, at: usize, object: Object) {
     }
 }
 
-/// What a call is made on.
+/// The target of a call.
 #[derive(Debug, Clone, Copy)]
 pub enum Target {
-    /// An object of the server's.
+    /// An object of the server.
     Import(u32),
     /// The first object in the answer to a call.
     Answer(u32),
@@ -136,7 +136,7 @@ fn context() -> Object {
     Struct(vec![], vec![Capability(0), Null])
 }
 
-/// The message `Call` for `Init.makeEcho`, on a thread of the server's.
+/// The message `Call` for `Init.makeEcho`, on a thread of the server.
 pub fn make_echo(question: u32, init: Target, thread: u32) -> Vec<u8> {
     let params = Struct(vec![], vec![context()]);
     call(
@@ -148,7 +148,7 @@ pub fn make_echo(question: u32, init: Target, thread: u32) -> Vec<u8> {
     )
 }
 
-/// The message `Call` for `Echo.echo`, on a thread of the server's.
+/// The message `Call` for `Echo.echo`, on a thread of the server.
 pub fn echo(question: u32, echo: Target, thread: u32, words: &str) -> Vec<u8> {
     let params = Struct(vec![], vec![context(), text(words)]);
     call(
@@ -169,24 +169,24 @@ pub fn finish(question: u32) -> Vec<u8> {
     ))
 }
 
-/// A message of a kind that no version has, with so many bytes in it.
+/// A message of a kind that no version has, with this many bytes in it.
 pub fn unknown(kind: u16, bytes: usize) -> Vec<u8> {
     frame(Struct(vec![kind.into()], vec![Bytes(vec![b'x'; bytes])]))
 }
 
-/// What a server answers.
+/// The answer of a server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// An object of the server's, the first of the results.
+    /// An object of the server, the first of the results.
     Object(u32),
     Text(String),
     /// An exception's reason.
     Exception(String),
-    /// Results with nothing that is looked for here.
+    /// Results without anything that these tests look for.
     Other,
 }
 
-/// A connection of the attacker's.
+/// A connection of the attacker.
 pub struct Client {
     stream: UnixStream,
     reader: BufReader<UnixStream>,
@@ -237,7 +237,7 @@ impl Client {
         Ok(this)
     }
 
-    /// Connects, and makes a thread and an `Echo`; gives both.
+    /// Connects, and makes a thread and an `Echo`. Returns both.
     pub fn with_echo(path: &Path) -> io::Result<(Self, u32, u32)> {
         let mut this = Self::new(path)?;
         let map = Target::Import(this.thread_map);
@@ -253,13 +253,13 @@ impl Client {
         Ok((this, thread, echo))
     }
 
-    /// A number for a question.
+    /// Returns a number for a question.
     pub fn next(&mut self) -> u32 {
         self.question += 1;
         self.question
     }
 
-    /// Another handle to what it sends on.
+    /// Returns another handle to its stream for sending.
     pub fn sender(&self) -> io::Result<UnixStream> {
         self.stream.try_clone()
     }
@@ -301,19 +301,19 @@ impl Client {
         questions.iter().map(answer).collect()
     }
 
-    /// Reads whatever comes until the server has ended the connection.
+    /// Reads everything until the server has ended the connection.
     pub fn read_to_end(&mut self) {
         let _ = io::copy(&mut self.reader, &mut io::sink());
     }
 
-    /// The next message of the server's.
+    /// Reads the next message of the server.
     pub fn read(&mut self) -> io::Result<capnp::message::Reader<OwnedSegments>> {
         let mut options = ReaderOptions::new();
         options.traversal_limit_in_words(None);
         read_message(&mut self.reader, options).map_err(io::Error::other)
     }
 
-    /// Reads until a Return comes; gives its question, and sends Finish for it.
+    /// Reads until a Return comes. Returns its question and answer, and sends Finish for it.
     pub fn next_answer(&mut self) -> io::Result<(u32, Answer)> {
         loop {
             let message = self.read()?;
@@ -336,7 +336,7 @@ impl Client {
     }
 }
 
-/// The question and the answer of a Return; nothing where it is another message.
+/// Returns the question and the answer of a Return; `None` for another message.
 fn returned(
     message: &capnp::message::Reader<OwnedSegments>,
 ) -> capnp::Result<Option<(u32, Answer)>> {

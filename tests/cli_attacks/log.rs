@@ -1,4 +1,4 @@
-//! What bad clients of one process can write into a server's log.
+//! Attacks on a server's log by bad clients of one process.
 
 use std::io::{self, BufRead, BufReader};
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ type Line = (Instant, String);
 type Lines = Arc<Mutex<Vec<Line>>>;
 
 impl Server {
-    /// A server whose log is read line by line.
+    /// Starts a server whose log is read line by line.
     fn start_logged() -> (Self, Lines, JoinHandle<()>) {
         let sandbox = Sandbox::new();
         let path = sandbox.path("s");
@@ -54,7 +54,7 @@ impl Server {
     }
 }
 
-/// How many lines a line says were left out.
+/// Returns how many left-out lines a line reports.
 fn left_out(line: &str) -> usize {
     let Some((before, _)) = line.split_once(" more lines about ") else {
         return 0;
@@ -88,7 +88,7 @@ fn bad_clients_of_one_process_log_ten_lines_a_second() {
             lines.retain(|(_, line)| line.contains(&about));
             lines
         };
-        // Each client is told of, by a line of its own or among those that were left out.
+        // Each client is reported, by a line of its own or among those that were left out.
         let count = |lines: &[Line]| {
             let shown = lines.iter().filter(|(_, line)| left_out(line) == 0).count();
             shown + lines.iter().map(|(_, line)| left_out(line)).sum::<usize>()

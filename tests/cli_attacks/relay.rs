@@ -22,11 +22,11 @@ use crate::{alone, entries};
 const CHILD: &str = "CLI_ATTACKS_CHILD";
 const OVER: &str = "CLI_ATTACKS_OVER";
 
-/// What the child does not answer.
+/// The argument that the child does not answer.
 const NEVER: &str = "never";
 
-/// A child of a relay that does not answer every call, where a script of [`Relay::with_script`]
-/// starts this program; nothing otherwise.
+/// The child of a relay that does not answer every call, where a script of [`Relay::with_script`]
+/// starts this program; does nothing otherwise.
 #[test]
 fn a_child_that_does_not_answer_every_call() {
     let Some(fd) = std::env::var_os(CHILD) else {
@@ -78,13 +78,13 @@ struct Relay {
 }
 
 impl Relay {
-    /// In front of a node.
+    /// Starts a relay in front of a node.
     fn new() -> Self {
         let sandbox = Sandbox::new();
         Self::start(sandbox, Path::new("node"))
     }
 
-    /// In front of [`a_child_that_does_not_answer_every_call`].
+    /// Starts a relay in front of [`a_child_that_does_not_answer_every_call`].
     fn with_unanswered() -> Self {
         let sandbox = Sandbox::new();
         let program = std::env::current_exe().unwrap();
@@ -129,7 +129,7 @@ impl Relay {
         Bystander::start(&self.sandbox, &self.path)
     }
 
-    /// Has another process make a call.
+    /// Checks that a call of another process is answered.
     #[track_caller]
     fn serves(&self) {
         let call = ["-a", &self.address, "call", "echo", "hi"];
@@ -147,7 +147,7 @@ impl Relay {
     }
 }
 
-/// How many objects there are in answers; all others are that it is too much.
+/// Counts the objects in answers; every other answer must be an error about too many.
 fn objects(answers: &[Answer]) -> usize {
     let is_object = |answer: &&Answer| match answer {
         Answer::Object(_) => true,

@@ -19,7 +19,7 @@ use bitcoin_ipc::{Address, Error, Ipc, Listener, Result};
 
 use super::{LIMIT, Sandbox};
 
-/// What was called, a line each.
+/// The calls that were made, a line each.
 #[derive(Clone, Default)]
 pub struct Record(Arc<Mutex<Vec<String>>>);
 
@@ -28,7 +28,7 @@ impl Record {
         self.0.lock().unwrap().push(line);
     }
 
-    /// What was called since this was last asked.
+    /// Returns the calls since the last one of this, and clears them.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
@@ -38,18 +38,18 @@ impl Record {
     }
 }
 
-/// What `interrupt` and `interruptWait` do.
+/// The behaviour of `interrupt` and `interruptWait`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Interrupts {
-    /// End what waits.
+    /// End the methods that wait.
     End,
-    /// Nothing.
+    /// Do nothing.
     Nothing,
     /// Do not return.
     Hang,
 }
 
-/// Where methods wait to be interrupted.
+/// The state in which methods wait to be interrupted.
 #[derive(Clone)]
 struct Waits {
     interrupts: Interrupts,
@@ -57,7 +57,7 @@ struct Waits {
 }
 
 impl Waits {
-    /// Whether it was interrupted.
+    /// Waits to be interrupted, for `timeout` milliseconds at most. Returns whether it was.
     fn wait(&self, timeout: f64) -> bool {
         let limit = Duration::from_secs_f64(timeout.min(30_000.0) / 1000.0);
         let (lock, condition) = &*self.interrupted;
@@ -121,12 +121,12 @@ impl Node {
 }
 
 impl Node {
-    /// From now on templates with a cooldown have to wait for the end of the download.
+    /// Makes templates with a cooldown wait for the end of the download from now on.
     pub fn stall(&self) {
         self.state.stalls.store(true, Ordering::SeqCst);
     }
 
-    /// From now on it is not in initial block download.
+    /// Ends the initial block download.
     pub fn finish_download(&self) {
         self.state.downloads.store(false, Ordering::SeqCst);
         self.state.stalls.store(false, Ordering::SeqCst);
@@ -307,7 +307,7 @@ impl BlockTemplate for Template {
 
     fn wait_next(&self, options: &BlockWaitOptions) -> Result<Option<Arc<dyn BlockTemplate>>> {
         self.0.0.add(format!("wait next {}", options.timeout));
-        // A threshold that nobody means: wait, as a node does whatever it is.
+        // A threshold that marks a wait: a node waits whatever the threshold is.
         if options.fee_threshold == 1 && self.0.2.wait(options.timeout) {
             self.0.0.add("wait next interrupted".into());
         }

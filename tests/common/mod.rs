@@ -1,5 +1,5 @@
-//! Running the real executable: with a home and a temporary directory of its own, within a time
-//! limit, and leaving nothing behind.
+//! Runs the real executable: with a home and a temporary directory of its own, within a time limit,
+//! and without leaving anything behind.
 
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test says so by failing")]
@@ -44,7 +44,7 @@ impl Sandbox {
         Self { directory }
     }
 
-    /// A path for a file of the test's own.
+    /// Returns a path for a file of the test.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join("files").join(name)
     }
@@ -55,7 +55,7 @@ impl Sandbox {
         path
     }
 
-    /// An executable script.
+    /// Writes an executable script.
     pub fn script(&self, name: &str, text: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let path = self.write(name, text);
@@ -63,7 +63,8 @@ impl Sandbox {
         path
     }
 
-    /// Any program in this sandbox, with the executable in its PATH, and without input.
+    /// Returns a command for any program in this sandbox, with the executable in its PATH, and
+    /// without input.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         let directory = Path::new(EXE).parent().unwrap();
@@ -82,7 +83,7 @@ impl Sandbox {
         command
     }
 
-    /// The executable with these words.
+    /// Returns a command for the executable with these words.
     pub fn ipc<S: AsRef<OsStr>>(&self, words: &[S]) -> Command {
         let mut command = self.command(EXE);
         command.args(words);
@@ -94,7 +95,7 @@ impl Sandbox {
         self.start(self.ipc(words)).wait()
     }
 
-    /// The same with input.
+    /// Runs the executable to its end, with input.
     pub fn run_with(&self, words: &[&str], input: &str) -> Output {
         let file = self.write("input", input);
         let mut command = self.ipc(words);
@@ -139,7 +140,7 @@ impl Sandbox {
         }
     }
 
-    /// Nothing is left in the temporary directory, and no process of this sandbox.
+    /// Asserts that nothing is left in the temporary directory, and no process of this sandbox.
     pub fn assert_clean(&self) {
         let left: Vec<_> = fs::read_dir(self.directory.path().join("tmp"))
             .unwrap()
@@ -157,7 +158,7 @@ impl Sandbox {
         }
     }
 
-    /// The processes whose environment names this sandbox's home.
+    /// Returns the processes whose environment names this sandbox's home.
     #[cfg(target_os = "linux")]
     fn processes(&self) -> Vec<String> {
         let home = format!("HOME={}", self.directory.path().join("home").display());
@@ -180,7 +181,7 @@ impl Sandbox {
     }
 }
 
-/// How a command ended.
+/// The end of a command, and its output.
 #[derive(Debug)]
 pub struct Output {
     pub code: i32,
@@ -200,7 +201,7 @@ impl Output {
         self
     }
 
-    /// Fails in the usual two lines, of which the first has these words.
+    /// Asserts that it fails in the usual two lines, of which the first has these words.
     #[track_caller]
     pub fn expect_error(&self, code: i32, words: &[&str]) -> &Self {
         assert_eq!(self.code, code, "{self:#?}");
@@ -235,7 +236,7 @@ impl Running {
         fs::read_to_string(self.errors.path()).unwrap()
     }
 
-    /// Waits until its stderr has these words; gives the line.
+    /// Waits until its stderr has these words. Returns the line.
     #[track_caller]
     pub fn wait_for(&self, words: &str) -> String {
         let found = || {
@@ -294,7 +295,7 @@ fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| -status.signal().unwrap())
 }
 
-/// Waits until there is something.
+/// Waits until `f` returns something.
 #[track_caller]
 pub fn poll<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + LIMIT;
@@ -307,8 +308,8 @@ pub fn poll<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The signals that end a command, and its exit status then; without those that whoever runs the
-/// tests has them ignore, which the executable respects.
+/// Returns the signals that end a command, and its exit status then. Leaves out those that this
+/// process ignores, which the executable respects.
 pub fn ending_signals() -> Vec<(Signal, i32)> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status
@@ -323,19 +324,19 @@ pub fn ending_signals() -> Vec<(Signal, i32)> {
         .collect()
 }
 
-/// The pid in a line such as `bitcoin-node (pid 12) is ready`.
+/// Returns the pid in a line such as `bitcoin-node (pid 12) is ready`.
 pub fn pid_in(line: &str) -> Pid {
     let (_, rest) = line.split_once("(pid ").unwrap();
     let (pid, _) = rest.split_once(')').unwrap();
     Pid::from_raw(pid.parse().unwrap()).unwrap()
 }
 
-/// Whether a process is there, as a zombie too.
+/// Whether a process exists, also as a zombie.
 pub fn exists(pid: Pid) -> bool {
     rustix::process::test_kill_process(pid).is_ok()
 }
 
-/// A peer in this process, whose `Echo` does what it is told: `block`, `fail`, `overload`,
+/// A peer in this process, whose `Echo` does what its argument says: `block`, `fail`, `overload`,
 /// `unimplemented`, or echo.
 pub struct Peer {
     pub address: String,
@@ -359,7 +360,7 @@ impl Peer {
         Self::with(sandbox, Some(()))
     }
 
-    /// One that offers nothing.
+    /// Starts a peer that offers nothing.
     pub fn empty(sandbox: &Sandbox) -> Self {
         Self::with(sandbox, None)
     }
@@ -382,7 +383,7 @@ impl Peer {
         self.ipc.disconnect_incoming();
     }
 
-    /// Waits until so many calls have blocked.
+    /// Waits until this many calls have blocked.
     pub fn wait_blocked(&self, calls: usize) {
         let blocked = || self.block.0.lock().unwrap().blocked;
         poll("a call that blocks", || (blocked() >= calls).then_some(()));

@@ -17,9 +17,9 @@ use super::{EXE, LIMIT, Sandbox, poll};
 /// The executable as the leader of a terminal's session.
 pub struct Terminal {
     keyboard: File,
-    /// What was written to it.
+    /// The bytes that were written to it.
     written: Arc<Mutex<Vec<u8>>>,
-    /// How much of that was looked at.
+    /// The number of those bytes that [`Terminal::wait`] has consumed.
     seen: usize,
     other_end: File,
     child: Child,
@@ -47,8 +47,8 @@ impl Terminal {
         // Without becoming the terminal of this process.
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, 0o400);
         let other_end = options.open(name.to_str().unwrap()).unwrap();
-        // With the signals heard that whoever runs the tests has them ignore. In place of itself, as
-        // it leads no group.
+        // Resets signals that this process ignores to their defaults. `env` replaces itself, as it
+        // leads no group.
         let mut command: Command = sandbox.command("env");
         command.args(["--default-signal", "setsid", "--ctty", EXE]);
         command.args(words).env("TERM", term);
@@ -78,7 +78,7 @@ impl Terminal {
         }
     }
 
-    /// All that was written to it.
+    /// Returns all that was written to it.
     pub fn written(&self) -> String {
         String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
     }
@@ -87,7 +87,8 @@ impl Terminal {
         self.keyboard.write_all(text.as_bytes()).unwrap();
     }
 
-    /// What was written since it was last looked at, without the sequences that move the cursor.
+    /// Returns the text after the part that was consumed, without the sequences that move the
+    /// cursor.
     pub fn rest(&self) -> String {
         let written = self.written.lock().unwrap()[self.seen..].to_vec();
         let mut text = String::new();
@@ -102,7 +103,8 @@ impl Terminal {
         text
     }
 
-    /// Waits until this is written, after what was waited for before; gives what is there then.
+    /// Waits until this is written after the part that was consumed. Consumes what is there then,
+    /// and returns it.
     #[track_caller]
     pub fn wait(&mut self, words: &str) -> String {
         let deadline = Instant::now() + LIMIT / 2;

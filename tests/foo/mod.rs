@@ -25,9 +25,9 @@ pub struct Foo {
     saved: Mutex<Option<Arc<dyn FooCallback>>>,
     on_call: Mutex<Option<Arc<Hook>>>,
     on_int_call: Mutex<Option<Arc<IntHook>>>,
-    /// What `make_callbacks` gives first, once, instead of an object of its own.
+    /// The object that `make_callbacks` returns first, once, instead of one of its own.
     pub handed_out: Mutex<Option<Arc<dyn FooCallback>>>,
-    /// Objects of this kind that are alive.
+    /// The number of living objects of this kind.
     pub alive: Option<Arc<AtomicUsize>>,
 }
 
@@ -40,12 +40,12 @@ impl Foo {
         *self.on_int_call.lock().unwrap() = Some(Arc::new(Box::new(hook)));
     }
 
-    /// What `save_callback` was given last.
+    /// Returns the object that `save_callback` got last.
     pub fn saved(&self) -> Option<Arc<dyn FooCallback>> {
         self.saved.lock().unwrap().clone()
     }
 
-    /// Lets go of that.
+    /// Drops that object.
     pub fn forget(&self) {
         *self.saved.lock().unwrap() = None;
     }

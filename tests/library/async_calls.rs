@@ -1,5 +1,5 @@
-//! Async calls, which any thread of the server's may run: quick ones share one, and one that waits keeps
-//! no other from running.
+//! Async calls, which any thread of the server may run: quick ones share one, and one that waits
+//! keeps no other from running.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier, Mutex, mpsc};
@@ -11,7 +11,7 @@ use futures::future::join_all;
 use crate::foo::interfaces::foo::*;
 use crate::support::{Foo, Setup, timed};
 
-/// Makes a method known as quick.
+/// Makes the server take a method for quick.
 fn warm(setup: &Setup) {
     setup.foo.set_int_fn(|n| n);
     for _ in 0..20 {
@@ -19,7 +19,7 @@ fn warm(setup: &Setup) {
     }
 }
 
-/// Makes so many calls at once; their arguments are their numbers.
+/// Makes this many calls at once; their arguments are their numbers.
 fn call(setup: &Setup, count: i32) {
     let foo = setup.client();
     let answers = block_on(join_all((0..count).map(|n| foo.call_int_fn_async_async(n))));
@@ -147,7 +147,7 @@ fn what_a_callback_calls_runs_on_the_thread_that_waits_for_it() {
     });
 }
 
-/// The answers before one that waits are not held back with it.
+/// Answers that are ready are sent while another call still waits.
 #[test]
 fn answers_go_out_while_a_later_call_waits() {
     timed(|| {
@@ -172,7 +172,8 @@ fn answers_go_out_while_a_later_call_waits() {
     });
 }
 
-/// What a method calls elsewhere is not held back with its answers: it may wait for that.
+/// Calls that a method makes to another process are sent at once, not with its answers: it may wait
+/// for them.
 #[test]
 fn calls_of_another_process_are_made_at_once() {
     timed(|| {

@@ -1,4 +1,4 @@
-//! What the library promises its users, over a socketpair within one process.
+//! The library's promises to its users, over a socketpair within one process.
 
 #![allow(
     missing_docs,
@@ -114,7 +114,7 @@ fn a_call_can_be_cancelled() {
     });
 }
 
-/// Server objects are destroyed in the order in which they are let go of.
+/// Server objects are destroyed in the order in which they are released.
 #[test]
 fn objects_are_destroyed_in_order() {
     struct Noted(usize, Arc<Mutex<Vec<usize>>>);
@@ -133,7 +133,7 @@ fn objects_are_destroyed_in_order() {
         let order = Arc::new(Mutex::new(Vec::new()));
         let foo = setup.client();
         for number in 0..20 {
-            // Saving the next lets go of the one before.
+            // Saving the next releases the one before.
             let noted: Arc<dyn FooCallback> = Arc::new(Noted(number, order.clone()));
             foo.save_callback(Some(noted)).unwrap();
         }
@@ -237,8 +237,8 @@ impl Drop for Dropped {
 
 const LOOP: &str = "b-capnp-loop";
 
-/// Arguments of a call that failed before it was sent were dropped by the event loop, and with
-/// them the application's objects.
+/// Regression: arguments of a call that failed before it was sent were dropped by the event loop,
+/// and with them the application's objects.
 #[test]
 fn arguments_of_a_call_that_fails_are_not_destroyed_on_the_event_loop() {
     timed(|| {
@@ -260,7 +260,7 @@ fn arguments_of_a_call_that_fails_are_not_destroyed_on_the_event_loop() {
     });
 }
 
-/// The `Init` of a listener was kept, and dropped, by the event loop.
+/// Regression: the `Init` of a listener was kept, and dropped, by the event loop.
 #[test]
 fn what_a_listener_serves_is_not_destroyed_on_the_event_loop() {
     timed(|| {
@@ -279,7 +279,7 @@ fn what_a_listener_serves_is_not_destroyed_on_the_event_loop() {
     });
 }
 
-/// A limit beyond what a clock can tell made the call panic.
+/// Regression: a limit beyond the range of the clock made the call panic.
 #[test]
 fn a_time_limit_can_be_as_long_as_one_likes() {
     timed(|| {
@@ -335,7 +335,7 @@ fn a_bootstrap_that_gives_no_object_harms_nobody_else() {
                 }
                 message::Call(call) => {
                     answer.set_answer_id(call.unwrap().get_question_id());
-                    // Of no methods but `construct`, and so of nothing.
+                    // Has no methods except `construct`, and so is of no use.
                     answer.init_results();
                 }
                 _ => continue,
@@ -356,7 +356,7 @@ fn a_bootstrap_that_gives_no_object_harms_nobody_else() {
             let peer = thread::spawn(move || answer(&theirs, content));
             let connected: Result<Arc<dyn FooInterface>, Error> = good.protocol.connect(ours);
             if let Ok(foo) = connected {
-                // Whatever comes of these: an answer is the peer's to give, also to this.
+                // Any result is allowed: the peer chooses its answers, also to these.
                 let _ = foo.add(1, 2);
                 let _ = futures::executor::block_on(foo.add_async(1, 2));
                 // It gave no way to make a thread.

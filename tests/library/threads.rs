@@ -1,4 +1,4 @@
-//! Which threads calls and callbacks run on, and when those threads end.
+//! The threads that calls and callbacks run on, and the end of these threads.
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -9,7 +9,7 @@ use bitcoin_ipc::{CallOptions, Error, Limits, RemoteKind};
 use crate::foo::interfaces::foo::*;
 use crate::support::{Setup, eventually, timed};
 
-/// One thread here is one thread there: for all its calls, and for no other's.
+/// A thread here has one thread there: for all its calls, and for no other thread's.
 #[test]
 fn a_calling_thread_has_one_server_thread() {
     timed(|| {
@@ -87,7 +87,7 @@ fn calls_nested_too_deeply_are_refused() {
     });
 }
 
-/// Threads that end here let their server threads end there.
+/// Threads that end here end their server threads.
 #[test]
 fn a_server_thread_ends_with_its_client_thread() {
     timed(|| {
@@ -114,8 +114,8 @@ fn a_server_thread_ends_with_its_client_thread() {
     });
 }
 
-/// The destructor of a thread-local runs when the library's own thread-locals may be gone: a call
-/// from there ended the process, and would have left its server thread behind.
+/// Regression: the destructor of a thread-local runs when the library's own thread-locals may be
+/// gone. A call from there ended the process, and would have left its server thread behind.
 #[test]
 fn a_thread_that_ends_may_still_call() {
     struct Last(Arc<dyn FooInterface>, mpsc::Sender<Result<i32, Error>>);

@@ -1,5 +1,5 @@
-//! The typed interfaces against a server of each generation: one API, and which of the server's
-//! methods its calls reach.
+//! The typed interfaces against a server of each generation: one API, and the server's methods that
+//! its calls reach.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ fn refused(result: Result<impl Sized>) -> String {
     }
 }
 
-/// The methods of an interface that calls have reached, by the server's own schema.
+/// Returns the methods of an interface that calls have reached, by the server's own schema.
 fn arrived(server: &Server, interface: &str) -> Vec<String> {
     let start = format!("arrived {interface} @");
     let lines = server.process.lines().into_iter();
@@ -32,7 +32,8 @@ fn arrived(server: &Server, interface: &str) -> Vec<String> {
         .collect()
 }
 
-/// These have been reached and no others. What the server prints comes a moment after its answers.
+/// Asserts that these methods have been reached and no others. The server's output comes a moment
+/// after its answers.
 #[track_caller]
 fn expect_reached(server: &Server, interface: &str, methods: &[&str], about: &str) {
     let deadline = Instant::now() + Duration::from_secs(10);
@@ -74,14 +75,15 @@ fn expect_coinbase(coinbase: &CoinbaseTx) {
 fn expect_submitted(kind: &str, answer: &BlockTemplateSubmitSolutionResults) {
     let expected = match kind {
         "32" => ("bad-cb", "too short", false),
-        // What older ones say of it.
+        // Older generations answer without reasons.
         _ => ("", "", true),
     };
     let (reason, debug) = (answer.reason.as_str(), answer.debug.as_str());
     assert_eq!((reason, debug, answer.result), expected, "{kind}");
 }
 
-/// What the calls below reach in a server of any generation, and what it was given.
+/// Asserts which methods of a server of any generation the calls of the test reach, and with which
+/// parameters.
 fn expect_arrived(server: &Server, kind: &str) {
     let mining = ["isTestChain", "getTip", "getTip", "waitTipChanged"];
     let mining = [&mining[..], &["checkBlock", "createNewBlock"]].concat();
@@ -145,7 +147,7 @@ fn every_call_reaches_its_method() {
             expect_submitted(kind, &template.submit_solution(1, 2, 3, b"ab").unwrap());
             let none = template.wait_next(&wait_options(2_100_000_000_000_000));
             assert!(none.unwrap().is_none());
-            // What a template makes speaks its generation, too.
+            // An object that a template makes speaks its generation, too.
             let next = template.wait_next(&wait_options(1)).unwrap().unwrap();
             assert_eq!(next.get_block_header().unwrap(), [1; 80]);
             expect_submitted(kind, &next.submit_solution(1, 5, 6, b"c").unwrap());
@@ -215,7 +217,7 @@ fn generations() {
             assert_eq!(Generation::of(&*init).unwrap(), generation, "{kind}");
             let found = block_on(Generation::of_async(&*init));
             assert_eq!(found.unwrap(), generation, "{kind}");
-            // Nothing is left of finding out.
+            // Nothing is left from finding out the generation.
             if kind != "bare" && kind != "30" {
                 eventually("no Mining is left", || {
                     let made = |line: &str| line.starts_with("made Mining");
@@ -229,7 +231,7 @@ fn generations() {
     }
 }
 
-/// Who only echoes pays nothing for generations, who mines asks once.
+/// A client that only echoes never asks for the generation, one that mines asks once.
 #[test]
 fn the_generation_is_asked_for_once_and_when_needed() {
     with_server("31", |server| {
@@ -247,7 +249,7 @@ fn the_generation_is_asked_for_once_and_when_needed() {
     });
 }
 
-/// The options of a call hold for what it does after it has found out the generation, too.
+/// The options of a call also apply to the part after the generation has been found out.
 #[test]
 fn an_async_call_keeps_its_options() {
     with_server("30", |server| {
@@ -274,7 +276,7 @@ fn an_async_call_keeps_its_options() {
     });
 }
 
-/// What a generation lacks is refused here: it is also when there is no peer any more.
+/// Methods that a generation lacks fail on this side, also when the peer is gone.
 #[test]
 fn what_a_generation_lacks_is_not_sent() {
     for (kind, lacks) in [("30", true), ("31", false)] {
@@ -308,7 +310,7 @@ fn what_a_generation_lacks_is_not_sent() {
                 let old = block_on(init.make_mining_old2_async());
                 assert_eq!(refused(old), no("makeMiningOld2"));
             }
-            // All that there is fails as it does without a peer.
+            // Methods that it has fail as they do without a peer.
             assert!(mining.get_tip().unwrap_err().is_disconnected());
             assert!(template.get_block().unwrap_err().is_disconnected());
         });
@@ -332,7 +334,7 @@ fn where_core_31_submits_nothing_else_is_tried() {
     }
 }
 
-/// A wrapped object tells what the object itself tells.
+/// A wrapped object returns the `remote()` of the object itself.
 #[test]
 fn a_wrapped_object_is_its_own_remote() {
     for kind in GENERATIONS {

@@ -1,8 +1,8 @@
-//! pycapnp as a judge of values: what it reads of messages made here from JSON, and what is read
-//! here of messages that it makes of the same JSON.
+//! Compares values with pycapnp: those that it reads from messages made here from JSON, and those
+//! that are read here from messages that it makes from the same JSON.
 //!
-//! What it cannot be asked is left out: text that is no UTF-8. It has no canonical messages, so
-//! what is behind an `AnyPointer` goes to it as the `Point` that it is.
+//! Leaves out values that pycapnp cannot handle: text that is no UTF-8. It has no canonical
+//! messages, so the target of an `AnyPointer` is passed to it as the `Point` that it is.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -25,13 +25,13 @@ mod scalar;
 
 use self::arbitrary::{Random, count};
 
-/// How many values are compared, unless `VALUES` says otherwise.
+/// The number of values that are compared, unless `VALUES` sets another.
 const VALUES: u64 = 300;
 
-/// How many values a process is given.
+/// The number of values for one process.
 const BATCH: usize = 1000;
 
-/// How long a process may take.
+/// The time limit of a process.
 const TIME: Duration = Duration::from_secs(60);
 
 const ANY_KEY: &str = "anyPointer";
@@ -71,7 +71,7 @@ fn framed(words: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Changes every object of one member with this name into what `change` makes of the member.
+/// Replaces every object of one member with this name by the result of `change` for that member.
 fn replace(json: &mut Json, key: &str, change: &impl Fn(&str) -> Json) {
     let alone = json.as_object().filter(|object| object.len() == 1);
     if let Some(Json::String(digits)) = alone.and_then(|object| object.get(key)) {
@@ -85,14 +85,14 @@ fn replace(json: &mut Json, key: &str, change: &impl Fn(&str) -> Json) {
     }
 }
 
-/// Changes what is no UTF-8.
+/// Replaces text that is no UTF-8.
 fn readable(json: &mut Json) {
     replace(json, "$text", &|digits| {
         String::from_utf8_lossy(&scalar::unhex(digits).unwrap()).into()
     });
 }
 
-/// The `Point` behind an `AnyPointer`.
+/// Returns the `Point` behind an `AnyPointer`.
 fn point_of(digits: &str) -> Json {
     let words = scalar::unhex(digits).unwrap();
     let options = Options::default();
@@ -100,7 +100,7 @@ fn point_of(digits: &str) -> Json {
     point.unwrap()
 }
 
-/// A random value that pycapnp can be asked of.
+/// Returns a random value that pycapnp can handle.
 fn value(seed: u64, name: &str) -> Json {
     let mut value = Random::new(seed).value(&ty(name));
     readable(&mut value);
@@ -112,7 +112,7 @@ fn value(seed: u64, name: &str) -> Json {
     value
 }
 
-/// A value as pycapnp is given it and gives it.
+/// Returns a value in the form that pycapnp takes and returns.
 fn for_python(value: &Json) -> Json {
     let mut value = value.clone();
     replace(
@@ -123,8 +123,8 @@ fn for_python(value: &Json) -> Json {
     value
 }
 
-/// Where two values differ first. Numbers are the same when they are written the same, so that
-/// zeros keep their signs.
+/// Returns the first difference of two values. Numbers are equal when they are written the same, so
+/// that zeros keep their signs.
 #[allow(clippy::cmp_owned, reason = "-0.0 and 0.0 are equal as values")]
 fn difference(a: &Json, b: &Json, path: &str) -> Option<String> {
     match (a, b) {
@@ -141,7 +141,7 @@ fn difference(a: &Json, b: &Json, path: &str) -> Option<String> {
     }
 }
 
-/// What pycapnp answers to each value.
+/// Returns pycapnp's answer to each value.
 fn ask(python: &std::path::Path, values: &[(&str, Json)]) -> Vec<Json> {
     let mut lines = String::new();
     for (name, value) in values {

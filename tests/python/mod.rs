@@ -1,6 +1,6 @@
 //! Python programs as peers: an environment for them, and their processes.
 //!
-//! Knows the peer's processes and what they print; nothing of what they say over a socket.
+//! Knows the peer's processes and their output; nothing of their messages over a socket.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 /// The packages to install; a change of this makes the environment anew.
 const REQUIREMENTS: &str = include_str!("../peers/requirements.txt");
 
-/// How long making the environment may take.
+/// The time that making the environment may take.
 const SETUP_TIME: Duration = Duration::from_secs(180);
 
-/// The interpreter of an environment that has the peer's package, made once a machine. None, after
-/// a loud word, where it cannot be had; on a CI machine that fails the test.
+/// Returns the interpreter of an environment that has the peer's package, made once a machine.
+/// Returns `None`, after a notice, where it cannot be made; on a CI machine that fails the test.
 pub fn pycapnp() -> Option<&'static Path> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let python = PYTHON.get_or_init(|| {
@@ -36,12 +36,13 @@ pub fn pycapnp() -> Option<&'static Path> {
     }
 }
 
-/// Says something to who runs the tests. Not `eprintln!`, which is shown for failed tests only.
+/// Prints a notice to the user who runs the tests. Not `eprintln!`, which is shown for failed tests
+/// only.
 fn announce(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "\n{text}");
 }
 
-/// The environment's interpreter and what it says of its versions.
+/// Returns the environment's interpreter and its versions.
 fn environment() -> Result<(PathBuf, String), String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .parent()
@@ -100,7 +101,7 @@ fn version(python: &Path) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Runs a program to its end, which must be a good one.
+/// Runs a program to its end, which must be successful.
 fn run(command: &mut Command) -> Result<Output, String> {
     let name = format!("{command:?}");
     let child = command
@@ -125,7 +126,7 @@ fn run(command: &mut Command) -> Result<Output, String> {
     })
 }
 
-/// A process and what it prints. Killed and reaped when dropped.
+/// A process and its output. Killed and reaped when dropped.
 pub struct Process {
     child: Child,
     printed: Arc<(Mutex<Printed>, Condvar)>,
@@ -168,7 +169,7 @@ impl Process {
         }
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -202,20 +203,20 @@ impl Process {
         }
     }
 
-    /// What it has printed so far.
+    /// Returns the lines it has printed so far.
     pub fn lines(&self) -> Vec<String> {
         self.printed.0.lock().unwrap().lines.clone()
     }
 
-    /// How many lines there are like this.
+    /// Counts the lines for which `is` is true.
     pub fn count(&self, is: impl Fn(&str) -> bool) -> usize {
         self.lines().iter().filter(|line| is(line)).count()
     }
 
-    /// Waits for a line like this.
+    /// Waits for a line for which `is` is true.
     ///
     /// # Panics
-    /// When there is none after ten seconds or at the end of the output.
+    /// Panics when there is none after ten seconds or at the end of the output.
     pub fn wait_line(&self, what: &str, is: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + Duration::from_secs(10);
         let mut printed = self.printed.0.lock().unwrap();
@@ -233,7 +234,7 @@ impl Process {
         }
     }
 
-    /// Waits for its end; kills it when that does not come in time.
+    /// Waits for its end; kills it when it does not end in time.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + limit;
         loop {
@@ -248,13 +249,13 @@ impl Process {
         }
     }
 
-    /// SIGKILL, and reaped.
+    /// Kills it with SIGKILL, and reaps it.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// All that an ended process printed.
+    /// Returns all output of an ended process: stdout and stderr.
     pub fn output(&mut self) -> (String, String) {
         for reader in self.readers.drain(..) {
             let _ = reader.join();

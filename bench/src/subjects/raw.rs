@@ -1,4 +1,4 @@
-//! What the system itself takes: bytes through a socketpair between two processes.
+//! The baseline of the system itself: bytes through a socketpair between two processes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,7 +11,7 @@ use crate::measure::{one_by_one, timed};
 use crate::peers;
 use crate::placement::Placement;
 
-/// The subject that all are compared with.
+/// The subject that all others are compared with.
 pub const PING_PONG: &str = "raw ping-pong, 128 bytes";
 /// About the size of a call of `Echo` with 16 bytes.
 const PING: usize = 128;
@@ -37,7 +37,7 @@ pub fn plans() -> Vec<Plan> {
     plans
 }
 
-/// Exchanges so many bytes there for so many back.
+/// Returns a plan that sends `there` bytes and reads `back` bytes in each round trip.
 fn exchange(name: &'static str, there: usize, back: usize, placement: Placement) -> Plan {
     let start = move |shared: &Shared| {
         let words = [there.to_string(), back.to_string()];
@@ -46,7 +46,7 @@ fn exchange(name: &'static str, there: usize, back: usize, placement: Placement)
         let (out, expected) = (vec![FILL; there], vec![FILL; back]);
         let mut answer = vec![0; back];
         Ok(move |budget| {
-            // Held as long as it is called.
+            // Keeps the peer alive for as long as the closure is called.
             let _peer = &peer;
             one_by_one(budget, || {
                 answer.fill(0);
@@ -62,7 +62,8 @@ fn exchange(name: &'static str, there: usize, back: usize, placement: Placement)
     Plan::calls(name, start).placed(placement)
 }
 
-/// The other side: reads so many bytes and answers so many, until there are none.
+/// Serves the other side: reads `there` bytes and answers `back` bytes, until the end of the
+/// stream.
 pub fn serve(mut stream: UnixStream, there: usize, back: usize) -> Result<()> {
     let (mut bytes, answer) = (vec![0; there], vec![FILL; back]);
     loop {

@@ -1,5 +1,5 @@
-//! What several subjects use together: children, started when the first one asks for them and
-//! ended at the end.
+//! Resources that several subjects share: children, started on first use and ended at the end of
+//! the run.
 
 use std::cell::{OnceCell, RefCell};
 use std::fs;
@@ -44,7 +44,7 @@ struct Echoing {
     echo: Arc<dyn Echo>,
 }
 
-/// Something that is made when it is asked for first.
+/// A value that is made on first use.
 struct Lazy<T>(RefCell<Option<Rc<T>>>);
 
 impl<T> Lazy<T> {
@@ -65,13 +65,13 @@ impl<T> Default for Lazy<T> {
 }
 
 impl Shared {
-    /// Nothing is started yet.
+    /// Creates the shared resources without starting anything.
     pub fn new(processors: Processors) -> Result<Self> {
         Ok(Self {
             processors,
             ipc: Default::default(),
             folder: tempfile::tempdir().wrap_err("make a temporary folder")?,
-            // Where they were built, since the system's folder for such may be in memory.
+            // On the disk of the build: the system's folder for temporary files may be in memory.
             installed: tempfile::tempdir_in(processes::own_folder()?)
                 .wrap_err("make a temporary folder")?,
             echoes: RefCell::default(),
@@ -82,13 +82,13 @@ impl Shared {
         })
     }
 
-    /// A folder for sockets.
+    /// Returns the folder for sockets.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The benchmark's side of Core's interfaces. Its threads run where the caller does, so the
-    /// caller must be in this placement.
+    /// Returns the benchmark's side of Core's interfaces. Its threads run where the caller does, so
+    /// the caller must be in this placement.
     pub fn ipc(&self, placement: Placement) -> Result<Rc<Ipc<dyn Init>>> {
         self.ipc[placement as usize].get(|| Ok(Ipc::new("bench", Role::Gui.init())?))
     }
@@ -111,34 +111,35 @@ impl Shared {
         Ok(made)
     }
 
-    /// The `Init` of a child.
+    /// Returns the `Init` of a child.
     pub fn init(&self, server: &Server, placement: Placement) -> Result<Arc<dyn Init>> {
         Ok(self.echoing(server, placement)?.spawned.init.clone())
     }
 
-    /// An `Echo` of that child's.
+    /// Returns the `Echo` of that child.
     pub fn echo(&self, server: &Server, placement: Placement) -> Result<Arc<dyn Echo>> {
         Ok(self.echoing(server, placement)?.echo.clone())
     }
 
-    /// A child with the benchmark's own interfaces.
+    /// Returns a child with the benchmark's own interfaces.
     pub fn benching(&self, placement: Placement) -> Result<Rc<Benching>> {
         let processor = self.processors.server(placement);
         self.benching[placement as usize].get(|| Benching::start(processor))
     }
 
-    /// A child that listens.
+    /// Returns a child that listens.
     pub fn listening(&self) -> Result<Rc<Listening>> {
         let path = self.folder().join("listening.sock");
         self.listening.get(|| Listening::start(&path))
     }
 
-    /// A child that listens and has many idle connections.
+    /// Returns a child that listens and has many idle connections.
     pub fn crowd(&self) -> Result<Rc<Crowd>> {
         self.crowd.get(|| Crowd::start(self))
     }
 
-    /// The executable `bitcoin-ipc`, where it can be had.
+    /// Returns the path of the executable `bitcoin-ipc`, or `None` where it cannot be built or
+    /// found.
     pub fn executable(&self) -> Result<Option<&Path>> {
         if self.executable.get().is_none() {
             // Nobody else sets it.
@@ -149,9 +150,9 @@ impl Shared {
         Ok(self.executable.get().and_then(|found| found.as_deref()))
     }
 
-    /// A copy of a program, as installing makes one. What a linker has just written lies in the
-    /// system's memory in small pieces, which takes longer to map than what is written at once, or
-    /// read from the disk.
+    /// Copies a program as an installation does. The pages of a file that a linker has just written
+    /// are in small pieces in the system's memory, and take longer to map than those of a file that
+    /// was written at once or read from the disk.
     pub fn install(&self, program: &Path) -> Result<PathBuf> {
         let name = program.file_name().ok_or_else(|| eyre!("not a program"))?;
         let copy = self.installed.path().join(name);

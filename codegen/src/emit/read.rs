@@ -29,7 +29,7 @@ fn function(named: &Named) -> String {
     format!("read_{}", names::snake(&named.name))
 }
 
-/// A text that is only there where the struct contains interfaces.
+/// Returns `text` where the struct contains interfaces, and nothing elsewhere.
 fn peer<'t>(scope: &Scope<'_>, id: u64, text: &'t str) -> &'t str {
     if scope.model.carriers.contains(&id) {
         text
@@ -59,7 +59,7 @@ impl Expression {
         }
     }
 
-    /// The value, a failure being returned.
+    /// Returns an expression of the value, which propagates a failure with `?`.
     fn value(self) -> String {
         if self.fallible {
             self.text + "?"
@@ -68,7 +68,7 @@ impl Expression {
         }
     }
 
-    /// A `Result` of the value.
+    /// Returns an expression of a `Result` of the value.
     fn result(self) -> String {
         if self.fallible {
             self.text
@@ -78,12 +78,13 @@ impl Expression {
     }
 }
 
-/// The value of a field of the reader `from`.
+/// Returns an expression of the value of a field of the reader `from`.
 pub(super) fn read_field(scope: &Scope<'_>, field: &Field, from: &str, path: &str) -> String {
     expression(scope, field, from, path).value()
 }
 
-/// The same for a method's parameter: text and data stay where they are in the message.
+/// Returns an expression of a method's parameter as [`read_field`] does, except that text and data
+/// stay in place in the message.
 pub(super) fn read_param(scope: &Scope<'_>, field: &Field, from: &str, path: &str) -> String {
     let in_place = match field.ty {
         Type::Text => "rt::text_in(",
@@ -97,12 +98,12 @@ pub(super) fn read_param(scope: &Scope<'_>, field: &Field, from: &str, path: &st
     read_field(scope, field, from, path).replacen(owned, in_place, 1)
 }
 
-/// A `Result` of a field of the reader `from`.
+/// Returns an expression of a `Result` of a field of the reader `from`.
 pub(super) fn read_result(scope: &Scope<'_>, field: &Field, from: &str, path: &str) -> String {
     expression(scope, field, from, path).result()
 }
 
-/// A `Result` of the struct read from the reader `from`.
+/// Returns an expression of a `Result` of the struct read from the reader `from`.
 pub(super) fn read_struct(scope: &Scope<'_>, named: &Named, from: &str, path: &str) -> String {
     let read = scope.proxy_item(named, &function(named));
     let peer = peer(scope, named.id, "read, ");
@@ -127,8 +128,8 @@ fn expression(scope: &Scope<'_>, field: &Field, from: &str, path: &str) -> Expre
     }
 }
 
-/// A value that the expression `get` gives as the wire modules have it: a `Result` of a reader, or
-/// a number.
+/// Returns an expression of the value that the expression `get` reads through the wire modules: a
+/// `Result` of a reader, or a number.
 fn read_type(
     scope: &Scope<'_>,
     ty: &Type,
@@ -199,7 +200,7 @@ fn read_list(
     }
 }
 
-/// An expression of several lines in braces.
+/// Puts an expression of several lines in braces.
 fn block(text: &str) -> String {
     if text.contains('\n') {
         format!("{{\n{text}\n}}")

@@ -13,7 +13,7 @@ pub(super) enum Side {
     Proxies,
 }
 
-/// Where text is written: it decides how names are referred to.
+/// The place where text is written, which decides how names are referred to.
 pub(super) struct Scope<'m> {
     pub(super) model: &'m Model,
     layout: &'m Layout,
@@ -126,7 +126,7 @@ impl<'m> Scope<'m> {
         optional(param, self.borrowed(&param.ty))
     }
 
-    /// What a method returns when it does not fail.
+    /// Returns the type of a method's results when it does not fail.
     pub(super) fn output(&self, method: &Method) -> String {
         let value = match &method.results {
             Results::None => "()".to_owned(),

@@ -10,7 +10,7 @@ use crate::names;
 pub(super) struct Value {
     text: String,
     is_reference: bool,
-    /// Where texts, data, lists and structs are not owned, but borrowed.
+    /// Whether texts, data, lists and structs are borrowed instead of owned.
     is_borrowed: bool,
 }
 
@@ -40,7 +40,8 @@ impl Value {
         }
     }
 
-    /// What is in it, if it is optional.
+    /// Returns the expression of the value inside an `Option`, which generated code binds as
+    /// `value`.
     fn present(&self) -> Self {
         Self {
             is_borrowed: self.is_borrowed,
@@ -72,7 +73,7 @@ impl Value {
         }
     }
 
-    /// Data, or a struct, as what derefs to a reference to it.
+    /// Returns data, or a struct, as an expression that coerces to a reference to it.
     fn lent(&self) -> String {
         match self.is_borrowed {
             true => self.text.clone(),
@@ -154,7 +155,7 @@ pub(super) fn write_field(
     }
 }
 
-/// Writes a field that is there.
+/// Writes a field that is present.
 fn write_present(
     code: &mut Code,
     scope: &Scope<'_>,
@@ -290,7 +291,8 @@ fn parenthesised(text: &str) -> String {
     }
 }
 
-/// Emits what writes enums by number: capnpc's own setters take no value that it does not name.
+/// Emits the module that writes enums by number: capnpc's own setters take no value that it does
+/// not name.
 pub(super) fn emit_enum_support(code: &mut Code, layout: &Layout) {
     code.blank();
     code.docs(["Writes enums by number, so that values without a name cross too."]);

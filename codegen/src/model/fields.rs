@@ -22,7 +22,7 @@ const CAPNPC_ANNOTATIONS: &[u64] = &[
 pub(super) struct RawField<'a> {
     pub(super) name: &'a str,
     pub(super) place: String,
-    /// Its place among the struct's fields.
+    /// The index among the struct's fields.
     position: u32,
     slot: field::slot::Reader<'a>,
     reader: field::Reader<'a>,
@@ -46,11 +46,11 @@ impl<'a> RawField<'a> {
     }
 }
 
-/// What the fields of a struct are called in errors: `parameter`, `result` or `field`.
+/// The word for the fields of a struct in errors: `parameter`, `result` or `field`.
 pub(super) type Kind = &'static str;
 
 impl<'a> Resolver<'a> {
-    /// The fields of a struct node in their order, unions and groups refused.
+    /// Returns the fields of a struct node in their order, or an error for unions and groups.
     pub(super) fn raw_fields(&self, id: u64, kind: Kind, place: &str) -> Result<Vec<RawField<'a>>> {
         let node = self.index.node(id, place)?;
         let Ok(node::Struct(body)) = node.which() else {
@@ -100,7 +100,7 @@ impl<'a> Resolver<'a> {
         )
     }
 
-    /// Fields of the struct `id` with each `hasX` joined to its `X`.
+    /// Returns the fields of the struct `id`, with each `hasX` joined to its `X`.
     pub(super) fn fields(&mut self, id: u64, raw: &[RawField<'a>]) -> Result<Vec<Field>> {
         let flags: BTreeMap<String, &RawField<'a>> = raw
             .iter()
@@ -154,7 +154,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// The default of a field, where it is not zero or empty.
+/// Returns the default of a field, where it is not zero or empty.
 fn default(field: &RawField<'_>, ty: &Type) -> Result<Option<Default>> {
     let place = &field.place;
     if !field.slot.get_had_explicit_default() {

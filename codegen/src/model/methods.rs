@@ -1,4 +1,4 @@
-//! Methods of an interface: their parts, what they are to the runtime, and what they are called.
+//! Methods of an interface: their parts, their roles for the runtime, and their names in Rust.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::request::string;
 const STREAM_RESULT: u64 = 0x995f_9a33_77c0_b16e;
 
 impl<'a> Resolver<'a> {
-    /// The methods that an interface declares itself.
+    /// Returns the methods that an interface declares itself.
     pub(super) fn methods(&mut self, interface: &Named) -> Result<Vec<Method>> {
         let place = self.place(interface);
         let node = self.index.node(interface.id, &place)?;
@@ -196,7 +196,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// What a method returns: several results are a struct of their own, unless the schema has
+    /// Returns the results of a method: several are a struct of their own, unless the schema has
     /// already named one.
     fn results(
         &mut self,

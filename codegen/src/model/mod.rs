@@ -1,4 +1,4 @@
-//! What is to be generated, in plain Rust: every rule is decided when this is made.
+//! The model of the code to generate, in plain Rust: every rule is decided when it is built.
 //!
 //! Knows no Cap'n Proto reader and no output text; emitters need nothing else.
 
@@ -16,7 +16,7 @@ pub(crate) use resolve::build;
 pub(crate) struct Model {
     /// The requested files, those without interfaces and values left out.
     pub(crate) files: Vec<File>,
-    /// The structs, by id, that contain interfaces however deep.
+    /// The structs, by id, that contain interfaces at any depth.
     pub(crate) carriers: BTreeSet<u64>,
     /// Whether any value is an enum.
     pub(crate) has_enums: bool,
@@ -36,7 +36,7 @@ pub(crate) struct File {
     pub(crate) enums: Vec<Enum>,
 }
 
-/// Which crate generates the code of a name.
+/// The crate that generates the code of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The one this run generates for.
@@ -82,7 +82,7 @@ pub(crate) struct Ancestor {
     pub(crate) methods: Vec<Method>,
 }
 
-/// What a method is to the runtime.
+/// The role of a method for the runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Plain,
@@ -117,7 +117,7 @@ pub(crate) struct Wire {
     pub(crate) path: String,
 }
 
-/// What a method returns when it does not fail.
+/// The results of a method that does not fail.
 #[derive(Debug, Clone)]
 pub(crate) enum Results {
     None,
@@ -143,7 +143,7 @@ pub(crate) struct Field {
     pub(crate) wire: String,
     pub(crate) docs: Vec<String>,
     pub(crate) ty: Type,
-    /// The accessor name of the `hasX` that tells whether it is there.
+    /// The accessor name of the `hasX` that tells whether it is present.
     pub(crate) has: Option<String>,
     /// The default in the schema, where it is not zero or empty.
     pub(crate) default: Option<Default>,
@@ -207,7 +207,7 @@ impl Model {
 }
 
 impl Method {
-    /// Whether it is one that users call and implement.
+    /// Whether users call and implement it.
     pub(crate) fn is_plain(&self) -> bool {
         self.role == Role::Plain
     }

@@ -1,7 +1,7 @@
 //! Walks the requested files and collects what their interfaces need.
 //!
 //! Decides what is generated at all: every interface of the requested files, and the values that
-//! these interfaces carry. What no interface uses is left alone, whatever it is.
+//! these interfaces carry. Nodes that no interface uses are ignored, supported or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::layout::{Layout, PROXY_FILE};
 use crate::names;
 use crate::request::{Index, RequestedFile, string};
 
-/// Makes the model of a request.
+/// Builds the model of a request.
 pub(crate) fn build(index: &Index<'_>, layout: &Layout) -> Result<Model> {
     let mut resolver = Resolver {
         index,
@@ -44,7 +44,7 @@ pub(crate) fn build(index: &Index<'_>, layout: &Layout) -> Result<Model> {
     })
 }
 
-/// What is known while the model is made.
+/// The state of building a model.
 pub(super) struct Resolver<'a> {
     pub(super) index: &'a Index<'a>,
     pub(super) layout: &'a Layout,
@@ -56,7 +56,7 @@ pub(super) struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    /// Where a named thing is, for errors: `mining.capnp: Mining`.
+    /// Returns the place of a named node, for errors: `mining.capnp: Mining`.
     pub(super) fn place(&self, named: &Named) -> String {
         let file = self
             .index
@@ -70,7 +70,7 @@ impl<'a> Resolver<'a> {
         format!("{file}: {}", named.schema)
     }
 
-    /// The ids of all that a file declares, however deep, in its order.
+    /// Returns the ids of all nodes that a file declares, at any depth, in its order.
     fn declared(&self, file: &RequestedFile) -> Result<Vec<u64>> {
         let mut out = Vec::new();
         let mut todo = vec![file.id];
@@ -132,7 +132,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// The interfaces that an interface extends.
+    /// Returns the interfaces that an interface extends.
     fn parents(&self, named: &Named, place: &str) -> Result<Vec<Named>> {
         let Ok(node::Interface(body)) = self.index.node(named.id, place)?.which() else {
             return Err(Error::malformed(place, "extends what is no interface"));
@@ -243,7 +243,7 @@ impl<'a> Resolver<'a> {
         self.structs.values().flatten().chain(&self.results)
     }
 
-    /// The structs that contain interfaces however deep.
+    /// Returns the structs that contain interfaces at any depth.
     fn carriers(&self) -> BTreeSet<u64> {
         fn carries(ty: &Type, known: &BTreeSet<u64>) -> bool {
             match ty {
@@ -267,8 +267,8 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// A struct that contains itself other than in a list would have no end in Rust, and when it
-    /// is written not on the wire either.
+    /// Rejects structs that contain themselves other than in a list: such a struct would have no
+    /// end in Rust, nor on the wire when it is written.
     fn refuse_endless_structs(&self) -> Result<()> {
         for start in self.structs.values().flatten() {
             let mut seen = BTreeSet::new();

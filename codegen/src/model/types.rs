@@ -1,7 +1,7 @@
 //! Names and types of a schema as those of the model.
 //!
-//! Decides what a name is called in Rust, who generates it, and which types there are. Knows no
-//! fields or methods.
+//! Decides the names of nodes in Rust, which crate generates them, and which types are supported.
+//! Knows no fields or methods.
 
 use capnp::schema_capnp::{brand, node, type_};
 
@@ -39,7 +39,7 @@ const TAKEN: &[&str] = &[
 ];
 
 impl<'a> Resolver<'a> {
-    /// The name of a struct, enum or interface.
+    /// Returns the names of a struct, enum or interface.
     pub(super) fn named(&self, id: u64, place: &str) -> Result<Named> {
         let (origin, module, path) = self.path(id, place)?;
         let schema = path.join(".");
@@ -61,7 +61,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// Who generates a node, its file's module and its names from the outermost in.
+    /// Returns the origin of a node, its file's module, and its names from the outermost in.
     pub(super) fn path(&self, id: u64, place: &str) -> Result<(Origin, String, Vec<&'a str>)> {
         let mut lineage = self.index.lineage(id, place)?;
         let file = lineage
@@ -82,7 +82,7 @@ impl<'a> Resolver<'a> {
         Ok((origin, module, path))
     }
 
-    /// Who generates a file, and its module.
+    /// Returns the origin of a file, and its module.
     fn file(&self, file: node::Reader<'a>, place: &str) -> Result<(Origin, String)> {
         let id = file.get_id();
         if let Some(requested) = self.index.requested.iter().find(|f| f.id == id) {
@@ -99,7 +99,7 @@ impl<'a> Resolver<'a> {
         ))
     }
 
-    /// The path of a node among the wire modules.
+    /// Returns the path of a node among the wire modules.
     fn wire_path(&self, id: u64, module: &str, path: &[&str], place: &str) -> Result<String> {
         let is_enum = matches!(self.index.node(id, place)?.which(), Ok(node::Enum(_)));
         let mut wire = format!("{module}_capnp");
@@ -114,7 +114,7 @@ impl<'a> Resolver<'a> {
         Ok(wire)
     }
 
-    /// The name of a type of `/mp/proxy.capnp`, where the node is one.
+    /// Returns the name of a type of `/mp/proxy.capnp`, where the node is one.
     pub(super) fn proxy_type(&self, id: u64, place: &str) -> Result<Option<&'a str>> {
         let node = self.index.node(id, place)?;
         if node.get_scope_id() == PROXY_FILE {
@@ -124,7 +124,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// A type, with structs and enums noted for generation.
+    /// Returns a type, and notes structs and enums for generation.
     pub(super) fn ty(&mut self, ty: type_::Reader<'a>, place: &str) -> Result<Type> {
         let wrong = |e: capnp::Error| Error::malformed(place, e);
         Ok(match ty.which().map_err(|e| wrong(e.into()))? {
@@ -191,7 +191,7 @@ fn is_empty(node: node::Reader<'_>) -> bool {
     node.get_parameters().is_ok_and(|p| p.is_empty())
 }
 
-/// Whether a use of a type binds type parameters.
+/// Rejects a use of a type that binds type parameters.
 fn unbranded(brand: brand::Reader<'_>, place: &str) -> Result<()> {
     match brand.get_scopes() {
         Ok(scopes) if scopes.is_empty() => Ok(()),

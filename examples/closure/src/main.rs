@@ -8,7 +8,7 @@ use bitcoin_ipc::{Error, Ipc, Program, Result};
 use schema::sums::{Sums, Term};
 use std::{env, process::ExitCode, sync::Arc};
 
-/// What the child serves.
+/// The child's implementation of `Sums`.
 struct Child;
 
 impl Sums for Child {

@@ -1,4 +1,4 @@
-//! `completions`: what makes a shell ask this program for completions.
+//! `completions`: prints the script with which a shell asks this program for completions.
 
 use clap_complete::Shell;
 use clap_complete::env::Shells;
@@ -7,16 +7,17 @@ use eyre::Result;
 use super::super::args::Completions;
 use super::super::{completion, output};
 
-/// The program, as it is called.
+/// The program's name.
 const NAME: &str = "bitcoin-ipc";
 
-/// A file in zsh's `fpath` is run for the first completion, which must then happen.
+/// Completes at once: zsh runs a file in its `fpath` for the first completion.
 const ZSH_FIRST: &str = r#"if [ "$funcstack[1]" = "_bitcoin-ipc" ]; then
     _clap_dynamic_completer_bitcoin_ipc "$@"
 fi
 "#;
 
-/// What bash says is written after `name=` is nothing, in the place of the `=`, which is needed.
+/// The line of bash's script to replace, and its replacement. Bash passes an empty current word
+/// after `name=`, in the place of the `=`, which is needed.
 const BASH_CURRENT: (&str, &str) = (
     r#"        words[COMP_CWORD]="$2""#,
     r#"        [[ -z "$2" && "${words[COMP_CWORD]}" =~ ^[=:]+$ ]] || words[COMP_CWORD]="$2""#,

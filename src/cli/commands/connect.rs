@@ -1,6 +1,6 @@
 //! `connect`: shows the peer, then makes a call for each line of input.
 //!
-//! What the peer is goes to stderr: stdout is for the calls' results.
+//! Prints the peer's description to stderr: stdout is for the calls' results.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use super::super::schemas::INIT;
 use super::super::session::Session;
 use super::super::target::Link;
 
-/// How many echoes the round trip's time is the median of.
+/// The number of echoes whose median is the round trip's time.
 const ECHOES: usize = 5;
 
 pub(crate) fn run(context: &Context, args: &args::Connect) -> Result<u8> {
@@ -48,7 +48,7 @@ pub(crate) fn run(context: &Context, args: &args::Connect) -> Result<u8> {
     done
 }
 
-/// What a peer turns out to be.
+/// The description of a peer: its generation, what its `Init` offers, and the round trip's time.
 pub(crate) struct Peer {
     generation: Generation,
     offers: [(&'static str, Offer); 3],
@@ -67,7 +67,7 @@ pub(crate) enum Offer {
 }
 
 impl Offer {
-    /// What a maker's result says, and what it made.
+    /// Returns the offer that a maker's result stands for, and the object that it made.
     fn of_made<T>(made: Result<Option<T>, Error>) -> Result<(Self, Option<T>), Error> {
         match made {
             Ok(Some(object)) => Ok((Self::Made, Some(object))),
@@ -89,9 +89,9 @@ impl Offer {
 }
 
 impl Peer {
-    /// Asks the peer. `makeEcho` is run; the other makers are run only in a role of our own, and
-    /// elsewhere asked for without running them: a Core 31.99 node that has not got that far, as
-    /// one that was spawned never does, ends when its `makeMining` runs.
+    /// Asks the peer. Runs `makeEcho`; the other makers only in a role of our own. Elsewhere their
+    /// presence is asked for without running them: a Core 31.99 node that is not fully started, as
+    /// a spawned one never is, exits when its `makeMining` runs.
     pub(crate) fn ask(link: &Link) -> Result<Self, Error> {
         let init = link.init.as_ref();
         let init = &**init.ok_or_else(|| Error::Usage("the peer has no Init of Core's".into()))?;
@@ -112,7 +112,7 @@ impl Peer {
         })
     }
 
-    /// The interfaces that the peer offers.
+    /// Returns the interfaces that the peer offers.
     pub(crate) fn offered(&self) -> Vec<&'static str> {
         let made = self
             .offers
@@ -122,7 +122,7 @@ impl Peer {
     }
 }
 
-/// Asks for a maker where the peer's generation has it, without running it.
+/// Asks whether the peer has a maker, where its generation does, without running it.
 fn offer_of(init: &dyn Init, generation: Generation, maker: &str) -> Result<Offer, Error> {
     let Some(remote) = init.remote() else {
         return Ok(Offer::Implemented);
@@ -139,7 +139,7 @@ fn offer_of(init: &dyn Init, generation: Generation, maker: &str) -> Result<Offe
 }
 
 fn round_trip(echo: &dyn Echo) -> Result<Duration, Error> {
-    // The first one makes the thread.
+    // The first call creates the server thread.
     echo.echo("")?;
     let mut times = Vec::with_capacity(ECHOES);
     for _ in 0..ECHOES {

@@ -26,7 +26,7 @@ pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
     done
 }
 
-/// What the peer has: it is asked for each maker, and none is run.
+/// Lists the interfaces that the peer has. Asks for each maker, and runs none.
 fn asked(context: &Context, session: &mut Session, args: &args::List) -> Result<u8> {
     let schema = session.learn()?;
     let mut missing = Vec::new();
@@ -38,7 +38,7 @@ fn asked(context: &Context, session: &mut Session, args: &args::List) -> Result<
         }
     }
     context.signals.check()?;
-    // What only a missing interface makes is missing too.
+    // Interfaces that only a missing one makes are missing too.
     let mut names = Vec::new();
     for node in schema.interfaces() {
         let route = schema.route(node.id)?.unwrap_or_default();
@@ -85,7 +85,7 @@ fn print(context: &Context, schema: &Schema, args: &args::List, names: Vec<Strin
     Ok(0)
 }
 
-/// As much of a comment as fits beside a name.
+/// Returns the first sentence of a comment, which fits beside a name.
 fn first_sentence(docs: &str) -> String {
     let paragraph: Vec<&str> = docs.lines().take_while(|line| !line.is_empty()).collect();
     let paragraph = paragraph.join(" ");

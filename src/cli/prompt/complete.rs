@@ -1,7 +1,8 @@
-//! What a line can go on with: methods, their parameters and values, from the schema and what the
-//! session holds.
+//! Completion of a line: methods, their parameters and values, from the schema and the objects that
+//! the session holds.
 //!
-//! Knows schemas and the words of a line; nothing of editors. Except for file names, a line's completions depend on the line and the [`View`] alone.
+//! Knows schemas and the words of a line; nothing of editors. Except for file names, a line's
+//! completions depend on the line and the [`View`] alone.
 
 use std::fs;
 
@@ -11,7 +12,7 @@ use bitcoin_ipc::dynamic::schema::model::{Kind, Type};
 use super::super::methods::{Method, Param};
 use super::super::schemas::Schema;
 
-/// What a session has that lines can name.
+/// The parts of a session that lines can name.
 pub(crate) struct View {
     pub(crate) schema: Schema,
     /// The objects that are kept: name and interface.
@@ -20,7 +21,7 @@ pub(crate) struct View {
     pub(crate) jobs: Vec<u32>,
 }
 
-/// A candidate: what is shown, and what takes the place of the word.
+/// A candidate: the text shown, and the text that replaces the word.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) shown: String,
@@ -32,7 +33,7 @@ impl Candidate {
         Self::after(text, "")
     }
 
-    /// With what is typed after it in any case.
+    /// Creates a candidate with text that is always typed after it.
     fn after(shown: impl Into<String>, more: &str) -> Self {
         let shown = shown.into();
         let text = format!("{shown}{more}");
@@ -46,8 +47,8 @@ impl Candidate {
     }
 }
 
-/// The words before the cursor: those that are whole, and the one that is typed, with where it
-/// begins. `None` inside quotes.
+/// Splits the text before the cursor into the whole words, and the word being typed with its
+/// offset. `None` inside quotes.
 fn split(line: &str) -> Option<(Vec<String>, &str, usize)> {
     let (mut quote, mut start, mut escaped) = (None, 0, false);
     for (at, c) in line.char_indices() {
@@ -66,7 +67,7 @@ fn split(line: &str) -> Option<(Vec<String>, &str, usize)> {
     plain.then_some((words, word, start))
 }
 
-/// What the word before the cursor can become, and where that begins.
+/// Returns the offset of the word before the cursor, and the candidates for it.
 pub(super) fn complete(line: &str, cursor: usize, view: &View) -> Option<(usize, Vec<Candidate>)> {
     let (words, word, start) = split(line.get(..cursor)?)?;
     let words: &[String] = match words.as_slice() {
@@ -84,7 +85,8 @@ pub(super) fn complete(line: &str, cursor: usize, view: &View) -> Option<(usize,
     Some((start + prefix, found))
 }
 
-/// The parameters that a line has not given, for people; empty where nothing is to be said.
+/// Returns the parameters that a line has not given, for people; `None` where there is nothing to
+/// show.
 pub(super) fn missing(line: &str, view: &View) -> Option<String> {
     let (words, word, _) = split(line)?;
     let words: &[String] = match words.as_slice() {
@@ -107,7 +109,7 @@ impl View {
         Some(self.schema.interface(interface).ok()?.id)
     }
 
-    /// The method that a path ends with.
+    /// Returns the method that a path ends with.
     fn method(&self, path: &str) -> Option<Method> {
         let held = path.split_once('.').and_then(|(name, rest)| {
             let interface = self.interface_of(name)?;
@@ -125,7 +127,7 @@ impl View {
         methods.iter().map(Candidate::method).collect()
     }
 
-    /// What the first word can be; the candidates begin at the number.
+    /// Returns the candidates for the first word, and the offset in it at which they begin.
     fn paths(&self, word: &str) -> Option<(usize, Vec<Candidate>)> {
         if word.starts_with('.') {
             return Some((0, self.commands()));
@@ -182,7 +184,7 @@ impl View {
         }
     }
 
-    /// The objects of an interface, or of one that inherits it.
+    /// Returns the objects of an interface, or of one that inherits it.
     fn objects(&self, interface: u64) -> Vec<Candidate> {
         let registry = &self.schema.registry;
         let inherits = |name: &str| {
@@ -208,7 +210,7 @@ impl View {
         held.chain([Candidate::new("null")]).collect()
     }
 
-    /// What a parameter's value can be, where that can be told.
+    /// Returns the candidates for a parameter's value, where its type limits them.
     fn values(&self, method: &Method, param: &Param) -> Vec<Candidate> {
         match &param.ty {
             Type::Bool => ["true", "false"].map(Candidate::new).into(),
@@ -228,7 +230,7 @@ impl View {
     }
 }
 
-/// The parameters that the words have not given: by name, or else by place.
+/// Returns the parameters that the words have not given: by name, or else by place.
 fn left<'m>(method: &'m Method, given: &[String]) -> impl Iterator<Item = &'m Param> {
     let by_name = |word: &String| {
         let (name, _) = word.split_once('=')?;
@@ -243,7 +245,8 @@ fn left<'m>(method: &'m Method, given: &[String]) -> impl Iterator<Item = &'m Pa
         .map(|(_, param)| param)
 }
 
-/// What follows a method; the candidates begin at the number.
+/// Returns the candidates for the words after a method, and the offset in the word at which they
+/// begin.
 fn arguments(
     view: &View,
     method: &Method,
@@ -276,7 +279,8 @@ fn arguments(
     (place, found)
 }
 
-/// The files whose paths begin so, with the `@`. Those whose names need quotes are left out.
+/// Returns the files whose paths begin with `path`, each with the `@`, except those whose names
+/// need quotes.
 fn files(path: &str) -> Vec<Candidate> {
     let (folder, name) = match path.rsplit_once('/') {
         Some((folder, name)) => (format!("{folder}/"), name),
@@ -322,7 +326,7 @@ mod tests {
         }
     }
 
-    /// What the line before the cursor can become.
+    /// Returns the completions of a line with the cursor at its end.
     fn completed(line: &str) -> Vec<String> {
         let (start, found) = complete(line, line.len(), &view()).unwrap_or_default();
         let all = found.iter();
@@ -386,7 +390,7 @@ mod tests {
             ),
             ("echo @Cargo.t", &["echo @Cargo.toml"]),
             ("echo echo=@src/cli/prom", &["echo echo=@src/cli/prompt/"]),
-            // Inside quotes nobody knows.
+            // Nothing is completed inside quotes.
             ("echo 'wait", &[]),
             ("echo 'a b' ec", &[]),
         ] {

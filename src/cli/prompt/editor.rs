@@ -1,4 +1,4 @@
-//! The editor of lines: how it is set up, and what it shows of completions and hints.
+//! The editor of lines: its setup, and the completions and hints that it shows.
 //!
 //! Knows the editor's traits; what completes a line is [`super::complete`]'s.
 
@@ -17,7 +17,7 @@ use super::super::output::Output;
 use super::complete::{Candidate, View, complete, missing};
 use super::history::LENGTH;
 
-/// One that leaves stdout alone where that is no terminal.
+/// Creates an editor, which leaves stdout alone where that is no terminal.
 pub(super) fn new(output: &Output) -> rustyline::Result<Editor<Words, DefaultHistory>> {
     let color = match output.color() {
         true => ColorMode::Enabled,
@@ -45,7 +45,7 @@ pub(super) struct Words {
     pub(super) color: bool,
 }
 
-/// What is shown after the cursor and never typed.
+/// A hint that is shown after the cursor and never typed.
 pub(super) struct Missing(String);
 
 impl Hint for Missing {

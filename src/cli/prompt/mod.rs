@@ -1,8 +1,8 @@
-//! Where a session's lines come from: an editor with history and completion on a terminal that has
-//! what that takes, a prompt alone on others, a pipe.
+//! Sources of a session's lines: an editor with history and completion on a terminal that can have
+//! one, a prompt alone on others, a pipe.
 //!
-//! Knows terminals and lines; nothing of what the lines mean but what completes them. The editor
-//! has a thread of its own, so that whoever waits for a line hears signals meanwhile.
+//! Knows terminals and lines; nothing of what the lines mean except what completes them. The editor
+//! has a thread of its own, so that the thread waiting for a line can react to signals.
 
 mod complete;
 mod editor;
@@ -32,22 +32,22 @@ const PROMPT: &str = "bitcoin-ipc> ";
 /// The longest line that is read, in bytes: that of a value that fills the largest message.
 const MAX_LINE: u64 = 64 * 1024 * 1024;
 
-/// How long the editor has for what it is to print, at the end.
+/// The time the editor has at the end to print what is queued.
 const PRINTED: Duration = Duration::from_millis(300);
 
-/// What an editor that is stopped in the middle of a line leaves switched on in a terminal:
-/// bracketed paste.
+/// The sequence that turns off the mode that an editor leaves on in a terminal when it is stopped
+/// in the middle of a line: bracketed paste.
 const RESTORE: &[u8] = b"\x1b[?2004l\n";
 
-/// What came from the user.
+/// An event from the user.
 pub(crate) enum Event {
     Line(io::Result<String>),
-    /// The line was thrown away.
+    /// The line was discarded.
     Cleared,
     End,
 }
 
-/// Where lines come from.
+/// The source of lines, and the state of its terminal.
 pub(crate) struct Input {
     pub(crate) source: Source,
     events: Receiver<Event>,
@@ -56,24 +56,24 @@ pub(crate) struct Input {
     view: Arc<Mutex<View>>,
     output: Output,
     quiet: bool,
-    /// How the terminal was before.
+    /// The terminal's modes before.
     terminal: Option<Termios>,
     /// Whether the editor has the terminal.
     reading: Arc<AtomicBool>,
-    /// Ends once all is printed that the editor was given to print.
+    /// Disconnects once the editor has printed all that it was given to print.
     printed: Option<Receiver<()>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     Pipe,
-    /// A terminal whose own editing must do.
+    /// A terminal with its own line editing alone.
     Plain,
     Editor,
 }
 
 impl Input {
-    /// Begins to read. A pipe is read ahead a little; a terminal when it is asked.
+    /// Starts reading. A pipe is read a little ahead; a terminal only when it is asked.
     pub(crate) fn open(context: &Context, view: View) -> Result<Self, Error> {
         let output = context.output.clone();
         let view = Arc::new(Mutex::new(view));
@@ -135,7 +135,7 @@ impl Input {
         Ok(input)
     }
 
-    /// Asks a terminal for a line. What completes it is in `view`.
+    /// Asks a terminal for a line, which is completed from `view`.
     pub(crate) fn ask(&self, view: View) {
         *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
         // The lines logged during the last call come before the prompt.
@@ -143,7 +143,7 @@ impl Input {
         match (&self.ask, self.source) {
             (Some(ask), _) => {
                 self.reading.store(true, Ordering::SeqCst);
-                // An editor that is gone shows when its line is waited for.
+                // Where the editor is gone, the wait for its line finds that out.
                 let _ = ask.send(());
             }
             (None, Source::Plain) if !self.quiet => {
@@ -153,7 +153,7 @@ impl Input {
         }
     }
 
-    /// What comes within this time.
+    /// Returns the next event that comes within this time.
     pub(crate) fn next(&self, limit: Duration) -> Option<Event> {
         match self.events.recv_timeout(limit) {
             Ok(event) => Some(event),
@@ -162,8 +162,8 @@ impl Input {
         }
     }
 
-    /// Keeps what is typed from being shown, where a spinner would not survive it, until the
-    /// result is dropped; the next line gets it.
+    /// Turns off the echo of an editor's terminal, which would overwrite a spinner, until the
+    /// result is dropped. The next line gets what is typed meanwhile.
     pub(crate) fn hush(&self) -> Hush<'_> {
         let before = self.terminal.as_ref();
         let before = before.filter(|_| self.source == Source::Editor);
@@ -175,8 +175,8 @@ impl Input {
         Hush(before)
     }
 
-    /// Gives the terminal back. `unfinished` tells that a line may be edited still, `asked` that
-    /// one was asked for.
+    /// Restores the terminal. `unfinished` tells that a line may still be edited, `asked` that one
+    /// was asked for.
     pub(crate) fn close(&self, unfinished: bool, asked: bool) {
         self.output.flush_log();
         self.output.set_above(None);
@@ -195,7 +195,7 @@ impl Input {
     }
 }
 
-/// Shows what is typed again when dropped.
+/// Turns the echo on again when dropped.
 pub(crate) struct Hush<'a>(Option<&'a Termios>);
 
 impl Drop for Hush<'_> {
@@ -206,8 +206,8 @@ impl Drop for Hush<'_> {
     }
 }
 
-/// Has what is printed while the editor reads shown above its line. An editor that has just got its
-/// line takes no more, so only a thread of its own may wait for it to print.
+/// Has the editor print output above its line while it reads. An editor that has just got its line
+/// takes no more, so only a thread of its own may wait for it to print.
 fn print_above(
     output: &Output,
     mut printer: impl ExternalPrinter + Send + 'static,
@@ -217,7 +217,7 @@ fn print_above(
     let (done, printed) = mpsc::channel();
     start("printer", move || {
         for text in texts {
-            // Nobody is left to tell when this fails.
+            // A failure to print cannot be reported anywhere.
             let _ = printer.print(text);
         }
         drop(done);
@@ -228,8 +228,8 @@ fn print_above(
     Ok(printed)
 }
 
-/// Whether this terminal can have its lines edited: results must not share stdout with that,
-/// where it is none.
+/// Tells whether lines can be edited on this terminal. Where stdout is no terminal the editor needs
+/// `/dev/tty`, so that stdout has the results alone.
 fn can_edit() -> bool {
     let unable = std::env::var_os("TERM").is_some_and(|term| term == "cons25" || term == "emacs");
     let reachable = || io::stdout().is_terminal() || File::open("/dev/tty").is_ok();
@@ -247,7 +247,7 @@ fn start(name: &str, f: impl FnOnce() + Send + 'static) -> Result<(), Error> {
 /// Reads lines on a thread of its own.
 ///
 /// # Errors
-/// When the operating system gives no thread.
+/// Fails when the operating system gives no thread.
 pub(crate) fn read_lines(
     input: impl Read + Send + 'static,
     sender: SyncSender<Event>,

@@ -1,7 +1,7 @@
 //! Objects that are hosted here in a parameter's place, print their calls, and answer them with
 //! nothing.
 //!
-//! Knows what is printed and how often; nothing of who waits for it.
+//! Knows what is printed and how often; nothing of what waits for it.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use super::plan::Plan;
 use crate::cli::output::Output;
 
-/// The objects of a session that print their calls. Clones are the same.
+/// The objects of a session that print their calls. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Printers(Arc<State>);
 
@@ -27,11 +27,11 @@ struct State {
 
 #[derive(Default)]
 struct Inner {
-    /// How many there were.
+    /// The number of objects hosted so far.
     numbers: u64,
     /// The handles of those that the peer may still call.
     names: HashMap<u64, Name>,
-    /// What ends the wait for more calls.
+    /// Ends the wait for more calls.
     finish: Option<Box<dyn FnOnce() + Send>>,
     finished: bool,
     failed: Option<io::Error>,
@@ -39,11 +39,11 @@ struct Inner {
 
 struct Name {
     handle: String,
-    /// Whether the user let go of it: its calls are answered and no longer printed.
+    /// Whether the user released it: its calls are answered and no longer printed.
     released: bool,
 }
 
-/// One of them. It goes when the peer destroys it or lets go of it, or with the connection.
+/// A hosted object. It is dropped when the peer destroys or releases it, or with the connection.
 struct Printer {
     state: Arc<State>,
     number: u64,
@@ -54,8 +54,8 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many calls are still to be printed, if not all. Held while one is printed, which may
-    /// take as long as a reader likes; nothing else waits for that.
+    /// Locks the number of calls that are still to be printed, `None` for all. Held while one is
+    /// printed, which may take as long as the reader of stdout likes; nothing else waits for that.
     fn left(&self) -> MutexGuard<'_, Option<u64>> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,13 +81,13 @@ impl Printers {
         }))
     }
 
-    /// Has `finish` called once so many calls have been printed, or nobody reads them any more.
+    /// Calls `finish` once so many calls have been printed, or when stdout has no reader any more.
     pub(crate) fn finish_after(&self, calls: Option<u64>, finish: impl FnOnce() + Send + 'static) {
         *self.0.left() = calls;
         self.0.inner().finish = Some(Box::new(finish));
     }
 
-    /// Calls what [`Printers::finish_after`] was given once this time has passed.
+    /// Calls the closure of [`Printers::finish_after`] once this time has passed.
     pub(crate) fn finish_in(&self, time: Duration) -> Result<()> {
         let state = self.0.clone();
         let wait = move || {
@@ -98,7 +98,7 @@ impl Printers {
         Ok(())
     }
 
-    /// How it ended, once no more calls are wanted.
+    /// Returns the outcome, once no more calls are wanted.
     pub(crate) fn outcome(&self) -> Option<Result<()>> {
         let mut inner = self.0.inner();
         if !inner.finished {
@@ -108,7 +108,7 @@ impl Printers {
         Some(failed.map_or(Ok(()), |error| Err(error.into())))
     }
 
-    /// Whether the peer has let go of all of them, if only by going away.
+    /// Whether the peer has released all of them, or is gone.
     pub(crate) fn are_let_go(&self) -> bool {
         self.0.inner().names.is_empty()
     }
@@ -121,7 +121,7 @@ impl Printers {
         }
     }
 
-    /// Prints the calls of this one no longer.
+    /// Stops printing the calls of this one.
     pub(super) fn release(&self, handle: &str) {
         let mut inner = self.0.inner();
         let all = inner.names.values_mut();
@@ -130,8 +130,8 @@ impl Printers {
         }
     }
 
-    /// The steps of a call, with an object hosted for each parameter that asks for one; gives
-    /// their handles too.
+    /// Returns the steps of a call, with an object hosted for each parameter that asks for one, and
+    /// the handles of these objects.
     pub(super) fn host(&self, objects: &Objects, plan: &Plan) -> Result<(Vec<Step>, Vec<String>)> {
         let mut steps = plan.steps.clone();
         let mut handles = Vec::new();
@@ -162,8 +162,8 @@ impl Printers {
         Ok((steps, handles))
     }
 
-    /// Leaves the objects that print their calls to the peer alone, so that they go when it lets
-    /// go of them.
+    /// Releases the handles of the objects that print their calls, so that these are dropped when
+    /// the peer releases them.
     pub(super) fn leave(&self, objects: &Objects) {
         let inner = self.0.inner();
         let handles = inner.names.values().map(|name| name.handle.clone());
@@ -193,7 +193,7 @@ impl Printer {
         }
     }
 
-    /// What it is called, while its calls are printed.
+    /// Returns the handle while its calls are printed.
     fn handle(&self) -> Option<String> {
         let inner = self.state.inner();
         let name = inner.names.get(&self.number)?;
@@ -207,8 +207,8 @@ impl Drop for Printer {
     }
 }
 
-/// Lets go of an object, and prints its calls no longer where it is one that does; tells whether
-/// there was one.
+/// Releases an object, and stops printing its calls where it prints them. Returns whether it
+/// existed.
 pub(super) fn let_go(printers: &Printers, objects: &Objects, name: &str) -> bool {
     printers.release(name);
     objects.release(name)

@@ -1,8 +1,8 @@
 //! `BlockTemplate.submitSolution` on a node between two generations.
 //!
-//! Builds between Core 31 and 32 have 32's `Init` and 31's `BlockTemplate`: what 32 calls @10 is
-//! not there, and @7 is the method, where 32 has one that only refuses. Knows which call that is
-//! about; nothing of other methods.
+//! Builds between Core 31 and 32 have 32's `Init` and 31's `BlockTemplate`: they lack 32's @10, and
+//! their @7 is the method, where 32 has one that only refuses. Knows that one method; nothing of
+//! others.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use super::Session;
 use super::plan::Plan;
 
-/// The method that has moved.
+/// The method whose ordinal has changed.
 const METHOD: &str = "BlockTemplate.submitSolution";
 
 impl Session {
@@ -27,14 +27,14 @@ impl Session {
     }
 }
 
-/// A solution on its way.
+/// A solution to submit.
 pub(super) struct Submit {
     objects: Objects,
     /// Core 31's schema.
     older: Arc<Registry>,
     way: Vec<Step>,
     submit: Step,
-    /// What makes the template.
+    /// The method that makes the template.
     maker: String,
 }
 
@@ -54,7 +54,7 @@ impl Submit {
     }
 
     /// Submits the solution to the template that the call's other methods make, or that `handle`
-    /// is: both places of the method are tried on the same one.
+    /// is. Both ordinals of the method are tried on the same template.
     pub(super) fn run(self, handle: &str) -> Result<Json, Error> {
         if self.way.is_empty() {
             return self.submit_to(handle);

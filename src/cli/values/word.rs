@@ -1,20 +1,20 @@
 //! The forms of one word of a call: a value by its type, `name=value`, `name:=JSON`.
 //!
-//! Knows types and their spellings; nothing of methods or of what is held.
+//! Knows types and their spellings; nothing of methods or of the objects that are held.
 
 use std::io::{self, Read};
 
 use bitcoin_ipc::dynamic::schema::model::Type;
 use serde_json::Value as Json;
 
-/// The most bytes that a value may have when it is read: those of the largest message.
+/// The largest value that is read, in bytes: that of the largest message.
 const MAX_VALUE: u64 = 64 * 1024 * 1024;
 
-/// In `name:=print`: an object that is hosted here and prints its calls.
+/// The value of `name:=print`: an object that is hosted here and prints its calls.
 pub(super) const PRINT: &str = "print";
 
-/// A value as its type has it, from a word. What is not of the type is refused later, but for
-/// what JSON has no form of.
+/// Converts a word to the value that its type has in JSON. A value of another type is refused
+/// later, except where JSON cannot express it.
 pub(super) fn from_text(ty: &Type, text: &str) -> Result<Json, String> {
     let json = || serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"));
     match ty {
@@ -57,7 +57,7 @@ pub(super) fn from_text(ty: &Type, text: &str) -> Result<Json, String> {
     }
 }
 
-/// `name=value`, or with true `name:=JSON`.
+/// Splits `name=value`; the flag is true for `name:=JSON`.
 pub(super) fn named(word: &str) -> Option<(&str, bool, &str)> {
     let (name, value) = word.split_once('=')?;
     let (name, json) = match name.strip_suffix(':') {
@@ -70,7 +70,7 @@ pub(super) fn named(word: &str) -> Option<(&str, bool, &str)> {
     identifier.then_some((name, json, value))
 }
 
-/// What an input holds, as text.
+/// Reads an input to its end, as text of at most [`MAX_VALUE`] bytes.
 pub(super) fn read_limited(input: impl Read) -> io::Result<String> {
     let mut text = String::new();
     input.take(MAX_VALUE + 1).read_to_string(&mut text)?;
@@ -83,7 +83,7 @@ pub(super) fn read_limited(input: impl Read) -> io::Result<String> {
     Ok(text)
 }
 
-/// As much of a value as an error message has room for.
+/// Shortens a value to what an error message has room for.
 pub(super) fn shortened(value: &str) -> String {
     const LENGTH: usize = 60;
     match value.char_indices().nth(LENGTH) {

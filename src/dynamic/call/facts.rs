@@ -1,4 +1,4 @@
-//! What the runtime must know of interfaces and methods, from a schema at run time.
+//! Facts that the runtime needs about interfaces and methods, from a schema at run time.
 //!
 //! Knows schemas and the runtime's facts; nothing of values.
 
@@ -15,24 +15,24 @@ use crate::dynamic::schema::{MethodInfo, Registry};
 use crate::error::{Error, Result};
 use crate::protocol::capnp::rt::{self, Role, StaticOrShared};
 
-/// The name of the interface of a capability of which nothing is known.
+/// The interface name of a capability of which nothing is known.
 const UNKNOWN: &str = "Capability";
 
-/// An interface: what its schema says, and what the runtime must know.
+/// An interface: the schema's facts and the runtime's.
 pub(super) struct Facts {
     /// Its id; 0 where it is not known.
     pub(super) id: u64,
     /// Its name.
     pub(super) name: String,
-    /// What its type parameters are bound to.
+    /// The bindings of its type parameters.
     pub(super) brand: Brand,
     /// Its methods and those it inherits.
     pub(super) methods: Vec<MethodFacts>,
-    /// The same for the runtime, in the same order.
+    /// The runtime's facts about the same methods, in the same order.
     pub(super) info: StaticOrShared<rt::Info>,
 }
 
-/// A method: what its schema says, and what the runtime must know.
+/// A method: the schema's facts and the runtime's.
 #[derive(Clone)]
 pub(super) struct MethodFacts {
     /// The schema's facts.
@@ -51,12 +51,12 @@ pub(super) struct Next {
     pub(super) pointer: u16,
     /// Its interface's id.
     pub(super) id: u64,
-    /// What that one's type parameters are bound to.
+    /// The bindings of that interface's type parameters.
     pub(super) brand: Brand,
 }
 
 impl Facts {
-    /// The facts about an interface.
+    /// Returns the facts about an interface.
     pub(super) fn of(registry: &Arc<Registry>, id: u64, brand: &Brand) -> Result<Self> {
         let (node, _) = registry.interface(id)?;
         let mut methods = Vec::new();
@@ -66,7 +66,7 @@ impl Facts {
         Ok(Self::new(id, node.name.clone(), brand.clone(), methods))
     }
 
-    /// A capability of which nothing is known.
+    /// Returns the facts of a capability of which nothing is known.
     pub(super) fn unknown() -> Self {
         Self::new(0, UNKNOWN.to_owned(), Brand::default(), Vec::new())
     }
@@ -105,7 +105,7 @@ impl Facts {
         false
     }
 
-    /// The method with this name, where users may call it.
+    /// Returns the method with this name, where users may call it.
     pub(super) fn method(&self, registry: &Registry, name: &str) -> Result<&MethodFacts> {
         if self.id == 0 {
             return Err(Error::Usage(format!(
@@ -114,7 +114,7 @@ impl Facts {
         }
         let found = self.methods.iter().find(|m| m.schema.method.name == name);
         let Some(found) = found else {
-            // For its error, which suggests a name.
+            // Called for its error, which suggests a name.
             registry.method_of(self.id, &self.brand, name)?;
             return Err(Error::Usage(format!(
                 "{} has no method {name:?}",
@@ -183,18 +183,18 @@ impl MethodFacts {
         })
     }
 
-    /// The type of its parameters.
+    /// Returns the type of its parameters.
     pub(super) fn params(&self) -> Type {
         params_type(&self.schema)
     }
 
-    /// The type of its results.
+    /// Returns the type of its results.
     pub(super) fn results(&self) -> Type {
         results_type(&self.schema)
     }
 
-    /// The capability that can be called on before the answer is there: the one result that is an
-    /// interface.
+    /// Returns the capability that can be called before the answer is there: the one result that is
+    /// an interface.
     pub(super) fn capability(&self, registry: &Registry) -> Result<Next> {
         let (_, results) = registry.structure(self.schema.method.results.0)?;
         let Type::Struct(_, outer) = self.results() else {
@@ -225,7 +225,7 @@ impl MethodFacts {
     }
 }
 
-/// The fields of parameters or results that users see.
+/// Returns the fields of parameters or results that users see.
 pub(super) fn visible<'s>(
     registry: &Registry,
     layout: &'s Struct,
@@ -253,7 +253,7 @@ fn results_type(schema: &MethodInfo) -> Type {
     Type::Struct(*id, brand.within(&schema.brand))
 }
 
-/// Writes a message of type `ty` as JSON, for logs.
+/// Returns a function that writes a message of type `ty` as JSON, for logs.
 fn show(registry: &Arc<Registry>, ty: Type) -> StaticOrShared<rt::Show> {
     let registry = registry.clone();
     let show = move |message: any_pointer::Reader<'_>, writer: &mut dyn fmt::Write| {
@@ -267,7 +267,7 @@ fn show(registry: &Arc<Registry>, ty: Type) -> StaticOrShared<rt::Show> {
     StaticOrShared::Shared(Arc::new(show))
 }
 
-/// What a log says of capabilities, in the words of the typed interfaces.
+/// Handles that write capabilities to a log as the typed interfaces do.
 struct Unnamed;
 
 impl Handles for Unnamed {

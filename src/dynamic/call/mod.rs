@@ -2,9 +2,9 @@
 //!
 //! Knows objects, schemas and conversions; nothing of how a connection came about.
 //!
-//! An [`Objects`] holds what calls returned. In JSON an object is its handle, a string such as
-//! `"BlockTemplate#2"`. Releasing a handle, or dropping the [`Objects`], lets go of the object, and
-//! destroys it where its interface has `destroy`, as dropping a typed proxy does.
+//! An [`Objects`] holds the objects that calls returned. In JSON an object is its handle, a string
+//! such as `"BlockTemplate#2"`. Releasing a handle, or dropping the [`Objects`], releases the
+//! object, and destroys it where its interface has `destroy`, as dropping a typed proxy does.
 //!
 //! A method's parameters are a JSON object; `context` and `threadMap` are the runtime's. Of its
 //! results a single one is given alone, several as an object, none as `null`.
@@ -34,40 +34,40 @@ use crate::interfaces::{Call, Disconnection, Remote};
 use crate::protocol::capnp::Capnp;
 use crate::protocol::capnp::rt::{self, Object};
 
-/// Objects of peers and of this process, by handle. Clones are the same.
+/// Objects of peers and of this process, by handle. Clones share them.
 #[derive(Clone)]
 pub struct Objects(Arc<Inner>);
 
 impl Objects {
-    /// Holds nothing yet. Values are converted by `registry` as `options` say.
+    /// Creates an empty table. Values are converted by `registry` as `options` say.
     pub fn new(registry: Arc<Registry>, options: Options) -> Self {
         Self(Arc::new(Inner::new(registry, options)))
     }
 
-    /// The schema.
+    /// Returns the schema.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.0.registry
     }
 
-    /// How values are shown and taken.
+    /// Returns the options for showing and taking values.
     pub fn options(&self) -> &Options {
         &self.0.options
     }
 
-    /// Connects to a peer whose bootstrap interface is called `interface`; gives its handle. The
-    /// connection ends when that is released.
+    /// Connects to a peer whose bootstrap interface is called `interface`, and returns its handle.
+    /// The connection ends when that is released.
     ///
     /// # Errors
-    /// [`Error::Usage`] when the schema has no such interface; else when the peer does not answer
-    /// the handshake.
+    /// [`Error::Usage`] when the schema has no such interface; otherwise the errors of the
+    /// handshake.
     pub fn connect(&self, by: &Capnp, stream: UnixStream, interface: &str) -> Result<String> {
         let facts = self.0.facts_named(interface)?;
         let object = by.connect_object(stream, facts.info.clone())?;
         Ok(self.0.hold_new(Entry::Remote(object, facts)))
     }
 
-    /// A handle to an object of generated code, such as the `Init` of a connection, as one of the
-    /// interface that the schema calls `interface`.
+    /// Returns a handle to an object of generated code, such as the `Init` of a connection, as one
+    /// of the interface that the schema calls `interface`.
     ///
     /// # Errors
     /// [`Error::Usage`] when the schema has no such interface, or the object is of this process.
@@ -81,8 +81,8 @@ impl Objects {
         Ok(self.0.hold_new(Entry::Remote(object.clone(), facts)))
     }
 
-    /// Hosts an object of the interface that the schema calls `interface`, and gives its handle,
-    /// which can be given as a parameter. `calls` answers the calls on it.
+    /// Hosts an object of the interface that the schema calls `interface`, and returns its handle,
+    /// which can be passed as a parameter. `calls` answers the calls on it.
     ///
     /// # Errors
     /// [`Error::Usage`] when the schema has no such interface.
@@ -136,12 +136,12 @@ impl Objects {
         }
     }
 
-    /// Lets go of an object; tells whether there was a handle of this name.
+    /// Releases an object. Returns whether there was a handle of this name.
     pub fn release(&self, handle: &str) -> bool {
         self.0.release(handle)
     }
 
-    /// Gives a handle another name, and lets go of what had it.
+    /// Gives a handle another name, and releases the object that had it.
     ///
     /// # Errors
     /// [`Error::Usage`] when there is no such handle.
@@ -154,8 +154,8 @@ impl Objects {
         Ok(())
     }
 
-    /// Gives a handle that was given last another name, as [`Objects::rename`] does, and its
-    /// number to the next one: for what is held out of its user's sight.
+    /// Gives the handle that was assigned last another name, as [`Objects::rename`] does, and its
+    /// number to the next one: for objects that their user does not see.
     ///
     /// # Errors
     /// [`Error::Usage`] when there is no such handle.
@@ -165,15 +165,15 @@ impl Objects {
         Ok(())
     }
 
-    /// The same objects by another schema, such as that of another generation of the peer. What
-    /// is hosted stays with the schema it was hosted by.
+    /// Returns a table of the same objects by another schema, such as that of another generation of
+    /// the peer. Hosted objects stay with the schema that they were hosted by.
     #[must_use]
     pub fn with_registry(&self, registry: Arc<Registry>) -> Self {
         Self(Arc::new(self.0.with_registry(registry)))
     }
 
-    /// The end of the connection of the object that a handle stands for; `None` for an unknown
-    /// handle and for an object that is hosted here.
+    /// Returns the end of the connection of the object that a handle stands for; `None` for an
+    /// unknown handle and for an object that is hosted here.
     pub fn disconnection(&self, handle: &str) -> Option<Disconnection> {
         match self.0.get(handle)? {
             Entry::Remote(object, _) => Some(object.disconnection()),
@@ -181,11 +181,12 @@ impl Objects {
         }
     }
 
-    /// Tells whether the peer implements a method of an object, without running it, as
+    /// Asks whether the peer implements a method of an object, without running it, as
     /// [`Remote::implements`] does. The method is the one that the schema of these objects has.
     ///
     /// # Errors
-    /// As [`Remote::implements`]; [`Error::Usage`] for an unknown handle or method.
+    /// Returns the errors of [`Remote::implements`], and [`Error::Usage`] for an unknown handle or
+    /// method.
     pub fn implements(&self, handle: &str, method: &str) -> Result<bool> {
         match self.0.get(handle).ok_or_else(|| no_handle(handle))? {
             Entry::Remote(object, facts) => {
@@ -196,7 +197,7 @@ impl Objects {
         }
     }
 
-    /// The handles that are held, each with its interface's name, sorted.
+    /// Returns the handles that are held, each with its interface's name, sorted.
     pub fn handles(&self) -> Vec<(String, String)> {
         let held = self.0.held();
         let all = held.iter();
@@ -208,43 +209,44 @@ impl Objects {
         all
     }
 
-    /// The id of the interface of what a handle stands for; `None` for an unknown handle or
-    /// interface.
+    /// Returns the id of the interface of the object that a handle stands for; `None` for an
+    /// unknown handle or interface.
     pub fn interface_of(&self, handle: &str) -> Option<u64> {
         let id = self.0.get(handle)?.facts().id;
         Some(id).filter(|id| *id != 0)
     }
 
     /// Calls a method and waits for its results, running callbacks meanwhile. The thread's
-    /// [`CallOptions`](crate::CallOptions) hold.
+    /// [`CallOptions`](crate::CallOptions) apply.
     ///
     /// # Errors
     /// [`Error::Usage`] for an unknown handle or method and [`Error::Conversion`] for parameters
-    /// that are not of their types, before anything is sent; else as a typed call.
+    /// that are not of their types, before anything is sent; otherwise the errors of a typed call.
     pub fn call(&self, handle: &str, method: &str, params: Json) -> Result<Json> {
         self.chain(handle, &[Step::new(method, params)])
     }
 
-    /// The same as a future, in any async runtime. The call is made now; errors of usage come with
-    /// the future.
+    /// Calls a method as [`Objects::call`] does, and returns a future for any async runtime. The
+    /// call is made now; errors of usage come with the future.
     pub fn call_async(&self, handle: &str, method: &str, params: Json) -> Call<Json> {
         self.chain_async(handle, &[Step::new(method, params)])
     }
 
-    /// Calls on: each method on the object that the one before it answers. All are sent at once,
-    /// so that they take one round trip. The result is the last one's; what was made on the way is
-    /// destroyed once the last is answered.
+    /// Calls a chain of methods, each on the object that the one before it answers. All are sent at
+    /// once, so that they take one round trip. The result is the last one's; the objects made on
+    /// the way are destroyed once the last is answered.
     ///
     /// # Errors
-    /// As [`Objects::call`]; of several calls that fail, the first one's. [`Error::Usage`] when a
-    /// method does not answer an object to call on; [`Error::Remote`] when it answers null.
+    /// Returns the errors of [`Objects::call`]; of several calls that fail, the first one's.
+    /// [`Error::Usage`] when a method does not answer an object to call; [`Error::Remote`] when it
+    /// answers null.
     pub fn chain(&self, handle: &str, steps: &[Step]) -> Result<Json> {
         let (object, outgoing, gathered) = outgoing(&self.0, handle, steps)?;
         let answer = rt::call(&object, outgoing);
         gathered.finish(&self.0, answer)
     }
 
-    /// The same as a future, in any async runtime.
+    /// Calls a chain as [`Objects::chain`] does, and returns a future for any async runtime.
     pub fn chain_async(&self, handle: &str, steps: &[Step]) -> Call<Json> {
         let (object, outgoing, gathered) = match outgoing(&self.0, handle, steps) {
             Ok(ready) => ready,
@@ -256,8 +258,8 @@ impl Objects {
             .boxed()
     }
 
-    /// Checks parameters as a call would, without one, and gives them as they would be sent, with
-    /// the defaults of what was left out. Objects are null in them.
+    /// Checks parameters as a call would, without one, and returns them as they would be sent, with
+    /// the defaults of those that were left out. Objects are null in them.
     ///
     /// # Errors
     /// [`Error::Conversion`] when they are not of their types.

@@ -1,4 +1,4 @@
-//! A call by name, from its parameters to what its answers hold.
+//! A call by name, from its parameters to the values in its answers.
 //!
 //! Knows how values are converted and what the runtime sends; nothing of how objects are held.
 
@@ -15,7 +15,7 @@ use crate::dynamic::raw::{Pointer, PointerMut};
 use crate::error::{Error, Result};
 use crate::protocol::capnp::rt::{Build, Object, Outgoing, Read, wire};
 
-/// One of several calls, each on what the one before it answers.
+/// One call of a chain, in which each is made on the object that the one before it answers.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// The method's name.
@@ -25,7 +25,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// A call of `method` with `params`.
+    /// Creates a call of `method` with `params`.
     pub fn new(method: impl Into<String>, params: Json) -> Self {
         Self {
             method: method.into(),
@@ -34,7 +34,7 @@ impl Step {
     }
 }
 
-/// Parameters as a message without capabilities.
+/// Writes parameters as a message without capabilities.
 pub(super) fn scratch(inner: &Inner, facts: &MethodFacts, params: &Json) -> Result<Vec<u8>> {
     let name = facts.schema.full_name();
     let mut handles = Exporting {
@@ -52,7 +52,8 @@ pub(super) fn scratch(inner: &Inner, facts: &MethodFacts, params: &Json) -> Resu
     root.canonical(words).map_err(wrong)
 }
 
-/// A call of all the steps, and where its answers go.
+/// Prepares a call of all the steps. Returns the object to call, the call, and the place of its
+/// answers.
 pub(super) fn outgoing(
     inner: &Arc<Inner>,
     handle: &str,
@@ -75,7 +76,7 @@ pub(super) fn outgoing(
     let mut pointer = 0;
     for (index, step) in steps.iter().enumerate() {
         let method = facts.method(&inner.registry, &step.method)?.clone();
-        // Whatever is wrong with them is told before anything is sent.
+        // Errors in the parameters are reported before anything is sent.
         scratch(inner, &method, &step.params)?;
         let fill = fill(inner, &method, step.params.clone());
         let next = match index == last {
@@ -173,7 +174,7 @@ fn read(
     }
 }
 
-/// What the answers to a call's steps are gathered in.
+/// The gathered answers to a call's steps.
 #[derive(Clone, Default)]
 pub(super) struct Gathered(Arc<Mutex<Answers>>);
 
@@ -191,7 +192,7 @@ impl Gathered {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer to the call whose answers these are; holds the objects in it.
+    /// Returns the answer to the call whose answers these are, and holds the objects in it.
     pub(super) fn finish(&self, inner: &Inner, answer: Result<()>) -> Result<Json> {
         let answers = std::mem::take(&mut *self.lock());
         answer?;
@@ -202,7 +203,7 @@ impl Gathered {
     }
 }
 
-/// Parameters, with none written as what they are: an empty object.
+/// Returns parameters, with none written as an empty object.
 pub(super) fn params_of(json: Json) -> Json {
     match json {
         Json::Null => Json::Object(Map::new()),
@@ -210,7 +211,7 @@ pub(super) fn params_of(json: Json) -> Json {
     }
 }
 
-/// A method's only result alone, or all of them.
+/// Returns a method's only result alone, or all of them.
 fn single_result(inner: &Inner, facts: &MethodFacts, json: Json) -> Result<Json> {
     let (_, layout) = inner.registry.structure(facts.schema.method.results.0)?;
     let fields = visible(&inner.registry, layout, inner.options.optionals);
@@ -222,7 +223,7 @@ fn single_result(inner: &Inner, facts: &MethodFacts, json: Json) -> Result<Json>
     }
 }
 
-/// A method's results as the struct they are, from what [`single_result`] would give.
+/// Returns a method's results as a struct, from the form that [`single_result`] returns.
 pub(super) fn results_of(inner: &Inner, facts: &MethodFacts, json: Json) -> Result<Json> {
     let (_, layout) = inner.registry.structure(facts.schema.method.results.0)?;
     let fields = visible(&inner.registry, layout, inner.options.optionals);

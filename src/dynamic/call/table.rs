@@ -15,7 +15,7 @@ use crate::dynamic::schema::model::Brand;
 use crate::error::{Error, Result};
 use crate::protocol::capnp::rt::Object;
 
-/// Answers the calls of a hosted object: gets the interface's name, the method's name and the
+/// Answers the calls of a hosted object: takes the interface's name, the method's name and the
 /// parameters, and returns the results as [`Objects::call`](super::Objects::call) would: one result
 /// alone, several as an object, none as null. Objects among the parameters are held until the call
 /// is answered; one that is [renamed](super::Objects::rename) stays. Runs on the thread that the
@@ -26,15 +26,15 @@ pub type Calls = dyn Fn(&str, &str, Json) -> Result<Json> + Send + Sync;
 pub(super) struct Hosted {
     pub(super) facts: Arc<Facts>,
     pub(super) calls: Arc<Calls>,
-    /// Weak, since what holds the handles holds this.
+    /// Weak, since the table of handles holds this.
     pub(super) objects: Weak<Inner>,
 }
 
 impl Hosted {
-    /// The objects among which this one is.
+    /// Returns the table that this object is in.
     ///
     /// # Errors
-    /// When they are gone.
+    /// Fails when the table is gone.
     pub(super) fn objects(&self) -> Result<Arc<Inner>> {
         let inner = self.objects.upgrade();
         inner.ok_or_else(|| Error::failed(format!("{} is no longer hosted", self.facts.name)))
@@ -59,19 +59,19 @@ impl Entry {
     }
 }
 
-/// What is held, and by which schema.
+/// The objects that are held, and the schema that they are held by.
 pub(super) struct Inner {
     pub(super) registry: Arc<Registry>,
     pub(super) options: Options,
     held: Mutex<HashMap<String, Entry>>,
-    /// Facts about interfaces without type parameters, which are asked for again and again.
+    /// Cached facts about interfaces without type parameters.
     known: Mutex<HashMap<u64, Arc<Facts>>>,
-    /// How many handles each interface has had.
+    /// The number of handles that each interface has had.
     numbers: Mutex<HashMap<String, u64>>,
 }
 
 impl Inner {
-    /// Holds nothing yet.
+    /// Creates an empty table.
     pub(super) fn new(registry: Arc<Registry>, options: Options) -> Self {
         Self {
             registry,
@@ -82,7 +82,7 @@ impl Inner {
         }
     }
 
-    /// A name for a new handle to an object of this interface.
+    /// Returns a name for a new handle to an object of this interface.
     pub(super) fn name(&self, interface: &str) -> String {
         let mut numbers = self.numbers();
         let number = numbers.entry(interface.to_owned()).or_default();
@@ -90,7 +90,7 @@ impl Inner {
         format!("{interface}#{number}")
     }
 
-    /// Gives back the number of a handle, if it was the last one given.
+    /// Frees the number of a handle, if it was the last one assigned.
     pub(super) fn unname(&self, handle: &str) {
         if let Some((interface, last)) = handle.rsplit_once('#')
             && let Some(number) = self.numbers().get_mut(interface)
@@ -104,7 +104,8 @@ impl Inner {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same objects by another schema. An interface that it lacks stays as it is.
+    /// Returns a table of the same objects by another schema. An object whose interface that schema
+    /// lacks stays as it is.
     pub(super) fn with_registry(&self, registry: Arc<Registry>) -> Self {
         let inner = Self::new(registry, self.options.clone());
         *inner.numbers() = self.numbers().clone();
@@ -160,7 +161,7 @@ impl Inner {
         Ok(Some(entry))
     }
 
-    /// Lets go of an object; tells whether there was a handle of this name.
+    /// Releases an object. Returns whether there was a handle of this name.
     pub(super) fn release(&self, handle: &str) -> bool {
         let entry = self.held().remove(handle);
         // Dropped without the lock.
@@ -202,7 +203,7 @@ impl Inner {
     }
 }
 
-/// The error of an unknown handle.
+/// Returns the error of an unknown handle.
 pub(super) fn no_handle(handle: &str) -> Error {
     Error::Usage(format!("there is no handle {handle:?}"))
 }

@@ -1,21 +1,21 @@
-//! How values are shown, and how much of them.
+//! Options of the conversion: how values are shown, and how much of them.
 //!
 //! Knows what people want to see of which field; nothing of how values are read or written.
 
 use crate::dynamic::schema::model::Type;
 
-/// How values are shown and taken.
+/// Options for showing and taking values.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// How `Data` is shown. Default: hex.
+    /// The form in which `Data` is shown. Default: hex.
     pub data: DataFormat,
-    /// What a field means beyond its type. Default: nothing. [`core_meaning`] knows Bitcoin Core's
-    /// fields.
+    /// The rule for the meaning of a field beyond its type. Default: none. [`core_meaning`] knows
+    /// Bitcoin Core's fields.
     pub meaning: Rule,
     /// Whether `x` with `hasX :Bool` is one field that is null when `hasX` is false. Default: no.
     pub optionals: bool,
-    /// How much a value may hold.
+    /// The bounds on the size of a value.
     pub bounds: Bounds,
 }
 
@@ -31,8 +31,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// As people who use Bitcoin Core expect: hashes in display order, durations where a parameter
-    /// is a timeout, optional values as one field.
+    /// Returns the options that people who use Bitcoin Core expect: hashes in display order,
+    /// durations where a parameter is a timeout, optional values as one field.
     pub fn core() -> Self {
         Self {
             meaning: core_meaning,
@@ -41,28 +41,28 @@ impl Options {
         }
     }
 
-    /// With [`data`](Self::data).
+    /// Sets [`data`](Self::data).
     #[must_use]
     pub fn with_data(mut self, data: DataFormat) -> Self {
         self.data = data;
         self
     }
 
-    /// With [`meaning`](Self::meaning).
+    /// Sets [`meaning`](Self::meaning).
     #[must_use]
     pub fn with_meaning(mut self, meaning: Rule) -> Self {
         self.meaning = meaning;
         self
     }
 
-    /// With [`optionals`](Self::optionals).
+    /// Sets [`optionals`](Self::optionals).
     #[must_use]
     pub fn with_optionals(mut self, optionals: bool) -> Self {
         self.optionals = optionals;
         self
     }
 
-    /// With [`bounds`](Self::bounds).
+    /// Sets [`bounds`](Self::bounds).
     #[must_use]
     pub fn with_bounds(mut self, bounds: Bounds) -> Self {
         self.bounds = bounds;
@@ -70,7 +70,7 @@ impl Options {
     }
 }
 
-/// How `Data` is shown. Both forms are taken, whatever is shown.
+/// The form in which `Data` is shown. Both forms are taken, whichever is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DataFormat {
     /// A string of hex digits.
@@ -80,14 +80,14 @@ pub enum DataFormat {
     Array,
 }
 
-/// What a field means beyond its type, by the name of its struct or method
-/// (`BlockRef`, `Mining.waitTipChanged`), its own name and its type.
+/// Decides the meaning of a field beyond its type, by the name of its struct or method (`BlockRef`,
+/// `Mining.waitTipChanged`), its own name and its type.
 pub type Rule = fn(owner: &str, field: &str, ty: &Type) -> Meaning;
 
-/// What a field means beyond its type.
+/// The meaning of a field beyond its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Meaning {
-    /// Nothing.
+    /// None.
     #[default]
     Plain,
     /// `Data`, or a list of it, that is a hash: people write the bytes in reverse.
@@ -97,7 +97,7 @@ pub enum Meaning {
     Milliseconds,
 }
 
-/// What Bitcoin Core's fields mean.
+/// Returns the meaning of a field of Bitcoin Core's interfaces.
 pub fn core_meaning(owner: &str, field: &str, ty: &Type) -> Meaning {
     let is_data = match ty {
         Type::Data => true,
@@ -118,18 +118,19 @@ pub fn core_meaning(owner: &str, field: &str, ty: &Type) -> Meaning {
     }
 }
 
-/// How much a value may hold, so that nobody can make much of little.
+/// Bounds on the size of a value, so that a small input cannot make a large output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bounds {
-    /// How many levels of structs and lists. Default 64, as on the C++ sides.
+    /// The maximum number of levels of structs and lists. Default 64, as on the C++ sides.
     pub depth: u32,
-    /// How many elements one list may have. Default 4 million.
+    /// The maximum number of elements in one list. Default 4 million.
     pub list: u32,
-    /// How many bytes the JSON of a value may take in memory, roughly. Default 512 MiB.
+    /// The maximum number of bytes that the JSON of a value takes in memory, approximately. Default
+    /// 512 MiB.
     pub json_bytes: usize,
-    /// How many bytes a value may take on the wire. Default 64 MiB, beyond which the C++ sides
-    /// read nothing.
+    /// The maximum number of bytes that a value takes on the wire. Default 64 MiB, beyond which the
+    /// C++ sides read nothing.
     pub wire_bytes: usize,
 }
 
@@ -146,28 +147,28 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// With [`depth`](Self::depth).
+    /// Sets [`depth`](Self::depth).
     #[must_use]
     pub fn with_depth(mut self, depth: u32) -> Self {
         self.depth = depth;
         self
     }
 
-    /// With [`list`](Self::list).
+    /// Sets [`list`](Self::list).
     #[must_use]
     pub fn with_list(mut self, list: u32) -> Self {
         self.list = list;
         self
     }
 
-    /// With [`json_bytes`](Self::json_bytes).
+    /// Sets [`json_bytes`](Self::json_bytes).
     #[must_use]
     pub fn with_json_bytes(mut self, json_bytes: usize) -> Self {
         self.json_bytes = json_bytes;
         self
     }
 
-    /// With [`wire_bytes`](Self::wire_bytes).
+    /// Sets [`wire_bytes`](Self::wire_bytes).
     #[must_use]
     pub fn with_wire_bytes(mut self, wire_bytes: usize) -> Self {
         self.wire_bytes = wire_bytes;

@@ -1,7 +1,7 @@
-//! From the wire to JSON.
+//! Conversion from the wire to JSON.
 //!
-//! The message is a peer's: whatever is wrong with it is an error that names the field, and what
-//! it can make of little is bounded.
+//! The message is a peer's: each defect in it is an error that names the field, and the size of the
+//! result is bounded.
 
 use std::sync::Arc;
 
@@ -20,17 +20,17 @@ use crate::dynamic::schema::Registry;
 use crate::dynamic::schema::model::{Brand, Field, Kind, Place, Type, Value};
 use crate::error::{Error, Result};
 
-/// What a JSON value takes in memory, roughly.
+/// The approximate size of a JSON value in memory, in bytes.
 const VALUE_BYTES: usize = 80;
 
-/// A reading under way.
+/// The state of reading a message.
 pub(super) struct Reading<'a, 'h> {
     registry: &'a Registry,
     options: &'a Options,
     handles: &'h mut dyn Handles,
     path: String,
     depth: u32,
-    /// Bytes of memory that may still be taken.
+    /// The bytes of memory that may still be taken.
     left: usize,
     in_default: bool,
 }
@@ -64,7 +64,7 @@ impl<'a, 'h> Reading<'a, 'h> {
         self.in_message(words, &ty, Meaning::Plain)
     }
 
-    /// A constant's or default's JSON.
+    /// Returns the JSON of a constant or default.
     pub(super) fn value(mut self, value: &Value, ty: &Type) -> Result<Json> {
         let ty = Brand::default().close_root(ty);
         self.of_value(value, &ty, Meaning::Plain)
@@ -223,7 +223,7 @@ impl<'a, 'h> Reading<'a, 'h> {
         }
     }
 
-    /// A field's value; `None` where it is the runtime's own.
+    /// Returns a field's value; `None` where it is the runtime's own.
     fn field(
         &mut self,
         body: Struct<'_>,

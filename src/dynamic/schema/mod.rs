@@ -1,4 +1,4 @@
-//! Schemas at run time: what they declare, and how it is found by id and by name.
+//! Schemas at run time: their declarations, and the lookup of these by id and by name.
 //!
 //! Knows compiled requests and the `capnp` tool that makes them of sources; nothing of messages,
 //! JSON or calls.
@@ -22,11 +22,11 @@ use crate::generation::Generation;
 /// The file id of `/mp/proxy.capnp`.
 const PROXY_FILE: u64 = 0xcc31_6e3f_71a0_40fb;
 
-/// What schemas declare. Cheap to clone.
+/// The declarations of schemas. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     nodes: HashMap<u64, Arc<Node>>,
-    /// Which request a node came with; names are looked for in the latest first.
+    /// The request that each node came with; names are looked up in the latest first.
     layers: HashMap<u64, usize>,
     layer: usize,
 }
@@ -38,29 +38,29 @@ pub struct MethodInfo {
     pub interface: Arc<Node>,
     /// Its ordinal on the wire.
     pub ordinal: u16,
-    /// Its facts.
+    /// Its declaration.
     pub method: Method,
-    /// What its interface's type parameters are bound to.
+    /// The bindings of its interface's type parameters.
     pub brand: Brand,
 }
 
 impl MethodInfo {
-    /// Its name with its interface's, such as `Mining.getTip`.
+    /// Returns its name with its interface's, such as `Mining.getTip`.
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.interface.name, self.method.name)
     }
 }
 
 impl Registry {
-    /// One that knows nothing.
+    /// Creates an empty registry.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The schemas of a generation of Bitcoin Core.
+    /// Returns the schemas of a generation of Bitcoin Core.
     ///
     /// # Errors
-    /// None that a test would not find: the schemas are part of the program.
+    /// None in practice: the schemas are part of the program, and tests load them.
     pub fn core(generation: Generation) -> Result<Self> {
         let bytes: &[u8] = match generation {
             Generation::Core30 => include_bytes!("../../../schema/core30/compiled.bin"),
@@ -72,9 +72,9 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Adds a compiled request, such as `capnp compile -o-` writes it. Of what is there already,
-    /// nodes with the same id are replaced, and so is the whole of each file that it was made for.
-    /// `name` is for errors.
+    /// Adds a compiled request, such as `capnp compile -o-` writes it. Existing nodes with the same
+    /// id are replaced, and so is the whole of each file that it was made for. `name` is for
+    /// errors.
     ///
     /// # Errors
     /// [`Error::Conversion`] when it is no compiled request or contradicts itself.
@@ -90,7 +90,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Adds what a path holds: a compiled request, a `.capnp` file, or a folder of these, whose
+    /// Adds the schemas at a path: a compiled request, a `.capnp` file, or a folder of these, whose
     /// sources are compiled with the `capnp` tool.
     ///
     /// # Errors
@@ -103,17 +103,17 @@ impl Registry {
         Ok(())
     }
 
-    /// What has this id.
+    /// Returns the node with this id.
     pub fn node(&self, id: u64) -> Option<&Arc<Node>> {
         self.nodes.get(&id)
     }
 
-    /// All there is, in no order.
+    /// Returns all nodes, in no order.
     pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.nodes.values()
     }
 
-    /// The struct with this id.
+    /// Returns the struct with this id.
     ///
     /// # Errors
     /// [`Error::Conversion`] when the schema has no such struct.
@@ -124,7 +124,7 @@ impl Registry {
         }
     }
 
-    /// The interface with this id.
+    /// Returns the interface with this id.
     ///
     /// # Errors
     /// [`Error::Conversion`] when the schema has no such interface.
@@ -135,7 +135,7 @@ impl Registry {
         }
     }
 
-    /// An interface's own methods, then those it inherits, each once.
+    /// Returns an interface's own methods, then those it inherits, each once.
     ///
     /// # Errors
     /// [`Error::Conversion`] when the schema lacks one that it extends.
@@ -172,7 +172,8 @@ impl Registry {
             .is_some_and(|node| node.scope == PROXY_FILE && node.name == name)
     }
 
-    /// The interfaces that methods of `root` give, directly or through others, `root` first.
+    /// Returns the interfaces that methods of `root` return, directly or through others, `root`
+    /// first.
     pub fn reachable(&self, root: u64) -> Vec<Arc<Node>> {
         let mut found: Vec<Arc<Node>> = Vec::new();
         let mut open = std::collections::VecDeque::from([root]);
@@ -213,7 +214,7 @@ impl Registry {
         found
     }
 
-    /// A type's name in the schema language, without what its parameters are bound to.
+    /// Returns a type's name in the schema language, without the bindings of its parameters.
     pub fn type_name(&self, ty: &Type) -> String {
         let named = |id: &u64| match self.nodes.get(id) {
             Some(node) => node.name.clone(),
@@ -231,11 +232,11 @@ impl Registry {
         }
     }
 
-    /// The interface with this name, whatever the case. Of several the one added last is meant;
-    /// of several that came together, the one with exactly this name.
+    /// Returns the interface with this name, whatever the case. Of several the one added last is
+    /// taken; of several that came together, the one with exactly this name.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is none, with the nearest name, or when several are meant.
+    /// [`Error::Usage`] when there is none, with the nearest name, or when several match.
     pub fn find_interface(&self, name: &str) -> Result<Arc<Node>> {
         self.find(name, "interface", |kind| matches!(kind, Kind::Interface(_)))
     }
@@ -243,7 +244,7 @@ impl Registry {
     /// Returns the interface, struct, enum or constant of this name.
     ///
     /// # Errors
-    /// As [`Registry::find_interface`].
+    /// Returns the errors of [`Registry::find_interface`].
     pub fn find_type(&self, name: &str) -> Result<Arc<Node>> {
         self.find(name, "type", |kind| {
             !matches!(kind, Kind::File | Kind::Annotation)
@@ -286,7 +287,7 @@ impl Registry {
         }
     }
 
-    /// A method of an interface by its name, also one that the interface inherits.
+    /// Returns a method of an interface by its name, also one that the interface inherits.
     ///
     /// # Errors
     /// [`Error::Usage`] when there is none, with the nearest name.
@@ -305,11 +306,11 @@ impl Registry {
         )))
     }
 
-    /// The method that `Interface.method` names, or `method` where one of the interfaces among
-    /// `interfaces` alone has it.
+    /// Returns the method that `Interface.method` names, or `method` where only one of `interfaces`
+    /// has it.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is none, with the nearest name, or when several are meant.
+    /// [`Error::Usage`] when there is none, with the nearest name, or when several match.
     pub fn find_method(&self, path: &str, interfaces: &[Arc<Node>]) -> Result<MethodInfo> {
         if let Some((interface, method)) = path.rsplit_once('.') {
             let node = self.find_interface(interface)?;
@@ -347,9 +348,9 @@ impl Registry {
         }
     }
 
-    /// A method as the schema language has it, without what the runtime fills in, such as
-    /// `echo @1 (echo :Text) -> (result :Text)`. `default` shows a field's default, where it has
-    /// one: it gets the field's type and default.
+    /// Returns a method as the schema language has it, without the parameters that the runtime
+    /// fills in, such as `echo @1 (echo :Text) -> (result :Text)`. `default` shows a field's
+    /// default, where it has one: it gets the field's type and default.
     ///
     /// # Errors
     /// [`Error::Conversion`] when the schema lacks its parameters.

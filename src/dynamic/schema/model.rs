@@ -1,30 +1,30 @@
 //! A schema as plain owned values.
 //!
-//! Knows what a schema can say; nothing of how it is read from a file or what is made of it.
+//! Knows the content of a schema; nothing of how it is read from a file or of its uses.
 
 use std::sync::Arc;
 
-/// Something that a schema declares.
+/// A declaration of a schema.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// Its id on the wire.
     pub id: u64,
-    /// Its name with those of what it is declared in, such as `FooNumbers.Kind`; of a file, its
-    /// path.
+    /// Its name, preceded by those of the nodes that it is declared in, such as `FooNumbers.Kind`;
+    /// of a file, its path.
     pub name: String,
     /// The file that declares it.
     pub file: u64,
-    /// What it is declared in: the file, another node, or 0 for a method's unnamed struct.
+    /// The node that it is declared in: the file, another node, or 0 for a method's unnamed struct.
     pub scope: u64,
     /// The names of its type parameters.
     pub parameters: Vec<String>,
     /// Its comment.
     pub docs: String,
-    /// What it is.
+    /// Its kind, with the content.
     pub kind: Kind,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// A file.
@@ -44,20 +44,20 @@ pub enum Kind {
 /// A struct's content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Struct {
-    /// Words of numbers.
+    /// The number of words in its data section.
     pub data_words: u16,
-    /// Pointers.
+    /// The number of its pointers.
     pub pointers: u16,
     /// Whether it is a group: part of the struct it is in.
     pub is_group: bool,
-    /// Where its union's discriminant is, in units of 16 bits, if it has a union.
+    /// The offset of its union's discriminant, in units of 16 bits, if it has a union.
     pub discriminant: Option<u32>,
     /// The fields, in the order of the source.
     pub fields: Vec<Field>,
 }
 
 impl Struct {
-    /// The field with this name.
+    /// Returns the field with this name.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
     }
@@ -74,16 +74,16 @@ pub struct Field {
     pub order: u16,
     /// Its number in the struct's union, if it is in it.
     pub discriminant: Option<u16>,
-    /// Where it is.
+    /// Its place.
     pub place: Place,
 }
 
-/// Where a field is.
+/// The place of a field.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Place {
-    /// In the struct itself.
+    /// A place in the struct itself.
     Slot {
-        /// In units of its size among the numbers, or the number of the pointer.
+        /// The offset in units of its size in the data section, or the number of the pointer.
         offset: u32,
         /// Its type.
         ty: Type,
@@ -108,7 +108,7 @@ pub struct Enumerant {
 pub struct Interface {
     /// Its own methods, by ordinal.
     pub methods: Vec<Method>,
-    /// What it extends.
+    /// The interfaces that it extends.
     pub superclasses: Vec<(u64, Brand)>,
 }
 
@@ -171,22 +171,22 @@ impl Type {
     }
 }
 
-/// What stands for the type parameters of a node and of those it is declared in.
+/// The bindings of the type parameters of a node and of those it is declared in.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Brand(pub Arc<Vec<(u64, Binding)>>);
 
-/// What stands for the type parameters of one node.
+/// The bindings of the type parameters of one node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Binding {
     /// These types; `None` stands for any pointer.
     Types(Vec<Option<Arc<Type>>>),
-    /// The same as where the type is used.
+    /// The bindings at the place where the type is used.
     Inherit,
 }
 
 impl Brand {
-    /// The same with nothing left to inherit, where types are used in the scope of `outer`, which
-    /// has nothing left to inherit.
+    /// Returns the brand with nothing left to inherit, for types used in the scope of `outer`,
+    /// which has nothing left to inherit.
     pub fn within(&self, outer: &Self) -> Self {
         if self.0.is_empty() {
             return Self::default();
@@ -212,16 +212,16 @@ impl Brand {
         })
     }
 
-    /// The type as it stands by itself: type parameters that nothing binds are any pointer.
+    /// Returns the type as it stands by itself: type parameters that nothing binds are any pointer.
     pub(in crate::dynamic) fn close_root(&self, ty: &Type) -> Type {
         match ty {
-            // What is bound already has nothing left to bind.
+            // The bindings of these are complete already.
             Type::Struct(..) | Type::Interface(..) => ty.clone(),
             other => self.close(other),
         }
     }
 
-    /// The type with its parameters bound, where nothing is left to inherit. What is bound is
+    /// Returns the type with its parameters bound, where nothing is left to inherit. Bindings are
     /// shared, not copied, so that types which double with each level cost nothing.
     pub fn close(&self, ty: &Type) -> Type {
         match ty {
@@ -266,7 +266,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// Whether it is what a field has without any bits set, and so goes without saying.
+    /// Whether it is the value of a field without any bits set, which need not be shown.
     pub fn is_zero(&self) -> bool {
         match self {
             Self::Null => true,
@@ -276,12 +276,12 @@ impl Value {
         }
     }
 
-    /// The value of a `Bool`; of anything else, false.
+    /// Returns the value of a `Bool`; of anything else, false.
     pub(in crate::dynamic) fn as_bool(&self) -> bool {
         matches!(self, Self::Bool(true))
     }
 
-    /// The bits of a number of any type; of anything else, 0.
+    /// Returns the bits of a number of any type; of anything else, 0.
     pub(in crate::dynamic) fn as_u64(&self) -> u64 {
         match self {
             Self::Int(value) => value.cast_unsigned(),
@@ -291,19 +291,19 @@ impl Value {
         }
     }
 
-    /// The lower bits of a number.
+    /// Returns the lower 32 bits of a number.
     #[allow(clippy::cast_possible_truncation, reason = "the lower bits are meant")]
     pub(in crate::dynamic) fn as_u32(&self) -> u32 {
         self.as_u64() as u32
     }
 
-    /// The lower bits of a number.
+    /// Returns the lower 16 bits of a number.
     #[allow(clippy::cast_possible_truncation, reason = "the lower bits are meant")]
     pub(in crate::dynamic) fn as_u16(&self) -> u16 {
         self.as_u64() as u16
     }
 
-    /// The lower bits of a number.
+    /// Returns the lower 8 bits of a number.
     #[allow(clippy::cast_possible_truncation, reason = "the lower bits are meant")]
     pub(in crate::dynamic) fn as_u8(&self) -> u8 {
         self.as_u64() as u8

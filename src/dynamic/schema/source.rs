@@ -1,6 +1,6 @@
 //! Schemas from files: compiled requests, and `.capnp` sources through the `capnp` tool.
 //!
-//! The one place of the library that runs the tool. Knows paths; nothing of what schemas say.
+//! The one place of the library that runs the tool. Knows paths; nothing of what schemas declare.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use std::process::Command;
 use super::load::MAX_REQUEST;
 use crate::error::{Error, Result};
 
-/// What sources may import that their users need not have.
+/// Files that sources may import and that their users need not have.
 const IMPORTS: [(&str, &str); 2] = [
     (
         "mp/proxy.capnp",
@@ -19,7 +19,7 @@ const IMPORTS: [(&str, &str); 2] = [
     ("capnp/c++.capnp", CXX),
 ];
 
-/// What schemas for C++ import: Cap'n Proto's own file without its comments.
+/// The file that schemas for C++ import: Cap'n Proto's own without its comments.
 const CXX: &str = "\
 @0xbdf87d7bb8304e81;
 $namespace(\"capnp::annotations\");
@@ -28,12 +28,12 @@ annotation name(field, enumerant, struct, enum, interface, method, param, group,
 annotation allowCancellation(interface, method, file) :Void;
 ";
 
-/// How to do without the tool.
+/// The advice for working without the tool.
 const WITHOUT_TOOL: &str = "Install the Cap'n Proto tool (Debian, Fedora: capnproto; Homebrew: \
     capnp), or give a compiled file, made where the tool is with: capnp compile -o- -I FOLDER \
     FILE.capnp > FILE.bin";
 
-/// The compiled requests that a path holds, each with its name for errors.
+/// Returns the compiled requests at a path, each with its name for errors.
 pub(super) fn requests(path: &Path) -> Result<Vec<(Vec<u8>, String)>> {
     let read = |path: &Path| Ok((read(path)?, path.display().to_string()));
     let metadata = fs::metadata(path).map_err(|e| io(path, e))?;
@@ -69,8 +69,8 @@ pub(super) fn requests(path: &Path) -> Result<Vec<(Vec<u8>, String)>> {
     Ok(vec![(bytes, path.display().to_string())])
 }
 
-/// Compiles `.capnp` sources into one request. Absolute imports are looked for in `imports`, among
-/// the tool's own, and among the files that this library has: `/mp/proxy.capnp` and
+/// Compiles `.capnp` sources into one request. Absolute imports are searched in `imports`, in the
+/// tool's own folders, and among the files that this library has: `/mp/proxy.capnp` and
 /// `/capnp/c++.capnp`.
 ///
 /// # Errors
@@ -89,7 +89,7 @@ pub fn compile(sources: &[PathBuf], imports: &[PathBuf]) -> Result<Vec<u8>> {
             .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
     }
     let mut command = Command::new("capnp");
-    // It makes names relative to what this says.
+    // The tool makes names relative to this variable.
     command.env_remove("PWD").args(["compile", "-o-"]);
     for import in imports {
         let import = fs::canonicalize(import).map_err(|e| io(import, e))?;

@@ -1,4 +1,4 @@
-//! What is found in schemas, and what malformed ones come to.
+//! Tests of finding declarations in schemas, and of the errors of malformed schemas.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

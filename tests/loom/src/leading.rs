@@ -1,11 +1,11 @@
-//! Who drives the loop: threads that come and go, and the one that stands by. Time never passes here,
-//! so whatever is answered is answered because somebody leads, and not because of a tick.
+//! The lead of the loop: threads that come and go, and the standby thread. Time never passes here,
+//! so an answer arrives because some thread leads, and not because of a tick.
 
 use loom::thread;
 
 use super::*;
 
-/// A thread that stands by until its model is over.
+/// Starts a thread that stands by until its model is over.
 fn stand_by(events: &Arc<Events>) -> thread::JoinHandle<()> {
     stand_by_until(events, || false)
 }
@@ -51,8 +51,8 @@ fn a_thread_that_waits_reads_its_answer() {
     });
 }
 
-/// Two threads wait. Whichever leads, and in whatever order the answers come: when the leader has its
-/// own, the standby thread reads the other's.
+/// Two threads wait. Whichever leads, and in whatever order the answers come: when the leader has
+/// its own, the standby thread reads the other's.
 #[test]
 fn a_follower_is_not_left_alone() {
     model(|| {
@@ -102,7 +102,7 @@ fn who_comes_while_the_standby_thread_leaves_is_not_left_alone() {
     });
 }
 
-/// What no thread waits for is seen to all the same.
+/// An event that no thread waits for is processed all the same.
 #[test]
 fn what_is_due_is_seen_to_by_the_thread_that_stands_by() {
     model(|| {
@@ -129,14 +129,15 @@ fn what_is_due_is_seen_to_by_the_thread_that_stands_by() {
     });
 }
 
-/// A thread that stands by only for as long as it has nothing better to do is relieved, whether it
-/// sleeps or has just looked.
+/// A thread that stands by only until it has other work is relieved, whether it sleeps or has just
+/// looked.
 #[test]
 fn a_thread_that_stands_by_is_relieved() {
     relieved(|_| {});
 }
 
-/// The same, and it may lead at that moment; even if the loop must not be left alone.
+/// A thread that stands by may lead when it is relieved, also where the loop must not be left
+/// alone.
 #[test]
 fn a_thread_that_leads_is_relieved() {
     relieved(|events| events.leadership.attend());
@@ -162,8 +163,8 @@ fn relieved(before: impl Fn(&Events) + Send + Sync + 'static) {
     });
 }
 
-/// A server thread that leads gets its job from itself, and leaves the lead to run it; what comes then
-/// for another is read by whoever leads next.
+/// A server thread that leads gets its job from itself, and leaves the lead to run it. An event
+/// that then comes for another thread is read by the next leader.
 #[test]
 fn a_server_thread_reads_its_own_requests() {
     model(|| {
@@ -184,14 +185,15 @@ fn a_server_thread_reads_its_own_requests() {
         let ending = waiter.clone();
         events.tell(move || drop(ending.close()));
         server.join().unwrap();
-        // Those that came together with the end come back.
+        // Jobs that came together with the end come back.
         assert!(ran.load(Ordering::SeqCst) <= 2);
         assert!(!events.leadership.is_led());
     });
 }
 
-/// A server thread leads while it is idle. When it reads a request for another one it leaves the lead to
-/// that, which reads its next request itself; what comes for the first one then wakes it all the same.
+/// A server thread leads while it is idle. When it reads a request for another one it leaves the
+/// lead to that one, which reads its next request itself. An event for the first one then wakes it
+/// all the same.
 #[test]
 fn an_idle_server_thread_leaves_the_lead_to_the_one_it_woke() {
     model(|| {

@@ -25,7 +25,7 @@ mod sync {
     }
     pub(crate) use loom_thread_local as thread_local;
 
-    /// A cell that loom lacks: other threads run before each look at it.
+    /// A cell that loom lacks: other threads may run before each access to it.
     pub struct OnceLock<T> {
         is_set: AtomicBool,
         value: std::sync::OnceLock<T>,
@@ -98,7 +98,7 @@ mod sync {
         condvar.wait(guard).unwrap()
     }
 
-    /// Here time never passes: what a model shows then holds without the help of a clock.
+    /// Time never passes here: a property that a model shows holds without the help of a clock.
     pub fn wait_timeout<'a, T>(
         condvar: &Condvar,
         guard: MutexGuard<'a, T>,
@@ -127,12 +127,12 @@ use event_loop::waiter::{Job, Refused, Slot, Waited, Waiter, Work};
 
 const CONNECTION: u64 = 1;
 
-/// How often a thread is interrupted where it need not be. Each further time multiplies what is tried;
-/// what a lost wake-up takes is two. `PREEMPTIONS=4 cargo test --release -p bitcoin-ipc-loom` takes
-/// minutes.
+/// The number of times that a thread is interrupted where it need not be. Each further time
+/// multiplies the number of interleavings; a lost wake-up takes two.
+/// `PREEMPTIONS=4 cargo test --release -p bitcoin-ipc-loom` takes minutes.
 const PREEMPTIONS: usize = 3;
 
-/// Tries every interleaving of a model, with so many interruptions.
+/// Runs every interleaving of a model, with this many interruptions.
 fn model(of: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     let asked = std::env::var("PREEMPTIONS").ok();
@@ -147,14 +147,14 @@ fn join(threads: impl IntoIterator<Item = loom::thread::JoinHandle<()>>) {
     }
 }
 
-/// Loom's own reference counts, so that it sees who holds what.
+/// A counter that loom tracks, with loom's own reference count.
 type Counter = loom::sync::Arc<AtomicUsize>;
 
 fn counter() -> Counter {
     loom::sync::Arc::new(AtomicUsize::new(0))
 }
 
-/// What a job does.
+/// The work of a job, as a closure.
 struct Does<F>(F);
 
 impl<F: FnOnce() + Send> Work for Does<F> {
@@ -181,7 +181,7 @@ fn counting(counter: &Counter) -> Job {
     })
 }
 
-/// A loop whose news are closures.
+/// A loop whose events are closures.
 #[derive(Default)]
 struct Events {
     leadership: Leadership,
@@ -200,7 +200,7 @@ impl Events {
         Arc::default()
     }
 
-    /// Something comes from outside.
+    /// Queues an event from outside, and wakes the loop.
     fn tell(&self, news: impl FnOnce() + Send + 'static) {
         sync::lock(&self.state).news.push_back(Box::new(news));
         self.changed.notify_all();

@@ -7,7 +7,7 @@ use loom::thread;
 use super::*;
 use rpc::output::{Flushed, Output, Sink, Watch, Wrote};
 
-/// What a message costs.
+/// The cost of a message.
 const COST: usize = 10;
 
 /// The room of a stream that takes everything.
@@ -23,17 +23,17 @@ struct Stream {
 struct Socket {
     written: Vec<u32>,
     room: usize,
-    /// Writing fails.
+    /// Whether writing fails.
     fails: bool,
-    /// The loop is told of room.
+    /// Whether the loop is told of room.
     watched: bool,
-    /// How often it had no room, less how often that was over.
+    /// How often it had no room, minus how often there was room again.
     blocked: usize,
-    /// Its sink was dropped.
+    /// Whether its sink was dropped.
     gone: bool,
 }
 
-/// The sink of a stream. The default is that of one that is over.
+/// The sink of a stream. The default is that of a closed one.
 #[derive(Default)]
 struct StreamSink {
     queue: VecDeque<u32>,
@@ -148,7 +148,7 @@ impl Connection {
         }
     }
 
-    /// A thread that queues these messages together, and flushes.
+    /// Starts a thread that queues these messages together, and flushes.
     fn send(self: &Arc<Self>, messages: &'static [u32]) -> thread::JoinHandle<()> {
         let this = self.clone();
         thread::spawn(move || {
@@ -157,8 +157,8 @@ impl Connection {
         })
     }
 
-    /// Plays the peer and the event loop until so many messages are written: whenever the stream has no
-    /// room and is watched, the peer reads one message and the loop flushes.
+    /// Plays the peer and the event loop until this many messages are written: whenever the stream
+    /// has no room and is watched, the peer reads one message and the loop flushes.
     fn read(&self, messages: usize) {
         loop {
             let mut state = sync::lock(&self.stream.state);
@@ -181,7 +181,8 @@ impl Connection {
         sync::lock(&self.stream.state).written.clone()
     }
 
-    /// All is written once, in the order in which it was queued, and nothing waits.
+    /// Asserts that everything is written once, in the order in which it was queued, and that
+    /// nothing waits.
     fn check(&self) {
         assert_eq!(self.written(), *sync::lock(&self.queued));
         assert_eq!(self.output.queued(), 0);
@@ -252,7 +253,7 @@ fn the_end_is_told_when_all_is_written() {
     });
 }
 
-/// The same where the stream has no room at first.
+/// A connection ends while another thread writes to a stream that has no room at first.
 #[test]
 fn the_end_is_told_after_a_blocked_stream_got_room() {
     model(|| {

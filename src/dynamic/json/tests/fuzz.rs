@@ -1,7 +1,7 @@
-//! Spoiled texts and messages, as many as there is time for: nothing panics, and what is taken
-//! can be given back.
+//! Fuzz tests with spoiled texts and messages, as many as there is time for: nothing panics, and an
+//! accepted value can be written and read again.
 //!
-//! `FUZZ_SECONDS` in the environment says how long each test tries.
+//! `FUZZ_SECONDS` in the environment sets how many seconds each test runs.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ const TYPES: [&str; 9] = [
     "Point",
 ];
 
-/// What a text may come to hold.
+/// The tokens that are put into a text.
 const TOKENS: [&str; 24] = [
     "null",
     "true",
@@ -49,7 +49,7 @@ const TOKENS: [&str; 24] = [
     ",",
 ];
 
-/// Says on the way out of a panic what made it.
+/// Prints the test case when a panic unwinds through it.
 struct Case(&'static str, u64);
 
 impl Drop for Case {
@@ -64,7 +64,7 @@ impl Drop for Case {
 fn fuzz(test: &str, try_one: impl Fn(&mut Random, &'static str)) {
     let seconds = std::env::var("FUZZ_SECONDS").map_or(1, |s| s.parse().unwrap());
     let end = Instant::now() + Duration::from_secs(seconds);
-    // Others each time, when there is time to find something.
+    // Other seeds each time, when there is time to find something.
     let first = match seconds {
         1 => 0,
         _ => u64::from(std::process::id()) << 32,
@@ -83,7 +83,7 @@ fn fuzz(test: &str, try_one: impl Fn(&mut Random, &'static str)) {
 }
 
 fn options() -> Options {
-    // Less than what one that is made to be large would be let have.
+    // Below the default bounds, which a value that is made to be large would use up.
     let bounds = Bounds::default()
         .with_json_bytes(1 << 22)
         .with_wire_bytes(1 << 22)
@@ -117,10 +117,10 @@ fn spoil(bytes: &mut Vec<u8>, unit: usize, inserted: &[u8], random: &mut Random)
     }
 }
 
-/// What is taken of a message can be written, and is then the same.
+/// Checks that a value read from a message can be written, and is then the same.
 fn returns(name: &str, json: &Json) {
     let words = write_with(&options(), name, json);
-    // What is behind pointers twice is written twice, which may be beyond the bound.
+    // Data behind two pointers is written twice, which may be beyond the bound.
     let Ok(words) = words else {
         let words = write(name, json);
         assert!(words.is_ok(), "{name}: {words:?} for {json}");
@@ -145,7 +145,7 @@ fn fuzz_json_reader() {
         let _ = write_with(&Options::core(), name, &json);
         if let Ok(words) = write_with(&options(), name, &json) {
             let read = read_with(&Options::default(), name, &words).map_err(|e| e.to_string());
-            // Many lists of nothing are together more than is read of one message.
+            // Many lists of `Void` are together more than is read of one message.
             let is_right = match &read {
                 Ok(_) => true,
                 Err(error) => error.contains("Read limit exceeded"),

@@ -1,4 +1,4 @@
-//! What each value that is not plain becomes, and what is refused in which words.
+//! Tests of each value that is not plain, and of the errors of rejected ones.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -46,7 +46,7 @@ fn read(name: &str, words: &[u8]) -> Json {
     read_with(&Options::default(), name, words).unwrap()
 }
 
-/// What JSON is after a way over the wire.
+/// Returns the JSON after a round trip over the wire.
 fn over(name: &str, json: Json) -> Json {
     read(name, &write(name, &json).unwrap())
 }
@@ -404,7 +404,8 @@ fn constants_have_their_values() {
     );
 }
 
-/// Its elements were counted as words when it was written, and not when it was read.
+/// Regression: the elements were counted as words when the list was written, and not when it was
+/// read.
 #[test]
 fn lists_of_nothing_behind_any_pointer_go_both_ways() {
     // A struct of one pointer, to a list of 8192 `Void`s.

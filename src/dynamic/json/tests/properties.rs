@@ -1,4 +1,4 @@
-//! What holds of any value, any message and any JSON.
+//! Properties of any value, any message and any JSON.
 
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn name() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&TYPES[..])
 }
 
-/// A value that was once nested more deeply than is let pass.
+/// Regression: a generated value was nested more deeply than is accepted.
 #[test]
 fn values_end() {
     let value = Random::new(13_553_267_748_837_694_946).value(&ty("Twice"));
@@ -61,7 +61,7 @@ proptest! {
             let bit = random.below(8);
             words[place] ^= 1 << bit;
         }
-        // Less than what one that is made to be large would be let have.
+        // Below the default bounds, which a value that is made to be large would use up.
         let bounds = Bounds::default().with_json_bytes(1 << 24).with_list(100_000);
         let options = Options::default().with_bounds(bounds);
         if let Ok(json) = read_with(&options, name, &words) {
