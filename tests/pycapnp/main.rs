@@ -15,6 +15,7 @@ mod python;
 #[path = "../foo/mod.rs"]
 mod support;
 
+mod callbacks;
 mod clients;
 mod executable;
 mod generations;

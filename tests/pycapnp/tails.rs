@@ -11,9 +11,10 @@ use bitcoin_ipc::{Error, Result};
 use futures::executor::block_on;
 use futures::future::join_all;
 
+use crate::callbacks::callback_failures;
 use crate::clients::scenarios;
 use crate::foo::interfaces::foo::*;
-use crate::servers::{Server, callback_failures, failed, with_server};
+use crate::servers::{Server, failed, with_server};
 use crate::support::eventually;
 
 /// How many calls are sent at once.
