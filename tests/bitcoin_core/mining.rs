@@ -166,7 +166,7 @@ fn submit_a_solution(peer: &Peer) {
         let tried = 1 + tried.expect("one of the nonces solves it");
         let tip = mining.get_tip().unwrap().unwrap();
         assert_eq!(tip.height, before.height + 1);
-        expect_submitted(&node, peer.generation(), tried);
+        expect_submitted(node, peer.generation(), tried);
     });
 }
 

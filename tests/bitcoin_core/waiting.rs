@@ -139,7 +139,7 @@ fn interrupt_what_waits(peer: &Peer) {
         let mining: &dyn Mining = mining;
         let tip = mining.get_tip().unwrap().unwrap();
         let interrupted = interrupt(
-            &node,
+            node,
             "Mining.waitTipChanged",
             || mining.wait_tip_changed(&tip.hash, FOREVER),
             || mining.interrupt().unwrap(),
@@ -148,7 +148,7 @@ fn interrupt_what_waits(peer: &Peer) {
         // A chain without blocks is in initial block download, which this waits for the end of.
         let options = BlockCreateOptions::default();
         let interrupted = interrupt(
-            &node,
+            node,
             "Mining.createNewBlock",
             || mining.create_new_block(&options, true),
             || mining.interrupt().unwrap(),
@@ -158,7 +158,7 @@ fn interrupt_what_waits(peer: &Peer) {
         node.mine(peer.release.template_height);
         let template = mining.create_new_block(&options, true).unwrap().unwrap();
         let interrupted = interrupt(
-            &node,
+            node,
             "BlockTemplate.waitNext",
             || template.wait_next(&wait_for(FOREVER)),
             || template.interrupt_wait().unwrap(),
