@@ -93,7 +93,6 @@ impl Usage {
         self.of(resource).fetch_sub(amount, Ordering::Relaxed) - amount
     }
 
-    #[cfg(test)]
     fn get(&self, resource: Resource) -> usize {
         self.of(resource).load(Ordering::Relaxed)
     }
@@ -133,6 +132,7 @@ impl Accounts {
                 user: user.clone(),
                 used: Usage::default(),
                 charged: Usage::default(),
+                step: Mutex::default(),
                 peer,
                 log: Mutex::ranked(Rank::Log, LogRate::default()),
             })
@@ -179,6 +179,8 @@ pub struct Account {
     /// The part that is charged to the user and the total: in whole steps, and so sometimes more than
     /// `used`.
     charged: Usage,
+    /// Held while `charged` and the counters of the user and the total change together.
+    step: Mutex<()>,
     peer: Option<Peer>,
     log: Mutex<LogRate>,
 }
@@ -206,15 +208,17 @@ impl Account {
     /// share. It is counted all the same.
     fn add(&self, resource: Resource, amount: usize) -> Result<(), Exceeded> {
         let process = self.used.add(resource, amount);
-        let needed = process.next_multiple_of(resource.step());
-        let charged = self.charged.of(resource);
-        let raise = |before| (before < needed).then_some(needed);
-        let Ok(before) = charged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raise) else {
+        if process <= self.charged.get(resource) {
             return Ok(());
-        };
+        }
+        let step = lock(&self.step);
+        let needed = process.next_multiple_of(resource.step());
+        let more = needed.saturating_sub(self.charged.get(resource));
+        self.charged.add(resource, more);
         let limit = self.accounts.limit(resource);
-        let total = self.accounts.total.add(resource, needed - before);
-        let user = self.user.used.add(resource, needed - before);
+        let total = self.accounts.total.add(resource, more);
+        let user = self.user.used.add(resource, more);
+        drop(step);
         let is_fair = process <= limit.saturating_sub(total) && user <= limit - limit / 8;
         if total <= limit && (is_fair || process <= resource.little()) {
             return Ok(());
@@ -228,12 +232,15 @@ impl Account {
     }
 
     fn subtract(&self, resource: Resource, amount: usize) {
-        let kept = resource.kept(self.used.subtract(resource, amount));
-        let charged = self.charged.of(resource);
-        let lower = |before| (before > kept).then_some(kept);
-        if let Ok(before) = charged.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lower) {
-            self.give_back(resource, before - kept);
+        let left = self.used.subtract(resource, amount);
+        if self.charged.get(resource) <= resource.kept(left) {
+            return;
         }
+        let _step = lock(&self.step);
+        let kept = resource.kept(self.used.get(resource));
+        let less = self.charged.get(resource).saturating_sub(kept);
+        self.charged.subtract(resource, less);
+        self.give_back(resource, less);
     }
 
     fn give_back(&self, resource: Resource, amount: usize) {
@@ -292,7 +299,7 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         for resource in [Resource::Bytes, Resource::Threads, Resource::Connections] {
-            self.give_back(resource, self.charged.of(resource).load(Ordering::Relaxed));
+            self.give_back(resource, self.charged.get(resource));
         }
     }
 }
@@ -441,6 +448,26 @@ mod tests {
             refused.to_string(),
             "process 1 of user 7 would hold 51 connections here, beyond its share of 100"
         );
+    }
+
+    #[test]
+    fn threads_that_charge_at_once_leave_nothing() {
+        let accounts = Accounts::new(&Limits::default());
+        let account = accounts.of(peer(1, 7));
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let account = &account;
+                scope.spawn(move || {
+                    for round in 0..20_000 {
+                        let charge = account.bytes(16 * 1024 + thread * 100 + round % 999);
+                        drop(charge.unwrap());
+                    }
+                });
+            }
+        });
+        assert_eq!(account.used(Resource::Bytes), 0);
+        drop(account);
+        assert_eq!(accounts.used(Resource::Bytes), 0);
     }
 
     #[test]
