@@ -237,7 +237,7 @@ pub struct Setup {
     pub client: Option<Arc<dyn FooInterface>>,
     pub server: Arc<Capnp>,
     pub foo: Arc<Foo>,
-    serving: Option<JoinHandle<Result<()>>>,
+    serving: Vec<JoinHandle<Result<()>>>,
     pub protocol: Capnp,
 }
 
@@ -247,22 +247,24 @@ impl Setup {
     }
 
     pub fn with_limits(limits: Limits) -> Self {
-        let server = Arc::new(Capnp::new("mptest-server", limits).unwrap());
+        let mut this = Self {
+            client: None,
+            server: Arc::new(Capnp::new("mptest-server", limits).unwrap()),
+            foo: Arc::default(),
+            serving: Vec::new(),
+            protocol: Capnp::new("mptest", Limits::default()).unwrap(),
+        };
+        this.client = Some(this.another());
+        this
+    }
+
+    /// Makes another connection to the same object, with the same event loops.
+    pub fn another(&mut self) -> Arc<dyn FooInterface> {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let foo = Arc::new(Foo::default());
-        let serving = std::thread::spawn({
-            let (server, foo) = (server.clone(), foo.clone());
-            move || Protocol::<dyn FooInterface>::serve(&*server, theirs, foo)
-        });
-        let protocol = Capnp::new("mptest", Limits::default()).unwrap();
-        let client = Protocol::<dyn FooInterface>::connect(&protocol, ours).unwrap();
-        Self {
-            client: Some(client),
-            server,
-            foo,
-            serving: Some(serving),
-            protocol,
-        }
+        let (server, foo) = (self.server.clone(), self.foo.clone());
+        let serve = move || Protocol::<dyn FooInterface>::serve(&*server, theirs, foo);
+        self.serving.push(std::thread::spawn(serve));
+        Protocol::<dyn FooInterface>::connect(&self.protocol, ours).unwrap()
     }
 
     pub fn client(&self) -> Arc<dyn FooInterface> {
@@ -284,7 +286,7 @@ impl Drop for Setup {
     fn drop(&mut self) {
         self.client = None;
         Protocol::<dyn FooInterface>::disconnect_incoming(&self.protocol);
-        if let Some(serving) = self.serving.take() {
+        for serving in std::mem::take(&mut self.serving) {
             // A hook may hold a client, which would keep the connection.
             self.server_disconnect()();
             let served = serving.join();

@@ -2,14 +2,18 @@
 //! keeps no other from running.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
+
+use bitcoin_ipc::Limits;
 
 use futures::executor::block_on;
 use futures::future::join_all;
 
 use crate::foo::interfaces::foo::*;
-use crate::support::{Foo, Setup, timed};
+use crate::support::{Foo, Setup, eventually, timed};
 
 /// Makes the server take a method for quick.
 fn warm(setup: &Setup) {
@@ -189,5 +193,112 @@ fn calls_of_another_process_are_made_at_once() {
             call(&setup, 32);
         }
         setup.foo.set_int_fn(|n| n);
+    });
+}
+
+/// A method's own calls are sent at once, even if its answer is to go out with others, and even if the
+/// connection that it was called over has ended.
+#[test]
+fn a_method_that_outlives_its_connection_may_still_call_another() {
+    timed(|| {
+        let mut setup = Setup::new();
+        let other = setup.another();
+        other
+            .save_callback(Some(Arc::new(|n: i32| Ok(n + 1))))
+            .unwrap();
+        let back = setup.foo.saved().unwrap();
+        warm(&setup);
+        let (begun, begins) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let (answer, answered) = mpsc::channel();
+        let (begun, answer) = (Mutex::new(begun), Mutex::new(answer));
+        let released = Mutex::new(released);
+        setup.foo.set_int_fn(move |n| {
+            if n == 0 {
+                begun.lock().unwrap().send(()).unwrap();
+                released.lock().unwrap().recv().unwrap();
+                let called = block_on(back.call_async(41));
+                answer.lock().unwrap().send(called.unwrap()).unwrap();
+            }
+            n
+        });
+        let foo = setup.client();
+        let calls: Vec<_> = (0..10).map(|n| foo.call_int_fn_async_async(n)).collect();
+        begins.recv().unwrap();
+        setup.client_disconnect()();
+        for call in calls {
+            let _ = block_on(call);
+        }
+        // Long enough for the workers to have been looked after for the last time.
+        thread::sleep(Duration::from_millis(300));
+        release.send(()).unwrap();
+        assert_eq!(answered.recv().unwrap(), 42);
+        // The hook holds an object of the other client.
+        setup.foo.set_int_fn(|n| n);
+    });
+}
+
+#[test]
+fn what_came_before_the_end_of_a_connection_is_run() {
+    timed(|| {
+        for _ in 0..5 {
+            let setup = Setup::new();
+            warm(&setup);
+            let (last, first) = mpsc::channel();
+            let (last, first) = (Mutex::new(last), Mutex::new(first));
+            let ended = Arc::new(AtomicBool::new(false));
+            let ends = ended.clone();
+            setup.foo.set_int_fn(move |n| {
+                match n {
+                    0 => {
+                        first.lock().unwrap().recv().unwrap();
+                        ends.store(true, Ordering::SeqCst);
+                    }
+                    31 => last.lock().unwrap().send(()).unwrap(),
+                    _ => {}
+                }
+                n
+            });
+            let foo = setup.client();
+            let calls: Vec<_> = (0..32).map(|n| foo.call_int_fn_async_async(n)).collect();
+            // The server has read them once it answers a call after them.
+            assert_eq!(foo.add(1, 2).unwrap(), 3);
+            setup.client_disconnect()();
+            drop(calls);
+            eventually("the first ends", || ended.load(Ordering::SeqCst));
+        }
+    });
+}
+
+#[test]
+fn calls_that_wait_for_a_worker_are_not_nested() {
+    timed(|| {
+        let setup = Setup::with_limits(Limits::default().with_callback_depth(1));
+        warm(&setup);
+        setup.foo.set_int_fn(|n| {
+            if n == 0 {
+                thread::sleep(Duration::from_millis(5));
+            }
+            n
+        });
+        call(&setup, 16);
+    });
+}
+
+#[test]
+fn one_thread_is_enough_for_calls_one_after_the_other() {
+    timed(|| {
+        let setup = Setup::with_limits(Limits::default().with_threads_per_connection(1));
+        setup.foo.set_int_fn(|n| {
+            // Some are quick and some are not.
+            if n % 3 == 0 {
+                thread::sleep(Duration::from_micros(200));
+            }
+            n
+        });
+        for n in 0..200 {
+            let answer = block_on(setup.client().call_int_fn_async_async(n));
+            assert_eq!(answer.unwrap(), n);
+        }
     });
 }

@@ -103,8 +103,12 @@ pub struct Pace(AtomicU8);
 
 /// The method has not run.
 const UNKNOWN: u8 = 0;
+/// It did not take long.
 const QUICK: u8 = 1;
-const SLOW: u8 = 2;
+/// It took long, but only because it waited for answers.
+const WAITED: u8 = 2;
+/// It took long.
+const SLOW: u8 = 3;
 
 /// The duration above which a method counts as slow: other callers notice a thread that is away for
 /// longer.
@@ -116,21 +120,23 @@ impl Pace {
         Self(AtomicU8::new(UNKNOWN))
     }
 
-    /// Returns whether the last run took long.
+    /// Returns whether the last run took long by itself, and not because it waited for answers: a
+    /// waiting thread drives the event loop.
     pub fn is_slow(&self) -> bool {
         self.0.load(Ordering::Relaxed) == SLOW
     }
 
-    /// Returns whether the method has run, and its last run did not take long.
+    /// Returns whether the method has run, and its last run did not take long in all.
     pub fn is_quick(&self) -> bool {
         self.0.load(Ordering::Relaxed) == QUICK
     }
 
-    /// Records the duration of a run.
-    pub fn note(&self, took: Duration) {
-        let pace = match took > LONG {
-            true => SLOW,
-            false => QUICK,
+    /// Records the duration of a run, and how much of it the run waited for answers.
+    pub fn note(&self, took: Duration, waited: Duration) {
+        let pace = match (took > LONG, took.saturating_sub(waited) > LONG) {
+            (false, _) => QUICK,
+            (true, false) => WAITED,
+            (true, true) => SLOW,
         };
         // Read first, so that processors can share the cache line while the value stays as it is.
         if pace != self.0.load(Ordering::Relaxed) {

@@ -136,6 +136,8 @@ impl Host for ObjectServer {
             connection: connection.id,
             slow: method.pace.is_slow(),
             alone: executor.errand.is_some(),
+            quick: executor.errand.is_some() && is_quick,
+            guard: None,
             work: Box::new(PendingRequest {
                 number,
                 connection,
@@ -173,7 +175,7 @@ struct PendingRequest {
 }
 
 impl Work for PendingRequest {
-    fn run(self: Box<Self>) {
+    fn run(mut self: Box<Self>, followed: &dyn Fn() -> bool) {
         let number = self.number;
         tracing::debug!(target: "ipc", "IPC server executing request #{number}");
         let (begun, waited) = (Instant::now(), thread_context::waited());
@@ -190,13 +192,13 @@ impl Work for PendingRequest {
         if let Some(called) = called {
             self.wait_destroyed(&called);
         }
-        // The time that the method waited for answers does not count: a waiting thread drives the loop.
         let waited = thread_context::waited().saturating_sub(waited);
-        self.method
-            .pace
-            .note(begun.elapsed().saturating_sub(waited));
+        self.method.pace.note(begun.elapsed(), waited);
+        // Before the answer: the caller's next call finds the worker free.
+        let gathers = self.executor.errand.take().is_some() && followed();
+        let event_loop = self.connection.event_loop.clone();
         let Self { call, method, .. } = *self;
-        match outcome {
+        let give = || match outcome {
             Ok(results) => {
                 log::server_sends(number, &method, &results);
                 call.answer(results);
@@ -205,6 +207,10 @@ impl Work for PendingRequest {
                 log::server_fails(number, &method, &error);
                 call.fail(error);
             }
+        };
+        match gathers {
+            true => event_loop.gather_for_next(give),
+            false => give(),
         }
     }
 
@@ -212,7 +218,7 @@ impl Work for PendingRequest {
         if self.method.role == Role::Destroy {
             // The thread has gone on; the object is destroyed all the same, in order with others.
             let event_loop = self.connection.event_loop.clone();
-            return event_loop.clean_up(move || self.run());
+            return event_loop.clean_up(move || self.run(&|| false));
         }
         let error = match refused {
             Refused::NotWaiting => {

@@ -158,7 +158,7 @@ fn counter() -> Counter {
 struct Does<F>(F);
 
 impl<F: FnOnce() + Send> Work for Does<F> {
-    fn run(self: Box<Self>) {
+    fn run(self: Box<Self>, _: &dyn Fn() -> bool) {
         (self.0)();
     }
 
@@ -170,6 +170,8 @@ fn job(does: impl FnOnce() + Send + 'static) -> Job {
         connection: CONNECTION,
         slow: false,
         alone: false,
+        quick: false,
+        guard: None,
         work: Box::new(Does(does)),
     }
 }
@@ -230,7 +232,11 @@ impl Loop for Events {
         }
     }
 
-    fn gather(&self, _: bool) {}
+    fn has_gathered(&self) -> bool {
+        false
+    }
+
+    fn flush_gathered(&self) {}
 
     fn interrupt(&self) {
         sync::lock(&self.state).interrupted = true;

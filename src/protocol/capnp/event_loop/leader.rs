@@ -45,8 +45,10 @@ pub trait Loop: Send + Sync {
     fn process(&self);
     /// Ends the leader's current wait, or its next one.
     fn interrupt(&self);
-    /// Starts gathering this thread's writes, or stops and flushes them.
-    fn gather(&self, gathers: bool);
+    /// Returns whether this thread has gathered writes that it has not flushed.
+    fn has_gathered(&self) -> bool;
+    /// Flushes the writes that this thread has gathered.
+    fn flush_gathered(&self);
 }
 
 /// The leader of a loop, and the threads and events that need one.

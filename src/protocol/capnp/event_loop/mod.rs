@@ -38,7 +38,7 @@ pub use self::spawn::spawn_thread;
 use self::spawn::start_thread;
 pub use self::stand_in::StandIn;
 pub use self::this_thread::is_on_loop;
-use self::this_thread::{Driving, driven};
+use self::this_thread::{Driving, Gathering, driven};
 pub use self::timers::Timer;
 use self::timers::Timers;
 use super::sync::{Mutex, Rank, lock};
@@ -170,25 +170,9 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Keeps the loop from starting a standby thread, since the caller is about to stand by. Returns
-    /// false when a thread stands by already.
-    fn reserve_standby(&self) -> bool {
-        !std::mem::replace(&mut lock(&self.0.has_standby), true)
-    }
-
-    /// Stands by until `over` returns true.
-    fn stand_by(&self, over: &dyn Fn() -> bool) {
-        self.0.leadership.attend();
-        self.0.stand_by(over);
-    }
-
-    /// Undoes [`EventLoop::reserve_standby`]. The loop's own thread stands by from now on, if there are
-    /// sources.
-    fn return_standby(&self) {
-        *lock(&self.0.has_standby) = false;
-        if !lock(&self.0.sources).is_empty()
-            && let Err(error) = self.ensure_standby()
-        {
+    /// Has a thread stand by, as [`EventLoop::ensure_standby`] does; logs why if there is none.
+    fn look_after(&self) {
+        if let Err(error) = self.ensure_standby() {
             tracing::error!("the event loop is not looked after: {error}");
         }
     }
@@ -196,7 +180,8 @@ impl EventLoop {
     /// Wakes the standby thread to check whether it is still to stand by.
     pub fn relieve(&self) {
         self.0.leadership.look();
-        self.interrupt();
+        // In any case: the leader that was alarmed before may have looked already whether it is over.
+        self.0.watch.alarm();
     }
 
     /// Runs `job` on the thread that destroys objects, after all jobs before it.
@@ -305,6 +290,7 @@ impl EventLoop {
     /// Runs `action` on the loop at `time`, unless the timer is dropped before. It must not block.
     pub fn at(&self, time: Instant, action: impl FnOnce() + Send + 'static) -> Timer {
         let timer = self.0.timers.add(time, action);
+        self.look_after();
         self.interrupt();
         timer
     }
@@ -312,6 +298,7 @@ impl EventLoop {
     /// Runs `action` on the loop at `time`, as [`EventLoop::at`] does; it cannot be stopped.
     pub fn certainly_at(&self, time: Instant, action: impl FnOnce() + Send + 'static) {
         self.0.timers.add_certain(time, action);
+        self.look_after();
         self.interrupt();
     }
 
@@ -321,26 +308,29 @@ impl EventLoop {
         Some(self.at(time, action))
     }
 
-    /// Returns whether this thread gathers its writes: they are flushed when it stops, or by the thread
-    /// that drives the loop.
+    /// Returns whether this thread gathers its writes: they are flushed by the thread that drives the
+    /// loop, or by this one when it has no more of them.
     pub fn is_gathering(&self) -> bool {
         this_thread::gathers(self.address())
     }
 
     /// Runs `f` and leaves the writes that it queues to the thread that drives the loop, which flushes
-    /// them together with those of other threads.
+    /// them together with those of other threads. `f` must not block.
     pub fn gather<R>(&self, f: impl FnOnce() -> R) -> R {
-        /// Stops gathering, even after a panic.
-        struct Ends<'a>(&'a EventLoop);
-        impl Drop for Ends<'_> {
-            fn drop(&mut self) {
-                this_thread::gather(self.0.address(), false);
-                self.0.interrupt();
-            }
-        }
-        this_thread::gather(self.address(), true);
-        let _ends = Ends(self);
-        f()
+        let gathering = Gathering::begin(self.address());
+        let result = f();
+        drop(gathering);
+        self.interrupt();
+        result
+    }
+
+    /// Runs `f` and leaves the writes that it queues to the next job of this thread, whose writes go
+    /// out with them. `f` must not block.
+    pub fn gather_for_next(&self, f: impl FnOnce()) {
+        let gathering = Gathering::begin(self.address());
+        f();
+        drop(gathering);
+        this_thread::set_gathered(self.address());
     }
 
     fn address(&self) -> usize {
@@ -482,9 +472,12 @@ impl Loop for Core {
         self.watch.alarm();
     }
 
-    fn gather(&self, gathers: bool) {
-        let address = std::ptr::from_ref(self).addr();
-        if this_thread::gather(address, gathers) && !gathers {
+    fn has_gathered(&self) -> bool {
+        this_thread::has_gathered(std::ptr::from_ref(self).addr())
+    }
+
+    fn flush_gathered(&self) {
+        if this_thread::take_gathered(std::ptr::from_ref(self).addr()) {
             self.write(self.take_unwritten(false));
         }
     }

@@ -2,28 +2,35 @@
 //!
 //! Knows when it may and for how long; nothing of what driving the loop consists of.
 
+use super::super::sync::lock;
 use super::EventLoop;
 
 /// A guard held by a thread that stands by in place of the loop's own.
-#[must_use = "dropping it has the loop's own thread stand by again"]
+#[must_use = "dropping it has the loop's own thread stand by, if there is anything to look after"]
 pub struct StandIn<'a>(&'a EventLoop);
 
 impl<'a> StandIn<'a> {
     /// Reserves the loop's standby for this thread, unless another thread has it. Sources may be added
     /// before [`StandIn::until`], and the loop starts no thread of its own for them.
     pub fn new(event_loop: &'a EventLoop) -> Option<Self> {
-        event_loop.reserve_standby().then(|| Self(event_loop))
+        let has_standby = std::mem::replace(&mut *lock(&event_loop.0.has_standby), true);
+        (!has_standby).then(|| Self(event_loop))
     }
 
     /// Stands by until `over` returns true, which is checked after [`EventLoop::relieve`].
     pub fn until(self, over: impl Fn() -> bool) {
-        self.0.stand_by(&over);
+        self.0.attend();
+        self.0.0.stand_by(&over);
     }
 }
 
 impl Drop for StandIn<'_> {
     fn drop(&mut self) {
-        self.0.return_standby();
+        let core = &self.0.0;
+        *lock(&core.has_standby) = false;
+        if !lock(&core.sources).is_empty() || core.timers.next().is_some() {
+            self.0.look_after();
+        }
     }
 }
 
@@ -90,5 +97,35 @@ mod tests {
         let reader = by.recv_timeout(LONG).unwrap();
         assert_eq!(reader.as_deref(), Some(THREAD));
         event_loop.remove(token, &watched);
+    }
+
+    /// It was not, where the leader had been alarmed before: it slept on.
+    #[test]
+    fn a_thread_that_has_just_looked_whether_it_is_over_is_relieved() {
+        let event_loop = EventLoop::new("test").unwrap();
+        let stand_in = StandIn::new(&event_loop).unwrap();
+        let (alarmed, over) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (ended, end) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                stand_in.until(|| {
+                    // As if another thread did so right after the look.
+                    if alarmed.load(Ordering::SeqCst) && !over.swap(true, Ordering::SeqCst) {
+                        event_loop.relieve();
+                        return false;
+                    }
+                    over.load(Ordering::SeqCst)
+                });
+                ended.send(()).unwrap();
+            });
+            thread::sleep(Duration::from_millis(50));
+            alarmed.store(true, Ordering::SeqCst);
+            // Ends the leader's wait.
+            let _timer = event_loop.after(LONG, || ());
+            let is_over = end.recv_timeout(LONG);
+            // For the scope to end in any case.
+            event_loop.0.watch.alarm();
+            is_over.unwrap();
+        });
     }
 }

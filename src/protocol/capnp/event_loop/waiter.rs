@@ -26,17 +26,21 @@ pub struct Job {
     pub connection: ConnectionId,
     /// Set if the job is known to be slow. The event loop is not left alone while it runs.
     pub slow: bool,
-    /// Set if the job runs only when no other job does, and not inside one that waits. Such jobs that
-    /// are not slow are gathered: the answers of those that follow each other are written together.
+    /// Set if the job runs only when no other job does, and not inside one that waits.
     pub alone: bool,
+    /// Set if the job is known to be quick, and runs alone.
+    pub quick: bool,
     /// The work of the job.
     pub work: Box<dyn Work>,
+    /// Dropped once the job has run.
+    pub guard: Option<Box<dyn Send>>,
 }
 
 /// Work that a thread runs for its peer. Dropped when the thread ends before it is run.
 pub trait Work: Send {
-    /// Runs the work.
-    fn run(self: Box<Self>);
+    /// Runs the work. `followed` tells whether this thread runs another such job at once, so that what
+    /// there is to write may be left to that.
+    fn run(self: Box<Self>, followed: &dyn Fn() -> bool);
     /// Handles a refusal: no thread takes the job, for the reason `why`.
     fn refuse(self: Box<Self>, why: Refused);
 }
@@ -151,7 +155,8 @@ impl Waiter {
         if !(serves || state.calls.contains(&job.connection)) {
             return Err((Refused::NotWaiting, job));
         }
-        if state.depth >= self.max_depth {
+        // A job that runs alone never runs inside another.
+        if !job.alone && state.depth >= self.max_depth {
             return Err((Refused::TooDeep, job));
         }
         state.jobs.push_back(job);
@@ -163,6 +168,11 @@ impl Waiter {
     pub fn busy(&self) -> usize {
         let state = lock(&self.state);
         state.depth + state.jobs.len()
+    }
+
+    /// Returns whether a job that runs alone is queued.
+    pub fn has_waiting(&self) -> bool {
+        lock(&self.state).jobs.iter().any(|job| job.alone)
     }
 
     /// Returns whether a job runs.
@@ -252,7 +262,7 @@ impl Waiter {
         deadline: Option<Instant>,
         stopped: impl Fn() -> bool,
     ) -> Waited<R> {
-        on.gather(false);
+        on.flush_gathered();
         let mut state = lock(&self.state);
         let outcome = loop {
             state.woken = false;
@@ -372,25 +382,38 @@ impl Waiter {
         on: &Arc<dyn Loop>,
         mut state: MutexGuard<'a, State>,
     ) -> MutexGuard<'a, State> {
-        while state.depth < self.max_depth
-            && let Some(job) = state.next_job()
-        {
-            state.depth += 1;
-            state.begun += 1;
-            // The answers of jobs that follow each other are written together.
-            let next = state.jobs.front();
-            let gathers = job.alone && next.is_some_and(|next| next.alone && !next.slow);
+        loop {
+            while state.depth < self.max_depth
+                && let Some(job) = state.next_job()
+            {
+                state.depth += 1;
+                state.begun += 1;
+                drop(state);
+                if !job.quick {
+                    on.flush_gathered();
+                }
+                job.work.run(&|| lock(&self.state).is_followed());
+                drop(job.guard);
+                state = lock(&self.state);
+                state.depth -= 1;
+            }
+            if !on.has_gathered() {
+                return state;
+            }
+            // The job that was to follow may have been taken back meanwhile.
             drop(state);
-            on.gather(gathers);
-            job.work.run();
+            on.flush_gathered();
             state = lock(&self.state);
-            state.depth -= 1;
         }
-        state
     }
 }
 
 impl State {
+    /// Returns whether a quick job runs as soon as the one that runs is done.
+    fn is_followed(&self) -> bool {
+        self.depth == 1 && self.jobs.front().is_some_and(|next| next.quick)
+    }
+
     /// Removes and returns the next job to run.
     fn next_job(&mut self) -> Option<Job> {
         match self.depth {

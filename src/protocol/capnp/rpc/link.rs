@@ -186,7 +186,11 @@ impl Link {
     fn decide<R>(&self, decide: impl FnOnce(&mut State, &mut Effects) -> R) -> (R, Follows) {
         let ((result, flush, exceeded), todo) = self.decisions.decide(|deciding, queue| {
             let effects = &mut deciding.effects;
-            std::mem::swap(&mut effects.todo, queue);
+            match effects.todo.is_empty() {
+                true => std::mem::swap(&mut effects.todo, queue),
+                // A decision before this one panicked.
+                false => effects.todo.append(queue),
+            }
             let result = decide(&mut deciding.state, effects);
             std::mem::swap(&mut effects.todo, queue);
             if !effects.messages.is_empty() {

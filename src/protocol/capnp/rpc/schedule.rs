@@ -1,5 +1,5 @@
-//! The time at which the queued messages of a connection are written: by this thread now, or by the one
-//! that drives the event loop.
+//! The time at which the queued messages of a connection are written: by this thread now or with what it
+//! writes next, or by the thread that drives the event loop.
 //!
 //! Knows whether a thread drives the loop; nothing of the messages.
 

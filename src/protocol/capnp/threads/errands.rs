@@ -20,8 +20,10 @@ use super::super::sync::{Mutex, Rank, lock};
 use super::own_threads::{OwnThreads, ThreadServer, gone};
 use crate::error::Result;
 
-/// The time after which the workers are checked for progress.
+/// The time after which the workers are checked for progress. Two checks find a worker stuck.
 const LOOK: Duration = Duration::from_millis(2);
+/// The time between checks once the connection has ended.
+const LOOK_AT_END: Duration = Duration::from_millis(100);
 /// The number of idle workers that are kept.
 const IDLE: usize = 8;
 
@@ -34,16 +36,13 @@ thread_local! {
 pub struct Errands {
     event_loop: Arc<EventLoop>,
     threads: Arc<OwnThreads>,
-    workers: Mutex<Workers>,
+    workers: Mutex<Vec<Worker>>,
+    /// The number of workers.
+    count: AtomicUsize,
+    /// Set once the connection has ended.
+    ended: AtomicBool,
     /// Set while a check for progress is scheduled.
     is_watched: AtomicBool,
-}
-
-#[derive(Default)]
-struct Workers {
-    all: Vec<Worker>,
-    /// Set once the connection has ended.
-    ended: bool,
 }
 
 struct Worker {
@@ -58,21 +57,39 @@ struct Worker {
 pub struct Errand {
     /// The worker.
     pub server: Arc<ThreadServer>,
-    /// The worker's `slow` count, which includes the job until this is dropped.
-    slow: Option<Arc<AtomicUsize>>,
+    /// Counts the job among the worker's slow ones.
+    _slow: Option<Slow>,
 }
 
-impl Drop for Errand {
+/// Counts a job among the slow ones of its worker, until it is dropped.
+struct Slow {
+    count: Arc<AtomicUsize>,
+    errands: Weak<Errands>,
+}
+
+impl Drop for Slow {
     fn drop(&mut self) {
-        if let Some(slow) = &self.slow {
-            slow.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        if let Some(errands) = self.errands.upgrade()
+            && errands.count.load(Ordering::SeqCst) > errands.most_idle()
+        {
+            errands.watch();
         }
     }
 }
 
 impl Worker {
     fn is_idle(&self) -> bool {
-        self.slow.load(Ordering::Relaxed) == 0 && self.server.waiter.busy() == 0
+        self.is_free() && self.server.waiter.busy() == 0
+    }
+
+    /// Returns whether it has no job but quick ones.
+    fn is_free(&self) -> bool {
+        self.slow.load(Ordering::Relaxed) == 0
+    }
+
+    fn is(&self, server: Option<&Arc<ThreadServer>>) -> bool {
+        server.is_some_and(|server| Arc::ptr_eq(server, &self.server))
     }
 }
 
@@ -87,7 +104,9 @@ impl Errands {
         Arc::new(Self {
             event_loop: event_loop.clone(),
             threads: threads.clone(),
-            workers: Mutex::ranked(Rank::Pool, Workers::default()),
+            workers: Mutex::ranked(Rank::Pool, Vec::new()),
+            count: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
             is_watched: AtomicBool::new(false),
         })
     }
@@ -96,64 +115,96 @@ impl Errands {
     /// the peer's thread.
     ///
     /// # Errors
-    /// Fails when there are too many threads, the operating system gives none, or the connection has
-    /// ended.
+    /// Fails when every worker has a slow job and no other can be made: there are too many threads, or
+    /// the operating system gives none. Fails when the connection has ended.
     pub fn choose(
         self: &Arc<Self>,
         is_quick: bool,
         from: impl FnOnce() -> String,
     ) -> Result<Errand> {
         let this = this_worker();
-        let is_this = |worker: &Worker| {
-            let this = this.as_ref();
-            this.is_some_and(|this| Arc::ptr_eq(this, &worker.server))
-        };
+        let reads =
+            |worker: &&Worker| worker.is(this.as_ref()) && !worker.server.waiter.is_inside();
         let mut workers = lock(&self.workers);
-        if workers.ended {
+        if self.ended.load(Ordering::SeqCst) {
             return Err(gone());
         }
-        let all = &workers.all;
+        let free = || {
+            let mut free = workers.iter().filter(|worker| worker.is_free());
+            free.clone().find(reads).or_else(|| free.next())
+        };
         let found = match is_quick {
-            true => {
-                let reads = |worker: &&Worker| is_this(worker) && !worker.server.waiter.is_inside();
-                let is_free = |worker: &&Worker| worker.slow.load(Ordering::Relaxed) == 0;
-                all.iter().find(reads).or_else(|| all.iter().find(is_free))
-            }
-            false => all
-                .iter()
-                .find(|worker| worker.is_idle() && !is_this(worker)),
+            true => free().map(|worker| self.errand(worker, true)),
+            false => None,
         };
-        let (server, slow) = match found {
-            Some(worker) => (worker.server.clone(), worker.slow.clone()),
-            None => {
-                let server = self.threads.worker(&from(), |server| WORKER.set(server))?;
-                let slow = Arc::default();
-                workers.all.push(Worker {
-                    server: server.clone(),
-                    slow: Arc::clone(&slow),
-                    begun: 0,
-                });
-                (server, slow)
-            }
+        let errand = match found {
+            Some(errand) => errand,
+            None => match self.idle_or_new(&mut workers, is_quick, from) {
+                Ok(errand) => errand,
+                // Nobody else can run it, and what it waits for is quick.
+                Err(error) => match workers.iter().find(|worker| worker.is_free()) {
+                    Some(worker) => self.errand(worker, is_quick),
+                    None => return Err(error),
+                },
+            },
         };
-        let slow = (!is_quick).then(|| {
-            slow.fetch_add(1, Ordering::Relaxed);
-            slow
-        });
         drop(workers);
-        if is_quick && server.waiter.busy() > 0 {
+        if errand.server.waiter.busy() > 0 {
             self.watch();
         }
-        Ok(Errand { server, slow })
+        Ok(errand)
     }
 
-    /// Ends the workers. None is made from now on.
-    pub fn end(&self) {
-        let mut workers = lock(&self.workers);
-        workers.ended = true;
-        let all = std::mem::take(&mut workers.all);
-        drop(workers);
-        drop(all);
+    /// Takes an idle worker other than this thread, or makes one.
+    fn idle_or_new(
+        self: &Arc<Self>,
+        workers: &mut Vec<Worker>,
+        is_quick: bool,
+        from: impl FnOnce() -> String,
+    ) -> Result<Errand> {
+        let this = this_worker();
+        let is_other = |worker: &&Worker| worker.is_idle() && !worker.is(this.as_ref());
+        if let Some(idle) = workers.iter().find(is_other) {
+            return Ok(self.errand(idle, is_quick));
+        }
+        let worker = Worker {
+            server: self.threads.worker(&from(), |server| WORKER.set(server))?,
+            slow: Arc::default(),
+            begun: 0,
+        };
+        let errand = self.errand(&worker, is_quick);
+        workers.push(worker);
+        self.count.store(workers.len(), Ordering::SeqCst);
+        Ok(errand)
+    }
+
+    fn errand(self: &Arc<Self>, worker: &Worker, is_quick: bool) -> Errand {
+        let slow = || {
+            worker.slow.fetch_add(1, Ordering::Relaxed);
+            Slow {
+                count: worker.slow.clone(),
+                errands: Arc::downgrade(self),
+            }
+        };
+        Errand {
+            server: worker.server.clone(),
+            _slow: (!is_quick).then(slow),
+        }
+    }
+
+    /// Releases the workers that have nothing to run; the others finish what they have. No request is
+    /// taken from now on.
+    pub fn end(self: &Arc<Self>) {
+        self.ended.store(true, Ordering::SeqCst);
+        self.look();
+    }
+
+    /// The number of idle workers that are kept.
+    fn most_idle(&self) -> usize {
+        match self.ended.load(Ordering::SeqCst) {
+            true => 0,
+            false => IDLE,
+        }
     }
 
     /// Schedules a check for progress, unless one is scheduled.
@@ -162,7 +213,11 @@ impl Errands {
             return;
         }
         let weak = Arc::downgrade(self);
-        let Some(time) = Instant::now().checked_add(LOOK) else {
+        let after = match self.ended.load(Ordering::SeqCst) {
+            true => LOOK_AT_END,
+            false => LOOK,
+        };
+        let Some(time) = Instant::now().checked_add(after) else {
             return;
         };
         self.event_loop.certainly_at(time, move || {
@@ -174,44 +229,104 @@ impl Errands {
     }
 
     /// Moves the jobs queued behind a stuck one to other workers, and releases idle workers beyond
-    /// [`IDLE`].
+    /// [`IDLE`], or all of them once the connection has ended.
     fn look(self: &Arc<Self>) {
         let mut stranded = Vec::new();
+        let most = self.most_idle();
+        let mut is_unsettled = false;
         let mut workers = lock(&self.workers);
-        let mut is_busy = false;
-        for worker in &mut workers.all {
-            let begun = worker.server.waiter.begun();
+        for worker in workers.iter_mut() {
+            let waiter = &worker.server.waiter;
+            let begun = waiter.begun();
             if std::mem::replace(&mut worker.begun, begun) == begun {
-                let jobs = worker.server.waiter.take_alone();
+                let jobs = waiter.take_alone();
                 stranded.extend(jobs.into_iter().map(|job| (worker.server.clone(), job)));
             }
-            is_busy |= worker.server.waiter.busy() > 0;
+            // At the end nothing else tells that a quick job is done.
+            is_unsettled |= waiter.has_waiting() || (most == 0 && worker.is_free());
         }
         let mut idle = 0;
-        let (kept, dropped) = std::mem::take(&mut workers.all)
-            .into_iter()
-            .partition(|worker| {
-                idle += usize::from(worker.is_idle());
-                !worker.is_idle() || idle <= IDLE
-            });
-        workers.all = kept;
+        let is_kept = |worker: &Worker| {
+            idle += usize::from(worker.is_idle());
+            !worker.is_idle() || idle <= most
+        };
+        let (kept, released) = std::mem::take(&mut *workers).into_iter().partition(is_kept);
+        *workers = kept;
+        let is_empty = workers.is_empty();
+        self.count.store(workers.len(), Ordering::SeqCst);
         drop(workers);
-        drop::<Vec<Worker>>(dropped);
+        drop::<Vec<Worker>>(released);
+        if !stranded.is_empty() || (is_unsettled && !is_empty) {
+            self.watch();
+        }
         for (from, job) in stranded {
             self.pass_on(&from, job);
-        }
-        if is_busy {
-            self.watch();
         }
     }
 
     /// Posts a job to an idle or a new worker, or back to the worker that it was taken from if there is
     /// none.
-    fn pass_on(self: &Arc<Self>, from: &Arc<ThreadServer>, job: Job) {
-        let worker = self.choose(false, || from.name());
-        let to = worker.as_ref().map_or(from, |worker| &worker.server);
+    fn pass_on(self: &Arc<Self>, from: &Arc<ThreadServer>, mut job: Job) {
+        let errand = self.idle_or_new(&mut lock(&self.workers), false, || from.name());
+        let to = match errand {
+            Ok(errand) => {
+                let to = errand.server.clone();
+                job.guard = Some(Box::new(errand));
+                to
+            }
+            Err(_) => from.clone(),
+        };
         if let Err((refused, job)) = to.waiter.post(job) {
             job.work.refuse(refused);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::super::accounts::Accounts;
+    use super::*;
+    use crate::limits::Limits;
+
+    fn errands(limits: Limits) -> Arc<Errands> {
+        let event_loop = EventLoop::new("test").unwrap();
+        let account = Accounts::new(&limits).of(None);
+        let threads = OwnThreads::new(&event_loop, &limits, &account);
+        Errands::new(&event_loop, &threads)
+    }
+
+    fn eventually(what: &str, condition: impl Fn() -> bool) {
+        for _ in 0..2000 {
+            if condition() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("{what}");
+    }
+
+    #[test]
+    fn workers_that_many_slow_jobs_needed_end() {
+        let errands = errands(Limits::default());
+        let choose = || errands.choose(false, || "a thread".to_owned()).unwrap();
+        let slow: Vec<_> = (0..40).map(|_| choose()).collect();
+        assert_eq!(lock(&errands.workers).len(), 40);
+        drop(slow);
+        eventually("most have ended", || lock(&errands.workers).len() <= IDLE);
+        assert_eq!(lock(&errands.workers).len(), IDLE);
+        errands.end();
+        assert_eq!(lock(&errands.workers).len(), 0);
+        assert!(errands.choose(true, || "a thread".to_owned()).is_err());
+    }
+
+    #[test]
+    fn nothing_is_checked_beside_a_slow_job_that_nothing_waits_for() {
+        let errands = errands(Limits::default());
+        let slow = errands.choose(false, || "a thread".to_owned()).unwrap();
+        let quick = errands.choose(true, || "a thread".to_owned()).unwrap();
+        assert!(!Arc::ptr_eq(&slow.server, &quick.server));
+        assert!(!errands.is_watched.load(Ordering::SeqCst));
     }
 }

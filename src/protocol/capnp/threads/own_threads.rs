@@ -2,7 +2,8 @@
 //!
 //! Knows `proxy.capnp` and worker threads; nothing of methods or values. One thread of the caller
 //! is one thread of the callee for all its calls, so that thread names and recursive locks work
-//! across processes; `peer_threads` is the other direction. The facts are from libmultiprocess's
+//! across processes; `peer_threads` is the other direction. Threads whose names end in [`FREE`] stand
+//! for none of the caller's, and `errands` runs their calls. The facts are from libmultiprocess's
 //! `type-context.h` and `proxy.cpp`.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -149,7 +150,7 @@ impl OwnThreads {
         started: impl FnOnce(Weak<ThreadServer>) + Send + 'static,
     ) -> Result<Arc<ThreadServer>> {
         let waiter = self.worker_waiter();
-        let server = ThreadServer::new(waiter.clone(), "", Kind::Worker);
+        let server = ThreadServer::new(waiter.clone(), "", Kind::Errand);
         let weak = Arc::downgrade(&server);
         self.start_worker(waiter, Some(from.to_owned()), move |name| {
             if let Some(server) = weak.upgrade() {
@@ -207,6 +208,8 @@ enum Kind {
     Worker,
     /// A thread that stands for no thread of the peer: any worker may run its calls.
     Free,
+    /// A worker for such calls; it ends with the connection, or when there are too many.
+    Errand,
     /// A thread for the callbacks of async calls, started for the first one.
     Lazy(AtomicBool, Weak<OwnThreads>),
 }
