@@ -25,6 +25,7 @@ pub(super) fn mining(older: Option<Arc<dyn older::Mining>>) -> Option<Arc<dyn ne
     older.map(|older| Arc::new(Mining(older)) as _)
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl newest::Mining for Mining {
     forward! { 0:
         is_test_chain, is_test_chain_async() -> bool;
@@ -38,10 +39,10 @@ impl newest::Mining for Mining {
     }
 
     lacking! { THIS,
-        interrupt() -> (), "interrupt";
-        submit_block(&[u8]) -> newest::MiningSubmitBlockResults, "submitBlock";
-        get_transactions_by_tx_id(&[Vec<u8>]) -> Vec<Vec<u8>>, "getTransactionsByTxID";
-        get_transactions_by_witness_id(&[Vec<u8>]) -> Vec<Vec<u8>>, "getTransactionsByWitnessID";
+        interrupt, interrupt_async() -> (), "interrupt";
+        submit_block, submit_block_async(&[u8]) -> newest::MiningSubmitBlockResults, "submitBlock";
+        get_transactions_by_tx_id, get_transactions_by_tx_id_async(&[Vec<u8>]) -> Vec<Vec<u8>>, "getTransactionsByTxID";
+        get_transactions_by_witness_id, get_transactions_by_witness_id_async(&[Vec<u8>]) -> Vec<Vec<u8>>, "getTransactionsByWitnessID";
     }
 
     fn create_new_block(
@@ -76,6 +77,7 @@ fn template(
     older.map(|older| Arc::new(BlockTemplate(older)) as _)
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl newest::BlockTemplate for BlockTemplate {
     forward! { 0:
         get_block_header, get_block_header_async() -> Vec<u8>;
@@ -98,7 +100,7 @@ impl newest::BlockTemplate for BlockTemplate {
     }
 
     lacking! { THIS,
-        submit_solution_old7(u32, u32, u32, &[u8]) -> (), "submitSolutionOld7";
+        submit_solution_old7, submit_solution_old7_async(u32, u32, u32, &[u8]) -> (), "submitSolutionOld7";
     }
 
     fn remote(&self) -> Option<&dyn Remote> {

@@ -15,7 +15,7 @@ use crate::interfaces::mining::{
     BlockCheckOptions, BlockCreateOptions, BlockTemplate, BlockTemplateSubmitSolutionResults,
     BlockWaitOptions, CoinbaseTx, Mining, MiningCheckBlockResults, MiningSubmitBlockResults,
 };
-use crate::interfaces::{Call, Remote};
+use crate::interfaces::{Call, Remote, ready};
 
 /// The beginning of the text with which libraries of Cap'n Proto, and so Core, answer a call of an
 /// unknown method. An implementation that refuses a method itself may use other words.
@@ -39,6 +39,7 @@ pub(super) fn mining(mining: Option<Arc<dyn Mining>>) -> Option<Arc<dyn Mining>>
     mining.map(|mining| Arc::new(AnyMining(mining)) as _)
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Mining for AnyMining {
     forward! { 0:
         is_test_chain, is_test_chain_async() -> bool;
@@ -95,6 +96,7 @@ fn submitted31(answer: Result<bool>) -> Result<BlockTemplateSubmitSolutionResult
     lacking("submitSolution", answer).map(submitted)
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl BlockTemplate for AnyBlockTemplate {
     forward! { newest:
         get_block_header, get_block_header_async() -> Vec<u8>;
@@ -155,6 +157,16 @@ impl BlockTemplate for AnyBlockTemplate {
         Err(Error::Unimplemented(
             "submitSolutionOld7 is where Core 31 has submitSolution: call submitSolution".into(),
         ))
+    }
+
+    fn submit_solution_old7_async(
+        &self,
+        version: u32,
+        timestamp: u32,
+        nonce: u32,
+        coinbase: &[u8],
+    ) -> Call<()> {
+        ready(self.submit_solution_old7(version, timestamp, nonce, coinbase))
     }
 
     fn remote(&self) -> Option<&dyn Remote> {

@@ -47,10 +47,14 @@ macro_rules! forward {
 /// Implements methods that a generation lacks: nothing is sent.
 macro_rules! lacking {
     ($generation:expr, $(
-        $name:ident($($type:ty),*) -> $result:ty, $schema:literal;
+        $name:ident, $name_async:ident($($type:ty),*) -> $result:ty, $schema:literal;
     )*) => {$(
         fn $name(&self, $(_: $type),*) -> crate::error::Result<$result> {
             $generation.lacks($schema)
+        }
+
+        fn $name_async(&self, $(_: $type),*) -> crate::interfaces::Call<$result> {
+            crate::interfaces::ready($generation.lacks($schema))
         }
     )*};
 }

@@ -92,6 +92,7 @@ fn has_old2(generation: Generation) -> Result<()> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl Init for AnyInit {
     fn make_echo(&self) -> Result<Option<Arc<dyn Echo>>> {
         self.clients.core32.make_echo()

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A call under way. The call is made when the method is called, not when this is first polled;
 /// dropping it cancels the call.
@@ -17,6 +17,18 @@ pub type Call<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// Returns a call that already has its result, as the async form of a local object's method does.
 pub fn ready<T: Send + 'static>(result: Result<T>) -> Call<T> {
     Box::pin(std::future::ready(result))
+}
+
+/// Returns the error of a method that an implementor of its trait leaves out. `method` names its
+/// interface as well, such as `Mining.getTip`.
+///
+/// # Errors
+/// Returns [`Error::Unimplemented`] always.
+#[doc(hidden)]
+pub fn unimplemented<T>(method: &str) -> Result<T> {
+    Err(Error::Unimplemented(format!(
+        "{method} is not implemented by this object"
+    )))
 }
 
 /// The remote end of an object in another process, and its connection. Every trait's `remote()`

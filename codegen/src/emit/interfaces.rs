@@ -15,7 +15,7 @@ pub(super) fn emit(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
         code.docs([""]);
     }
     code.docs([format!(
-        "Interface `{}` of `{}`.",
+        "Interface `{}` of `{}`. A method that an implementor leaves out fails as unimplemented.",
         interface.named.schema, scope.file
     )]);
     let parents: Vec<String> = interface.parents.iter().map(|p| scope.path(p)).collect();
@@ -72,7 +72,15 @@ fn emit_method(code: &mut Code, scope: &Scope<'_>, interface: &Interface, method
     if crowded {
         code.add(allow);
     }
-    code.add(format!("fn {name}(&self{params}) -> Result<{output}>;"));
+    code.add(format!("fn {name}(&self{params}) -> Result<{output}> {{"));
+    let names: Vec<String> = method.params.iter().map(local).collect();
+    match &*names {
+        [] => {}
+        [name] => code.add(format!("let _ = {name};")),
+        names => code.add(format!("let _ = ({});", names.join(", "))),
+    }
+    let place = format!("{}.{}", interface.named.schema, method.schema);
+    code.add(format!("unimplemented({place:?})\n}}"));
     code.blank();
     // rustdoc finds no raw names.
     let link = if name.starts_with("r#") {

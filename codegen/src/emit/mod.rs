@@ -44,9 +44,9 @@ pub(crate) fn interfaces(model: &Model, layout: &Layout) -> String {
         }
         if body.contains("Call<") {
             let names = if body.contains("dyn Remote") {
-                "{Call, Remote, ready}"
+                "{Call, Remote, ready, unimplemented}"
             } else {
-                "{Call, ready}"
+                "{Call, ready, unimplemented}"
             };
             imports.push(format!("use {}::interfaces::{names};", layout.runtime));
         } else if body.contains("dyn Remote") {

@@ -3,17 +3,20 @@
 /// What `small.capnp` describes.
 pub mod small {
     use std::sync::Arc;
-    use ::bitcoin_ipc::interfaces::{Call, Remote, ready};
+    use ::bitcoin_ipc::interfaces::{Call, Remote, ready, unimplemented};
     use ::bitcoin_ipc::Result;
 
     /// Counts, for \<whoever\> asks.
     ///
-    /// Interface `Counter` of `small.capnp`.
+    /// Interface `Counter` of `small.capnp`. A method that an implementor leaves out fails as unimplemented.
     pub trait Counter: Send + Sync + 'static {
         /// Adds `by`, and tells the total.
         ///
         /// `Counter.add @1`, by default `by` = `1`
-        fn add(&self, by: i32, label: Option<&str>) -> Result<CounterAddResults>;
+        fn add(&self, by: i32, label: Option<&str>) -> Result<CounterAddResults> {
+            let _ = (by, label);
+            unimplemented("Counter.add")
+        }
 
         /// The async form of [`add`](Self::add).
         fn add_async(&self, by: i32, label: Option<&str>) -> Call<CounterAddResults> {
@@ -24,7 +27,10 @@ pub mod small {
         fn watch(
             &self,
             watcher: Option<Arc<dyn Watcher>>,
-        ) -> Result<Result<Option<Arc<dyn Watcher>>, Failure>>;
+        ) -> Result<Result<Option<Arc<dyn Watcher>>, Failure>> {
+            let _ = watcher;
+            unimplemented("Counter.watch")
+        }
 
         /// The async form of [`watch`](Self::watch).
         fn watch_async(
@@ -35,7 +41,9 @@ pub mod small {
         }
 
         /// `Counter.reset @3`
-        fn reset(&self) -> Result<()>;
+        fn reset(&self) -> Result<()> {
+            unimplemented("Counter.reset")
+        }
 
         /// The async form of [`reset`](Self::reset).
         fn reset_async(&self) -> Call<()> {
@@ -51,10 +59,13 @@ pub mod small {
 
     /// Called with each new total.
     ///
-    /// Interface `Watcher` of `small.capnp`.
+    /// Interface `Watcher` of `small.capnp`. A method that an implementor leaves out fails as unimplemented.
     pub trait Watcher: Send + Sync + 'static {
         /// `Watcher.call @1`
-        fn call(&self, totals: &[i64]) -> Result<bool>;
+        fn call(&self, totals: &[i64]) -> Result<bool> {
+            let _ = totals;
+            unimplemented("Watcher.call")
+        }
 
         /// The async form of [`call`](Self::call).
         fn call_async(&self, totals: &[i64]) -> Call<bool> {
