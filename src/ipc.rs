@@ -131,7 +131,7 @@ impl<I: ?Sized> Ipc<I> {
     }
 
     /// Connects to a process that listens at `address`, and returns its `Init`. The connection ends
-    /// when the last handle to that is dropped. Returns `None` where the address is `auto` and
+    /// when the last handle to that, and to every object made from it, is dropped. Returns `None` where the address is `auto` and
     /// nothing listens there, or where it is off.
     ///
     /// # Errors
@@ -241,15 +241,16 @@ impl Relay {
 
 /// A child process and its `Init`.
 pub struct Spawned<I: ?Sized> {
-    /// The child's `Init`. When its last handle is dropped, the child ends.
+    /// The child's `Init`. When the last handle to it, and to every object made from it, is dropped, the
+    /// child ends.
     pub init: Arc<I>,
     /// The child.
     pub child: Child,
 }
 
 impl<I: ?Sized> Spawned<I> {
-    /// Drops `Init` and waits for the child to end. If there are other handles to `init`, the child
-    /// ends only when they are dropped, too.
+    /// Drops `Init` and waits for the child to end. If there are other handles to `Init` or to objects
+    /// made from it, the child ends only when they are dropped, too.
     ///
     /// # Errors
     /// [`Error::Io`] when the child cannot be waited for.

@@ -15,7 +15,7 @@ use crate::error::Result;
 /// `dyn Init`.
 pub trait Protocol<I: ?Sized>: Send + Sync {
     /// Makes a connected stream a client connection and returns the peer's `Init`. The connection ends
-    /// when the last handle to that `Init` is dropped.
+    /// when the last handle to that `Init`, and to every object that came from the peer, is dropped.
     ///
     /// # Errors
     /// Fails when the peer does not answer the handshake, or not in time.

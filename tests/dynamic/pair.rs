@@ -61,6 +61,7 @@ impl Pair {
 impl Drop for Pair {
     fn drop(&mut self) {
         assert!(self.objects.release(&self.init));
+        self.objects.release_all();
         let served = self.serving.take().unwrap().join();
         if !std::thread::panicking() {
             served.unwrap().unwrap();

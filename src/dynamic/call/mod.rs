@@ -55,7 +55,7 @@ impl Objects {
     }
 
     /// Connects to a peer whose bootstrap interface is called `interface`, and returns its handle.
-    /// The connection ends when that is released.
+    /// The connection ends when that, and every other handle to an object of the peer, is released.
     ///
     /// # Errors
     /// [`Error::Usage`] when the schema has no such interface; otherwise the errors of the
@@ -139,6 +139,11 @@ impl Objects {
     /// Releases an object. Returns whether there was a handle of this name.
     pub fn release(&self, handle: &str) -> bool {
         self.0.release(handle)
+    }
+
+    /// Releases every object, and so ends the connections that they came over.
+    pub fn release_all(&self) {
+        self.0.release_all();
     }
 
     /// Gives a handle another name, and releases the object that had it.

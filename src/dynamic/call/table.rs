@@ -168,6 +168,13 @@ impl Inner {
         entry.is_some()
     }
 
+    /// Releases every object.
+    pub(super) fn release_all(&self) {
+        let entries = std::mem::take(&mut *self.held());
+        // Dropped without the lock.
+        drop(entries);
+    }
+
     pub(super) fn name_of(&self, is: impl Fn(&Entry) -> bool) -> Option<String> {
         let held = self.held();
         let found = held.iter().find(|(_, entry)| is(entry));

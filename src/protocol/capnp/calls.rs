@@ -158,12 +158,14 @@ pub fn call_async<R: Send + 'static>(object: &Object, outgoing: Outgoing<'_, R>)
         true => connection.event_loop.gather(send),
         false => send(),
     }
-    let connection = connection.clone();
+    // Keeps the connection for as long as somebody waits.
+    let object = object.clone();
     receiver
         .map(move |answers| {
             drop(registration);
+            let connection = object.connection();
             let answers = answers.map_err(|_| connection.interrupted())??;
-            read.read(&connection, answers)
+            read.read(connection, answers)
         })
         .boxed()
 }

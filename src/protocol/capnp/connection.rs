@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,8 @@ pub struct Connection {
     /// This process's workers that run the peer's async calls.
     pub errands: Arc<Errands>,
     next_object: AtomicU64,
+    /// The number of holds on it.
+    holds: AtomicUsize,
     destroying: Mutex<Destroying>,
     /// The account charged for everything that the peer makes this process hold.
     pub account: Arc<Account>,
@@ -150,6 +152,7 @@ impl Connection {
             errands: Errands::new(event_loop, &own_threads),
             own_threads,
             next_object: AtomicU64::new(0),
+            holds: AtomicUsize::new(0),
             destroying: Mutex::ranked(Rank::Destroying, Destroying::default()),
             account: account.clone(),
             over: Mutex::new(Some(Box::new(over))),
@@ -298,6 +301,16 @@ impl Connection {
         self.next_object.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Returns a hold on the connection for a new handle. `None` at the server's side, where the peer
+    /// ends the connection.
+    pub fn hold(self: &Arc<Self>) -> Option<Hold> {
+        if self.side == Side::Server {
+            return None;
+        }
+        self.holds.fetch_add(1, Ordering::Relaxed);
+        Some(Hold(self.clone()))
+    }
+
     /// Runs `f` when the object is dropped, or now if the connection has ended.
     pub fn on_cleanup(&self, object: u64, f: CleanupFn) {
         let mut status = lock(&self.status);
@@ -407,6 +420,18 @@ impl Connection {
         let on = self.event_loop.as_loop();
         let wait = || waiter.wait(&on, self.id, &slot, deadline, stopped);
         Ok(thread_context::waiting(wait))
+    }
+}
+
+/// Keeps a client's connection. When the last one is dropped, the connection is closed.
+pub struct Hold(Arc<Connection>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let Self(connection) = self;
+        if connection.holds.fetch_sub(1, Ordering::AcqRel) == 1 {
+            connection.close();
+        }
     }
 }
 

@@ -55,7 +55,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 
 /// Cap'n Proto RPC with an event loop of its own. When it is dropped, the connections that it
-/// serves end; those that it made go on until their `Init` is dropped.
+/// serves end; those that it made go on until the last handle to an object of the peer is dropped.
 pub struct Capnp {
     event_loop: Arc<EventLoop>,
     terms: Terms,
@@ -151,7 +151,7 @@ impl Capnp {
     }
 
     /// Opens a client connection over a connected stream to a peer whose bootstrap interface is `info`.
-    /// The connection ends when the last handle to that object is dropped.
+    /// The connection ends when the last handle to any object of the peer is dropped.
     ///
     /// # Errors
     /// Returns the errors of [`Protocol::connect`].
@@ -159,9 +159,7 @@ impl Capnp {
         self.event_loop.check_not_on_loop()?;
         let connection = self.open(stream, Side::Client, |_| None, |_| ())?;
         let import = handshake::ask(&connection, &info).inspect_err(|_| connection.disconnect())?;
-        let object = Object::new(&connection, import, info);
-        object.own_connection();
-        Ok(object)
+        Ok(Object::new(&connection, import, info))
     }
 
     fn disconnect_incoming(&self) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::Batch;
-use super::connection::Connection;
+use super::connection::{Connection, Hold};
 use super::event_loop::is_on_loop;
 use super::info::{Info, Method, Role, StaticOrShared};
 use super::rpc::Import;
@@ -15,9 +15,20 @@ use super::threads::thread_context::Route;
 use crate::error::{Error, Result};
 
 /// A handle to an object in another process. Clones refer to the same object; when the last one is
-/// dropped the peer is told to destroy the object, without waiting for its answer.
+/// dropped the peer is told to destroy the object, without waiting for its answer. A client's
+/// connection ends with the last handle to any of its objects.
 #[derive(Clone)]
-pub struct Object(Arc<Inner>);
+pub struct Object(Arc<Handle>);
+
+/// The handle that the clones share. The object goes before its hold on the connection.
+struct Handle {
+    object: Arc<Inner>,
+    _holds: Option<Hold>,
+}
+
+/// A reference to an object without a handle: calls keep one until they are answered. It does not keep
+/// the connection.
+pub struct Kept(#[expect(dead_code, reason = "what matters is when it is dropped")] Arc<Inner>);
 
 struct Inner {
     connection: Arc<Connection>,
@@ -25,8 +36,6 @@ struct Inner {
     id: u64,
     info: StaticOrShared<Info>,
     destroy: Option<StaticOrShared<Method>>,
-    /// Set for the peer's `Init`: the connection ends with it.
-    owns_connection: AtomicBool,
     /// Set once the peer has been given its own object back: it may go on using it, so it is
     /// freed with its last reference and not destroyed.
     given_back: AtomicBool,
@@ -43,9 +52,6 @@ impl Drop for Inner {
         let destroy = destroy.filter(|_| !is_broken);
         if let Some(method) = destroy.filter(|_| !self.given_back.load(Ordering::Relaxed)) {
             destroy_object(&self.connection, &self.import, method);
-        }
-        if self.owns_connection.load(Ordering::Relaxed) {
-            self.connection.close();
         }
     }
 }
@@ -123,42 +129,44 @@ impl Object {
     ) -> Self {
         let mut methods = info.methods.iter();
         let destroy = methods.find(|method| method.role == Role::Destroy);
-        Self(Arc::new(Inner {
+        let object = Arc::new(Inner {
             connection: connection.clone(),
             import,
             id: connection.next_object(),
             destroy: destroy.cloned(),
             info,
-            owns_connection: AtomicBool::new(false),
             given_back: AtomicBool::new(false),
+        });
+        Self(Arc::new(Handle {
+            object,
+            _holds: connection.hold(),
         }))
     }
 
-    /// Ends the connection when the last handle to this object is dropped.
-    pub fn own_connection(&self) {
-        self.0.owns_connection.store(true, Ordering::Relaxed);
+    fn object(&self) -> &Arc<Inner> {
+        &self.0.object
     }
 
     /// Records that the peer gets its own object back: it is then freed with its last reference.
     pub fn give_back(&self) {
-        self.0.given_back.store(true, Ordering::Relaxed);
+        self.object().given_back.store(true, Ordering::Relaxed);
     }
 
     /// The object's connection.
     pub fn connection(&self) -> &Arc<Connection> {
-        &self.0.connection
+        &self.object().connection
     }
 
     /// The peer's object itself.
     pub fn import(&self) -> &Arc<Import> {
-        &self.0.import
+        &self.object().import
     }
 
-    /// Returns the handle that a call keeps until it is answered, even when its caller no longer waits:
-    /// an object is not destroyed while one of its methods runs. `None` for `Init`, which alone has no
-    /// `destroy`; its connection ends when its handles are gone, whatever runs.
-    pub fn kept(&self) -> Option<Self> {
-        self.0.destroy.as_ref().map(|_| self.clone())
+    /// Returns what a call keeps until it is answered, even when its caller no longer waits: an object is
+    /// not destroyed while one of its methods runs. The connection ends when its handles are gone,
+    /// whatever runs.
+    pub fn kept(&self) -> Kept {
+        Kept(self.object().clone())
     }
 
     /// Fails when the object is a promise that the peer broke.
@@ -166,7 +174,7 @@ impl Object {
     /// # Errors
     /// Returns the reason that the peer gave.
     pub fn check_usable(&self) -> Result<()> {
-        match self.0.import.owner().failure() {
+        match self.object().import.owner().failure() {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
@@ -174,11 +182,12 @@ impl Object {
 
     /// The facts of a schema about its interface.
     pub fn info(&self) -> &Info {
-        &self.0.info
+        &self.object().info
     }
 
     /// Runs `f` when the object is dropped, or now if the connection has ended.
     pub fn on_cleanup(&self, f: Box<dyn FnOnce() + Send>) {
-        self.0.connection.on_cleanup(self.0.id, f);
+        let object = self.object();
+        object.connection.on_cleanup(object.id, f);
     }
 }
