@@ -160,6 +160,32 @@ impl Error {
         matches!(self, Self::NoListener { .. })
     }
 
+    /// Whether the same may succeed later, over this connection or over a new one: nothing listened, the
+    /// connection ended, no answer came in time, or the peer was at a limit or missed something itself.
+    pub fn is_retryable(&self) -> bool {
+        use io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted,
+            TimedOut, WouldBlock,
+        };
+        match self {
+            Self::NoListener { .. } | Self::Disconnected(_) | Self::Timeout { .. } => true,
+            Self::Remote { kind, .. } => {
+                matches!(kind, RemoteKind::Overloaded | RemoteKind::Disconnected)
+            }
+            Self::Io { source, .. } => matches!(
+                source.kind(),
+                BrokenPipe
+                    | ConnectionAborted
+                    | ConnectionRefused
+                    | ConnectionReset
+                    | Interrupted
+                    | TimedOut
+                    | WouldBlock
+            ),
+            _ => false,
+        }
+    }
+
     /// Whether the connection is gone.
     pub fn is_disconnected(&self) -> bool {
         matches!(self, Self::Disconnected(_))

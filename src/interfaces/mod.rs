@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -45,7 +46,8 @@ pub trait Remote: Any + Send + Sync {
         self.disconnection().wait(timeout)
     }
 
-    /// Asks whether the peer implements a method, by its name in the schema, such as `makeMining`.
+    /// Returns whether the peer implements a method, by its name in the schema, such as `makeMining`.
+    /// The peer is asked the first time.
     /// The method is not run: the call names no thread, and a peer refuses that before it runs
     /// anything, while it answers one that it does not have in another way. (A spawned Core 31.99
     /// node exits when its `makeMining` does run.)
@@ -70,19 +72,49 @@ pub trait Remote: Any + Send + Sync {
     fn as_any(&self) -> &dyn Any;
 }
 
-/// The end of a connection.
-pub struct Disconnection(Box<dyn Fn(Option<Duration>) -> bool + Send + Sync>);
+/// The end of a connection, to be waited for: with [`Disconnection::wait`], or as a future of the
+/// reason. Waiting for it does not keep the connection.
+#[must_use = "nothing is waited for"]
+pub struct Disconnection(Box<dyn End>);
+
+/// The end of a connection, as a protocol tells it.
+pub trait End: Send + Sync {
+    /// Blocks until the connection is gone, or `timeout` has passed. Returns whether it is gone.
+    fn wait(&self, timeout: Option<Duration>) -> bool;
+
+    /// Returns who ended the connection and why, once it has ended.
+    fn reason(&self) -> Option<Error>;
+
+    /// Returns whether the connection is gone; if it is not, has the task woken when it is.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()>;
+}
 
 impl Disconnection {
-    /// Creates an end that is waited for by `wait`, which blocks for the time it is given and
-    /// returns whether the end came.
-    pub fn new(wait: impl Fn(Option<Duration>) -> bool + Send + Sync + 'static) -> Self {
-        Self(Box::new(wait))
+    /// Wraps the end of a protocol's connection.
+    pub fn new(end: impl End + 'static) -> Self {
+        Self(Box::new(end))
     }
 
     /// Blocks until the connection is gone, or `timeout` has passed. Returns whether it is gone.
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
-        (self.0)(timeout)
+        self.0.wait(timeout)
+    }
+
+    /// Returns who ended the connection and why, once it has ended.
+    pub fn reason(&self) -> Option<Error> {
+        self.0.reason()
+    }
+}
+
+impl Future for Disconnection {
+    type Output = Error;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Error> {
+        let end = &mut self.0;
+        end.poll(context).map(|()| {
+            let unknown = || Error::Disconnected("the connection has ended".into());
+            end.reason().unwrap_or_else(unknown)
+        })
     }
 }
 

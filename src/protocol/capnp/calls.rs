@@ -13,6 +13,7 @@ use futures::future::FutureExt;
 
 use super::batch::Answers;
 use super::connection::Connection;
+use super::ended::Ended;
 use super::event_loop::waiter::{Slot, Waited};
 use super::info::{Method, StaticOrShared};
 use super::object::Object;
@@ -215,12 +216,18 @@ fn peer_thread_of(
     }
 }
 
-/// Tells whether the peer has a method of an object, without running it.
+/// Tells whether the peer has a method of an object, without running it. It is asked once for each
+/// object: a Core node logs each of these calls as an error.
 ///
 /// # Errors
 /// Returns [`Error::Usage`] for a method without a context, and the errors of [`call`].
 pub fn implements(object: &Object, method: &StaticOrShared<Method>) -> Result<bool> {
-    implemented(call(object, asking(method)?))
+    if let Some(known) = object.known(method) {
+        return Ok(known);
+    }
+    let has = implemented(call(object, asking(method)?))?;
+    object.learn(method, has);
+    Ok(has)
 }
 
 /// Makes a call that no peer executes, but answers one way or another; see [`implemented`].
@@ -234,12 +241,11 @@ fn asking(method: &StaticOrShared<Method>) -> Result<Outgoing<'static, ()>> {
     Ok(Outgoing::without_thread(method.clone()))
 }
 
-/// Makes a call that asks for the method with this name of the object's interface.
-fn asking_for(object: &Object, name: &str) -> Result<Outgoing<'static, ()>> {
+/// Returns the method with this name of the object's interface.
+fn method_of<'a>(object: &'a Object, name: &str) -> Result<&'a StaticOrShared<Method>> {
     let info = object.info();
     let found = info.methods.iter().find(|method| method.name == name);
-    let found = found.ok_or_else(|| Error::Usage(format!("{} has no method {name}", info.name)));
-    asking(found?)
+    found.ok_or_else(|| Error::Usage(format!("{} has no method {name}", info.name)))
 }
 
 /// Returns whether the peer has the method, by its answer to a call that names no thread.
@@ -253,14 +259,24 @@ fn implemented(answer: Result<()>) -> Result<bool> {
 
 impl Remote for Object {
     fn implements(&self, method: &str) -> Result<bool> {
-        implemented(call(self, asking_for(self, method)?))
+        implements(self, method_of(self, method)?)
     }
 
     fn implements_async(&self, method: &str) -> Call<bool> {
-        match asking_for(self, method) {
-            Ok(outgoing) => call_async(self, outgoing).map(implemented).boxed(),
-            Err(error) => crate::interfaces::ready(Err(error)),
-        }
+        let found = method_of(self, method);
+        let asked = found.and_then(|method| Ok((method, self.known(method), asking(method)?)));
+        let (method, outgoing) = match asked {
+            Ok((_, Some(known), _)) => return crate::interfaces::ready(Ok(known)),
+            Ok((method, None, outgoing)) => (method.clone(), outgoing),
+            Err(error) => return crate::interfaces::ready(Err(error)),
+        };
+        let object = self.clone();
+        let learn = move |answer| {
+            let has = implemented(answer)?;
+            object.learn(&method, has);
+            Ok(has)
+        };
+        call_async(self, outgoing).map(learn).boxed()
     }
 
     fn is_connected(&self) -> bool {
@@ -268,8 +284,7 @@ impl Remote for Object {
     }
 
     fn disconnection(&self) -> Disconnection {
-        let connection = self.connection().clone();
-        Disconnection::new(move |timeout| connection.wait_closed(timeout))
+        Disconnection::new(Ended::of(self.connection()))
     }
 
     fn disconnect(&self) {

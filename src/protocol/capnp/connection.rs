@@ -10,8 +10,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::accounts::{Account, Accounts};
+use super::destroys::Destroys;
 use super::event_loop::waiter::{ConnectionId, Slot, Waited};
-use super::event_loop::{EventLoop, Timer};
+use super::event_loop::{EventLoop, is_on_loop};
 use super::rpc::{
     AFTER_DISCONNECT, Cap, CloseReason, Host, INTERRUPTED, Lifecycle, Link, Observer,
 };
@@ -20,6 +21,7 @@ use super::threads::errands::Errands;
 use super::threads::own_threads::{FREE, OwnThreads, ThreadServer};
 use super::threads::peer_threads::{Borrowed, PeerThread, PeerThreads};
 use super::threads::thread_context::{self, Calling, Route};
+use super::wakers::Wakers;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::peer::Peer;
@@ -54,6 +56,8 @@ pub struct Connection {
     link: OnceLock<Arc<Link>>,
     status: Mutex<Status>,
     changed: Condvar,
+    /// The tasks that wait for its end.
+    pub wakers: Wakers,
     /// The peer's thread map.
     pub thread_map: Mutex<Option<Cap>>,
     /// The peer's threads that stand for this process's.
@@ -65,7 +69,8 @@ pub struct Connection {
     next_object: AtomicU64,
     /// The number of holds on it.
     holds: AtomicUsize,
-    destroying: Mutex<Destroying>,
+    /// The pending `destroy` calls.
+    destroys: Destroys,
     /// The account charged for everything that the peer makes this process hold.
     pub account: Arc<Account>,
     /// Runs once all pending calls have failed.
@@ -112,14 +117,6 @@ struct Status {
     cleanups: BTreeMap<u64, Vec<CleanupFn>>,
 }
 
-/// The pending `destroy` calls.
-#[derive(Default)]
-struct Destroying {
-    count: usize,
-    /// Set when the connection ends with the last of them, or when this timer fires.
-    closing: Option<Option<Timer>>,
-}
-
 impl Connection {
     /// Opens a connection over `stream`. `bootstrap` makes the object that the peer gets when it asks
     /// for this process's `Init`. `over` runs once the connection has ended; it must not block.
@@ -147,13 +144,14 @@ impl Connection {
             link: OnceLock::new(),
             status: Mutex::ranked(Rank::Status, Status::default()),
             changed: Condvar::new(),
+            wakers: Wakers::default(),
             thread_map: Mutex::default(),
             peer_threads: PeerThreads::new(id),
             errands: Errands::new(event_loop, &own_threads),
             own_threads,
             next_object: AtomicU64::new(0),
             holds: AtomicUsize::new(0),
-            destroying: Mutex::ranked(Rank::Destroying, Destroying::default()),
+            destroys: Destroys::default(),
             account: account.clone(),
             over: Mutex::new(Some(Box::new(over))),
         });
@@ -186,6 +184,11 @@ impl Connection {
         lock(&self.status).closed.clone()
     }
 
+    /// Returns whether it has ended and every object exported to the peer is dropped.
+    pub fn is_over(&self) -> bool {
+        lock(&self.status).over
+    }
+
     /// Blocks until it has ended and every object exported to the peer is dropped, or `timeout` has
     /// passed. Returns whether it has ended.
     pub fn wait_closed(&self, timeout: Option<Duration>) -> bool {
@@ -207,45 +210,42 @@ impl Connection {
         true
     }
 
-    /// Ends the connection at once: when this returns, nothing more is sent or received.
+    /// Ends the connection at once: when this returns, nothing more is sent or received. Only pending
+    /// `destroy` calls are waited for, for [`DESTROY_TIME`] at most: a Core 30 node aborts when the
+    /// connection ends while it destroys an object.
     pub fn disconnect(&self) {
+        if !is_on_loop() && self.destroys.any() {
+            self.event_loop.attend();
+            self.destroys.wait(DESTROY_TIME);
+        }
         self.link().kill(CloseReason::Local("disconnected".into()));
     }
 
     /// Ends the connection once the peer has answered the pending `destroy` calls, or after
     /// [`DESTROY_TIME`].
     pub fn close(self: &Arc<Self>) {
-        let mut destroying = lock(&self.destroying);
-        if destroying.count > 0 {
+        let timer = || {
             let link = Arc::downgrade(self.link());
-            let timer = self.event_loop.after(DESTROY_TIME, move || {
+            self.event_loop.after(DESTROY_TIME, move || {
                 if let Some(link) = link.upgrade() {
                     link.end(released());
                 }
-            });
-            destroying.closing = Some(timer);
-            return;
+            })
+        };
+        if self.destroys.close(timer) {
+            self.link().end(released());
         }
-        drop(destroying);
-        self.link().end(released());
     }
 
     /// Records that a `destroy` is pending; [`Connection::close`] waits for it.
     pub fn destroy_begins(&self) {
-        lock(&self.destroying).count += 1;
+        self.destroys.begin();
     }
 
     /// Records that a `destroy` has been answered. Ends the connection if [`Connection::close`] waited
     /// for it.
     pub fn destroy_ends(&self) {
-        let mut destroying = lock(&self.destroying);
-        destroying.count = destroying.count.saturating_sub(1);
-        if destroying.count > 0 {
-            return;
-        }
-        let closing = destroying.closing.take();
-        drop(destroying);
-        if closing.is_some() {
+        if self.destroys.end() {
             self.link().end(released());
         }
     }
@@ -287,7 +287,7 @@ impl Connection {
         drop(status);
         // Taken out first: dropping one may use the others.
         let thread_map = lock(&self.thread_map).take();
-        let closing = lock(&self.destroying).closing.take();
+        let closing = self.destroys.stop();
         self.peer_threads.end();
         self.own_threads.end();
         self.errands.end();
@@ -451,6 +451,7 @@ impl Lifecycle for Ending {
         }
         lock(&connection.status).over = true;
         connection.changed.notify_all();
+        connection.wakers.wake();
     }
 }
 

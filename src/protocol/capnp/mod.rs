@@ -17,6 +17,8 @@ mod batch;
 mod calls;
 mod connection;
 mod convert;
+mod destroys;
+mod ended;
 mod event_loop;
 pub mod generated;
 mod handshake;
@@ -31,6 +33,7 @@ mod server;
 mod sync;
 mod threads;
 mod values;
+mod wakers;
 pub mod wire;
 
 use std::io;

@@ -3,6 +3,7 @@
 //! Knows the connection and its threads; nothing of values, nor of other methods. Handles may be shared
 //! and dropped by any thread.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +12,7 @@ use super::connection::{Connection, Hold};
 use super::event_loop::is_on_loop;
 use super::info::{Info, Method, Role, StaticOrShared};
 use super::rpc::Import;
+use super::sync::{Mutex, lock};
 use super::threads::thread_context::Route;
 use crate::error::{Error, Result};
 
@@ -39,6 +41,8 @@ struct Inner {
     /// Set once the peer has been given its own object back: it may go on using it, so it is
     /// freed with its last reference and not destroyed.
     given_back: AtomicBool,
+    /// Whether the peer has a method, by its interface and ordinal, where that is known.
+    methods: Mutex<BTreeMap<(u64, u16), bool>>,
 }
 
 impl Drop for Inner {
@@ -136,6 +140,7 @@ impl Object {
             destroy: destroy.cloned(),
             info,
             given_back: AtomicBool::new(false),
+            methods: Mutex::default(),
         });
         Self(Arc::new(Handle {
             object,
@@ -178,6 +183,17 @@ impl Object {
             Some(error) => Err(error.clone()),
             None => Ok(()),
         }
+    }
+
+    /// Returns whether the peer has a method of the object, where that is known.
+    pub fn known(&self, method: &Method) -> Option<bool> {
+        let methods = lock(&self.object().methods);
+        methods.get(&(method.interface_id, method.ordinal)).copied()
+    }
+
+    /// Records whether the peer has a method of the object.
+    pub fn learn(&self, method: &Method, has: bool) {
+        lock(&self.object().methods).insert((method.interface_id, method.ordinal), has);
     }
 
     /// The facts of a schema about its interface.
