@@ -174,6 +174,19 @@ impl<I: ?Sized> Ipc<I> {
     }
 }
 
+/// Makes a connected stream a connection of a client called `exe_name`, which serves nothing, and
+/// returns the peer's `Init`.
+///
+/// # Errors
+/// Returns the errors of the handshake.
+pub(crate) fn connect_stream<I: Interface + ?Sized>(
+    exe_name: &str,
+    limits: Limits,
+    stream: UnixStream,
+) -> Result<Arc<I>> {
+    Capnp::new(exe_name, limits)?.connect(stream)
+}
+
 /// Runs `f` once when the remote object is gone: when its last handle is dropped or its connection
 /// ends, whichever is first. For a local object `f` is never run, and false is returned.
 ///

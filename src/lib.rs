@@ -6,6 +6,7 @@
 //! its methods runs here or in another process, and the caller's code is the same.
 
 pub mod call;
+pub mod client;
 #[cfg(feature = "dynamic")]
 pub mod dynamic;
 pub mod error;
@@ -20,6 +21,7 @@ pub mod roles;
 pub mod transport;
 
 pub use call::{CallOptions, CancelToken};
+pub use client::Client;
 pub use error::{Error, RemoteKind, Result};
 pub use generation::Generation;
 pub use ipc::{Ipc, Listener, Relay, Spawned};

@@ -29,6 +29,7 @@ macro_rules! run_on {
 mod common;
 mod connecting;
 mod executable;
+mod following;
 mod mining;
 mod node;
 mod releases;

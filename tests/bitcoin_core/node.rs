@@ -36,6 +36,7 @@ const IN_WARMUP: i64 = -28;
 /// A regtest node with a data directory of its own. It is ended when this is dropped, and must exit
 /// in order and in time then.
 pub struct Node {
+    command: Command,
     child: Child,
     dir: TempDir,
     rpc_port: u16,
@@ -53,23 +54,28 @@ impl Node {
             command.arg0(arg0);
         }
         let rpc_port = free_port();
-        let child = command
+        command
             .args(["-regtest", "-ipcbind=unix", "-listen=0", "-debug=ipc"])
             .args(["-printtoconsole=0", "-server=1", RPC_AUTH])
             .arg(format!("-rpcport={rpc_port}"))
             .arg(datadir)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::null());
         let mut node = Self {
-            child,
+            child: command.spawn().unwrap(),
+            command,
             dir,
             rpc_port,
         };
         // Warming up ends when the tip is known.
         node.rpc("getblockcount", json!([]));
         node
+    }
+
+    /// Starts it again, once it has exited. It may not be ready.
+    pub fn start_again(&mut self) {
+        assert!(!self.running());
+        self.child = self.command.spawn().unwrap();
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -113,6 +119,7 @@ impl Node {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+
     /// Mines blocks on the tip; gives the tip's hash as people write it.
     pub fn mine(&mut self, blocks: u32) -> String {
         let hashes = self.rpc("generatetodescriptor", json!([blocks, "raw(51)#8lvh9jxk"]));

@@ -6,5 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod client;
+mod following;
 mod lifetimes;
 mod mock;

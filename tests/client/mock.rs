@@ -1,12 +1,17 @@
 //! A node with a chain that the test moves, and none of the methods that no test needs.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::interfaces::common::BlockRef;
 use bitcoin_ipc::interfaces::init::Init;
-use bitcoin_ipc::interfaces::mining::{BlockCreateOptions, BlockTemplate, Mining};
+use bitcoin_ipc::interfaces::mining::{
+    BlockCreateOptions, BlockTemplate, BlockWaitOptions, Mining,
+};
 use bitcoin_ipc::{Address, Ipc, Listener, Result};
 use tempfile::TempDir;
 
@@ -25,10 +30,45 @@ impl Chain {
     }
 
     pub fn tip(&self) -> BlockRef {
-        let mut tip = BlockRef::default();
-        tip.height = *self.height.lock().unwrap();
-        tip.hash = vec![u8::try_from(tip.height).unwrap(); 32];
-        tip
+        tip_at(*self.height.lock().unwrap())
+    }
+
+    /// Ends the wait that this is for.
+    fn interrupt(&self, interrupted: &AtomicBool) {
+        let _height = self.height.lock().unwrap();
+        interrupted.store(true, Ordering::SeqCst);
+        self.changed.notify_all();
+    }
+
+    /// Waits until the tip is another, for so many milliseconds at most; returns the tip, or none where
+    /// it was interrupted.
+    fn wait(&self, known: &[u8], timeout: f64, interrupted: &AtomicBool) -> Option<BlockRef> {
+        let limit = Duration::try_from_secs_f64(timeout / 1000.0).unwrap_or(Duration::MAX);
+        let deadline = Instant::now() + limit.min(Duration::from_secs(3600));
+        let mut height = self.height.lock().unwrap();
+        while tip_at(*height).hash == known {
+            if interrupted.swap(false, Ordering::SeqCst) {
+                return None;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            height = self.changed.wait_timeout(height, left).unwrap().0;
+        }
+        Some(tip_at(*height))
+    }
+}
+
+/// The hash of the block at this height: the same byte everywhere, which is never 0.
+pub fn hash_at(height: i32) -> [u8; 32] {
+    [u8::try_from(height + 100).unwrap(); 32]
+}
+
+fn tip_at(height: i32) -> BlockRef {
+    BlockRef {
+        height,
+        hash: hash_at(height).to_vec(),
     }
 }
 
@@ -36,11 +76,14 @@ struct NodeInit(Arc<Chain>);
 
 impl Init for NodeInit {
     fn make_mining(&self) -> Result<Option<Arc<dyn Mining>>> {
-        Ok(Some(Arc::new(NodeMining(self.0.clone()))))
+        Ok(Some(Arc::new(NodeMining(
+            self.0.clone(),
+            AtomicBool::default(),
+        ))))
     }
 }
 
-struct NodeMining(Arc<Chain>);
+struct NodeMining(Arc<Chain>, AtomicBool);
 
 impl Mining for NodeMining {
     fn get_tip(&self) -> Result<Option<BlockRef>> {
@@ -48,21 +91,13 @@ impl Mining for NodeMining {
     }
 
     fn wait_tip_changed(&self, current_tip: &[u8], timeout: f64) -> Result<BlockRef> {
-        let timeout = Duration::try_from_secs_f64(timeout / 1000.0);
-        let deadline = timeout
-            .ok()
-            .and_then(|limit| Instant::now().checked_add(limit));
-        let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
-        let mut height = self.0.height.lock().unwrap();
-        while current_tip == vec![u8::try_from(*height).unwrap(); 32] {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            height = self.0.changed.wait_timeout(height, left).unwrap().0;
-        }
-        drop(height);
-        Ok(self.0.tip())
+        let tip = self.0.wait(current_tip, timeout, &self.1);
+        Ok(tip.unwrap_or_default())
+    }
+
+    fn interrupt(&self) -> Result<()> {
+        self.0.interrupt(&self.1);
+        Ok(())
     }
 
     fn create_new_block(
@@ -70,17 +105,34 @@ impl Mining for NodeMining {
         _: &BlockCreateOptions,
         _: bool,
     ) -> Result<Option<Arc<dyn BlockTemplate>>> {
-        Ok(Some(Arc::new(Template(self.0.tip()))))
+        Ok(Some(Template::of(self.0.tip(), &self.0)))
     }
 }
 
-struct Template(BlockRef);
+struct Template(BlockRef, Arc<Chain>, AtomicBool);
+
+impl Template {
+    fn of(tip: BlockRef, chain: &Arc<Chain>) -> Arc<dyn BlockTemplate> {
+        Arc::new(Self(tip, chain.clone(), AtomicBool::default()))
+    }
+}
 
 impl BlockTemplate for Template {
     fn get_block_header(&self) -> Result<Vec<u8>> {
         let mut header = vec![0; 80];
         header[4..36].copy_from_slice(&self.0.hash);
         Ok(header)
+    }
+
+    fn wait_next(&self, options: &BlockWaitOptions) -> Result<Option<Arc<dyn BlockTemplate>>> {
+        let tip = self.1.wait(&self.0.hash, options.timeout, &self.2);
+        let other = tip.filter(|tip| *tip != self.0);
+        Ok(other.map(|tip| Self::of(tip, &self.1)))
+    }
+
+    fn interrupt_wait(&self) -> Result<()> {
+        self.1.interrupt(&self.2);
+        Ok(())
     }
 }
 
@@ -130,6 +182,19 @@ impl Node {
     /// Listens (again).
     pub fn restart(&mut self) {
         self.listener = Some(self.ipc.listen(&self.address()).unwrap());
+    }
+}
+
+/// Runs a test on a thread of its own and fails it when it hangs.
+pub fn timed(test: impl FnOnce() + Send + 'static) {
+    let (done, finished) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    match finished.recv_timeout(Duration::from_secs(60)) {
+        Err(RecvTimeoutError::Timeout) => panic!("it hangs"),
+        _ => thread.join().unwrap(),
     }
 }
 

@@ -1,0 +1,142 @@
+//! The loop of one who follows a node across its connections.
+//!
+//! Knows errors and pauses; nothing of what is followed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::connection::Client;
+use super::supervisor::{Supervisor, pause};
+use crate::call::{CallOptions, CancelToken, Registration};
+use crate::error::{Error, Result};
+use crate::interfaces::mining::Mining;
+
+/// The longest that a call waits in the node. What follows a node asks again and again, so that no call
+/// of one who has gone stays in the node: Core 30 cannot exit during a wait without a limit. One who
+/// stops lets its call come to its end, with an interrupt where the generation has one: a node may
+/// abort where a connection ends during a wait.
+pub const SLICE: Duration = Duration::from_secs(1);
+/// The time without an answer after which a connection is given up, since each call ends after [`SLICE`].
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest that the end of a connection to a node that shuts down is waited for.
+const SHUTDOWN: Duration = Duration::from_secs(60);
+/// The time from one look whether it has ended to the next.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The outcome of a call that waits in the node.
+pub enum Step<T> {
+    /// There is something new.
+    Found(T),
+    /// There is nothing new.
+    Same,
+    /// The node ended the wait: it was told to, or shuts down.
+    Interrupted,
+}
+
+/// One who follows a node.
+pub struct Follower {
+    node: Supervisor,
+    token: CancelToken,
+    /// Ends it with all others.
+    _registration: Registration,
+    /// The number of failures in a row.
+    failures: u32,
+}
+
+impl Follower {
+    /// Begins to follow a node.
+    pub fn new(node: Supervisor) -> Self {
+        let (token, registration) = node.token();
+        Self {
+            node,
+            token,
+            _registration: registration,
+            failures: 0,
+        }
+    }
+
+    /// Returns the token that ends it.
+    pub fn token(&self) -> &CancelToken {
+        &self.token
+    }
+
+    /// Calls `step` with the connection, and again with the next one if that ends, until it finds
+    /// something. A step must not wait for longer than [`SLICE`]. Returns `None` when it has been told to
+    /// stop, and the error of a step where a new connection does not help.
+    pub fn next<T>(
+        &mut self,
+        mut step: impl FnMut(&Client, &CancelToken) -> Result<Step<T>>,
+    ) -> Option<Result<T>> {
+        while !self.token.is_cancelled() {
+            if let Some(before) = self.failures.checked_sub(1) {
+                self.node.pause(pause(before), &self.token);
+            }
+            let client = match self.node.client_until(&self.token) {
+                Ok(client) => client,
+                Err(Error::Cancelled(_)) => break,
+                Err(error) => return Some(Err(self.failed(error))),
+            };
+            let options = CallOptions::new().timeout(PATIENCE);
+            let running = self.node.running();
+            // Counted before this look, so that one who stops waits for the step.
+            if self.token.is_cancelled() {
+                break;
+            }
+            let outcome = options.run(|| step(&client, &self.token));
+            drop(running);
+            match outcome {
+                Ok(Step::Found(found)) => {
+                    self.failures = 0;
+                    return Some(Ok(found));
+                }
+                Ok(Step::Same) => self.failures = 0,
+                Ok(Step::Interrupted) => self.let_go(&client),
+                Err(_) if self.token.is_cancelled() => {}
+                Err(error) if error.is_retryable() || !client.is_connected() => {
+                    let error = self.failed(error);
+                    self.node.lost(&client, Some(error));
+                }
+                Err(error) => return Some(Err(self.failed(error))),
+            }
+        }
+        None
+    }
+
+    /// Waits for the end of the connection to a node that shuts down, and asks it nothing meanwhile: Core
+    /// 30 aborts when its chain is asked for after it has let go of that.
+    fn let_go(&mut self, client: &Client) {
+        let deadline = Instant::now() + SHUTDOWN;
+        let end = client.disconnected();
+        let has_ended = || {
+            end.as_ref()
+                .is_none_or(|end| end.wait(Some(Duration::ZERO)))
+        };
+        while !(self.token.is_cancelled() || has_ended()) && Instant::now() < deadline {
+            self.node.pause(LOOK, &self.token);
+        }
+        let error = self.failed(Error::Disconnected("the node shuts down".into()));
+        self.node.lost(client, Some(error));
+    }
+
+    fn failed(&mut self, error: Error) -> Error {
+        self.failures = self.failures.saturating_add(1);
+        error
+    }
+}
+
+/// Returns the node's `Mining`. From Core 31 on a node that shuts down has none any more.
+///
+/// # Errors
+/// Returns [`Error::Disconnected`] when it has none, and the errors of the call.
+pub fn mining(client: &Client) -> Result<Arc<dyn Mining>> {
+    client.mining().map_err(|error| match error {
+        Error::Unimplemented(text) => Error::Disconnected(text),
+        error => error,
+    })
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.token.cancel();
+    }
+}

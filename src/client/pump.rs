@@ -1,0 +1,136 @@
+//! An iterator that blocks, as a stream: a thread of its own reads it.
+//!
+//! Knows iterators and threads; nothing of what they tell.
+
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use futures::Stream;
+
+use crate::call::CancelToken;
+use crate::error::{Error, Result};
+
+/// The items of an iterator that blocks, as a stream for any async runtime. When it is dropped, the
+/// iterator stops.
+#[must_use = "dropping it stops it"]
+pub struct Pumped<T> {
+    slot: Arc<Slot<T>>,
+    stop: CancelToken,
+}
+
+/// The place of one item between the thread and the stream.
+struct Slot<T> {
+    state: Mutex<State<T>>,
+    /// Told when the item is taken, or nobody will take it.
+    taken: Condvar,
+}
+
+struct State<T> {
+    item: Option<T>,
+    /// The task that waits for an item.
+    waker: Option<Waker>,
+    /// Set once there will be no more.
+    ended: bool,
+    /// Set once nobody takes them any more.
+    dropped: bool,
+}
+
+impl<T> Slot<T> {
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an item there, once the one before has been taken. Returns false if nobody takes it.
+    fn put(&self, item: T) -> bool {
+        let mut state = self.state();
+        while state.item.is_some() && !state.dropped {
+            let waited = self.taken.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.dropped {
+            return false;
+        }
+        state.item = Some(item);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    fn end(&self) {
+        let mut state = self.state();
+        state.ended = true;
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// Ends the stream with the thread, even if that panics.
+struct Ends<T>(Arc<Slot<T>>);
+
+impl<T> Drop for Ends<T> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+impl<T: Send + 'static> Pumped<T> {
+    /// Reads `iterator` on a thread of its own, one item ahead. The iterator ends when `stop` is
+    /// cancelled.
+    ///
+    /// # Errors
+    /// Returns [`Error::Io`] when the operating system gives no thread.
+    pub(super) fn start(
+        iterator: impl Iterator<Item = T> + Send + 'static,
+        stop: CancelToken,
+    ) -> Result<Self> {
+        let slot = Arc::new(Slot {
+            state: Mutex::new(State {
+                item: None,
+                waker: None,
+                ended: false,
+                dropped: false,
+            }),
+            taken: Condvar::new(),
+        });
+        let ends = Ends(slot.clone());
+        let mut iterator = iterator;
+        let pump = move || while iterator.next().is_some_and(|item| ends.0.put(item)) {};
+        let started = thread::Builder::new().name("ipc-follow".into()).spawn(pump);
+        started.map_err(|error| Error::io("start a thread to follow the node", error))?;
+        Ok(Self { slot, stop })
+    }
+}
+
+impl<T> Stream for Pumped<T> {
+    type Item = T;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        let mut state = self.slot.state();
+        if let Some(item) = state.item.take() {
+            drop(state);
+            self.slot.taken.notify_all();
+            return Poll::Ready(Some(item));
+        }
+        if state.ended {
+            return Poll::Ready(None);
+        }
+        state.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Pumped<T> {
+    fn drop(&mut self) {
+        self.slot.state().dropped = true;
+        self.slot.taken.notify_all();
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,195 @@
+//! The block templates of a node, followed across connections.
+//!
+//! Knows `Mining`'s and `BlockTemplate`'s ways to tell that a template is out of date.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::connection::Client;
+use super::following::{Follower, SLICE, Step, mining};
+use super::hash::BlockHash;
+use super::pump::Pumped;
+use super::supervisor::Supervisor;
+use super::tips::{Wait, milliseconds};
+use crate::call::CancelToken;
+use crate::error::{Error, Result};
+use crate::generation::Generation;
+use crate::interfaces::mining::{BlockCreateOptions, BlockTemplate, BlockWaitOptions, Mining};
+
+/// The size of a block header, in bytes.
+const HEADER: usize = 80;
+
+/// The templates that are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct TemplateOptions {
+    create: BlockCreateOptions,
+    fees: Option<i64>,
+}
+
+impl TemplateOptions {
+    /// Templates as the node makes them by default, one for each tip.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how the node makes them.
+    #[must_use]
+    pub fn create(mut self, options: BlockCreateOptions) -> Self {
+        self.create = options;
+        self
+    }
+
+    /// Asks for a new template also when it has so many satoshis more in fees. Core 30 does not tell.
+    #[must_use]
+    pub fn fee_increase(mut self, satoshis: i64) -> Self {
+        self.fees = Some(satoshis);
+        self
+    }
+
+    fn wait(&self) -> BlockWaitOptions {
+        let default = BlockWaitOptions::default();
+        BlockWaitOptions {
+            timeout: milliseconds(SLICE),
+            fee_threshold: self.fees.unwrap_or(default.fee_threshold),
+        }
+    }
+}
+
+/// A block template and its header.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Work {
+    /// The template. The node keeps it until this is dropped.
+    pub template: Arc<dyn BlockTemplate>,
+    /// The header of its block, in the order of the wire. Its merkle root is not that of the block yet:
+    /// that depends on the coinbase.
+    pub header: [u8; HEADER],
+}
+
+impl Work {
+    fn of(template: Arc<dyn BlockTemplate>) -> Result<Self> {
+        let header = template.get_block_header()?;
+        let header = header.try_into().map_err(|header: Vec<u8>| {
+            let reason = format!("{} bytes instead of {HEADER}", header.len());
+            Error::conversion("the header of a template", reason)
+        })?;
+        Ok(Self { template, header })
+    }
+
+    /// Returns the hash of the block before it.
+    #[must_use]
+    pub fn previous(&self) -> BlockHash {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(&self.header[4..36]);
+        BlockHash(hash)
+    }
+}
+
+/// The block templates of a node, beginning with one for the tip that it has, then one for each tip,
+/// and more where the options ask for them. It goes on across connections, and ends when its
+/// connection is told to [stop](super::Reconnecting::stop). An error that a new connection does not mend is an
+/// item; then it goes on after a pause.
+///
+/// A node that is still catching up makes templates as well.
+#[must_use = "it only follows when it is read"]
+pub struct Templates {
+    follower: Follower,
+    options: TemplateOptions,
+    using: Option<Using>,
+}
+
+/// A connection, and the objects that the templates come from.
+struct Using {
+    client: Client,
+    generation: Generation,
+    mining: Arc<dyn Mining>,
+    /// The last template.
+    last: Option<Work>,
+}
+
+impl Using {
+    fn of(client: &Client) -> Result<Self> {
+        Ok(Self {
+            client: client.clone(),
+            generation: client.generation()?,
+            mining: mining(client)?,
+            last: None,
+        })
+    }
+
+    /// Waits for the next template, for [`SLICE`] at most.
+    fn next(&mut self, options: &TemplateOptions, stop: &CancelToken) -> Result<Step<Work>> {
+        let begun = Instant::now();
+        let template = match (&self.last, self.generation) {
+            (None, _) => self.create(options)?,
+            // A node of 30 ends if the client is gone when `waitNext` finds a template.
+            (Some(last), Generation::Core30) => {
+                match Wait::for_tip(&*self.mining, last.previous(), SLICE)? {
+                    Wait::Changed(_) => self.create(options)?,
+                    Wait::TimedOut => return Ok(Step::Same),
+                    Wait::Interrupted => return Ok(Step::Interrupted),
+                }
+            }
+            (Some(last), _) => {
+                let waiting = last.template.clone();
+                // The answer does not matter.
+                let _interrupts = stop.listen(move || drop(waiting.interrupt_wait_async()));
+                last.template.wait_next(&options.wait())?
+            }
+        };
+        let Some(template) = template else {
+            // It does not say why there is none.
+            return Ok(match begun.elapsed() < SLICE / 2 {
+                true => Step::Interrupted,
+                false => Step::Same,
+            });
+        };
+        let work = Work::of(template)?;
+        self.last = Some(work.clone());
+        Ok(Step::Found(work))
+    }
+
+    fn create(&self, options: &TemplateOptions) -> Result<Option<Arc<dyn BlockTemplate>>> {
+        // Without a cooldown: that would wait in the node without a limit.
+        self.mining.create_new_block(&options.create, false)
+    }
+}
+
+impl Templates {
+    pub(super) fn new(node: Supervisor, options: TemplateOptions) -> Self {
+        Self {
+            follower: Follower::new(node),
+            options,
+            using: None,
+        }
+    }
+
+    /// Returns the templates as a stream, which a thread of its own reads.
+    ///
+    /// # Errors
+    /// Returns [`Error::Io`] when the operating system gives no thread.
+    pub fn into_stream(self) -> Result<Pumped<Result<Work>>> {
+        let stop = self.follower.token().clone();
+        Pumped::start(self, stop)
+    }
+}
+
+impl Iterator for Templates {
+    type Item = Result<Work>;
+
+    fn next(&mut self) -> Option<Result<Work>> {
+        let Self {
+            follower,
+            options,
+            using,
+        } = self;
+        follower.next(|client, stop| {
+            let using = match using.take().filter(|using| using.client.is(client)) {
+                Some(known) => using.insert(known),
+                None => using.insert(Using::of(client)?),
+            };
+            using.next(options, stop)
+        })
+    }
+}

@@ -1,0 +1,199 @@
+//! The tip of a node's chain, followed across connections.
+//!
+//! Knows `Mining`'s ways to tell the tip, and `Rpc`'s to tell a block by its height.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::connection::Client;
+use super::following::{Follower, SLICE, Step, mining};
+use super::hash::BlockHash;
+use super::pump::Pumped;
+use super::supervisor::Supervisor;
+use crate::call::{CancelToken, Registration};
+use crate::error::{Error, Result};
+use crate::generation::Generation;
+use crate::interfaces::common::BlockRef;
+use crate::interfaces::mining::Mining;
+use crate::interfaces::rpc::Rpc;
+
+/// The most blocks between two tips that are told one by one.
+const MOST_BETWEEN: u32 = 144;
+/// The hash of no block: a wait for another one ends with any tip.
+const NO_BLOCK: BlockHash = BlockHash([0; 32]);
+
+/// A tip of the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tip {
+    /// The hash of its block.
+    pub hash: BlockHash,
+    /// The number of blocks before it.
+    pub height: u32,
+    /// The number of blocks between the tip told before and this one that were not told. 0 where the
+    /// tip is not higher than that, as after a reorganisation.
+    pub skipped: u32,
+    /// The hashes of these blocks in this tip's chain, from the lowest to the highest, where the node
+    /// tells them: from Core 32 on, and up to 144 of them.
+    pub between: Vec<BlockHash>,
+}
+
+impl Tip {
+    fn of(tip: &BlockRef) -> Result<Option<Self>> {
+        let Some(hash) = BlockHash::of_wire(&tip.hash)? else {
+            return Ok(None);
+        };
+        let height = u32::try_from(tip.height).map_err(|_| {
+            Error::conversion(
+                "the height of the tip",
+                format!("{} is negative", tip.height),
+            )
+        })?;
+        Ok(Some(Self {
+            hash,
+            height,
+            skipped: 0,
+            between: Vec::new(),
+        }))
+    }
+}
+
+/// The outcome of a wait for another tip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    /// There is another tip.
+    Changed(Tip),
+    /// The tip was the same until the time was over.
+    TimedOut,
+    /// The wait was interrupted, or the node shuts down.
+    Interrupted,
+}
+
+impl Wait {
+    /// Blocks until the tip is another than `known`, or `limit` has passed. The node ends its wait
+    /// after `limit` as well, so that nothing is left in it.
+    ///
+    /// # Errors
+    /// Returns the errors of the call.
+    pub fn for_tip(mining: &dyn Mining, known: BlockHash, limit: Duration) -> Result<Self> {
+        let answer = mining.wait_tip_changed(&known.0, milliseconds(limit))?;
+        Ok(match Tip::of(&answer)? {
+            None => Self::Interrupted,
+            Some(tip) if tip.hash == known => Self::TimedOut,
+            Some(tip) => Self::Changed(tip),
+        })
+    }
+}
+
+/// Returns a time as Core's interfaces have it.
+pub(super) fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// The tips of a node's chain, each once, beginning with the one that it has. It goes on across
+/// connections, and ends when its connection is told to [stop](super::Reconnecting::stop). An error that a
+/// new connection does not mend is an item; then it goes on after a pause.
+#[must_use = "it only follows when it is read"]
+pub struct Tips {
+    follower: Follower,
+    seen: Option<Tip>,
+    using: Option<Using>,
+}
+
+/// A connection, and the objects that the tips come from.
+struct Using {
+    client: Client,
+    mining: Arc<dyn Mining>,
+    generation: Generation,
+    /// From Core 32 on.
+    rpc: Option<Arc<dyn Rpc>>,
+}
+
+impl Using {
+    fn of(client: &Client) -> Result<Self> {
+        let generation = client.generation()?;
+        let rpc = match generation {
+            Generation::Core30 | Generation::Core31 => None,
+            Generation::Core32 => client.init().make_rpc().unwrap_or_default(),
+        };
+        Ok(Self {
+            client: client.clone(),
+            mining: mining(client)?,
+            generation,
+            rpc,
+        })
+    }
+
+    /// Has a wait for the tip end in the node when `stop` is cancelled, until the result is dropped,
+    /// where the generation can do so.
+    fn interrupts(&self, stop: &CancelToken) -> Option<Registration> {
+        let mining = self.mining.clone();
+        match self.generation {
+            Generation::Core30 => None,
+            // The answer does not matter.
+            _ => Some(stop.listen(move || drop(mining.interrupt_async()))),
+        }
+    }
+
+    /// Returns the hash of the block at a height, where the node tells it.
+    fn block_at(&self, height: u32) -> Option<BlockHash> {
+        let request = format!(r#"{{"method":"getblockhash","params":[{height}]}}"#);
+        let answer = self.rpc.as_ref()?.execute_rpc(&request, "/", "").ok()?;
+        let (_, result) = answer.split_once(r#""result":""#)?;
+        result.get(..64)?.parse().ok()
+    }
+}
+
+impl Tips {
+    pub(super) fn new(node: Supervisor) -> Self {
+        Self {
+            follower: Follower::new(node),
+            seen: None,
+            using: None,
+        }
+    }
+
+    /// Returns the tips as a stream, which a thread of its own reads.
+    ///
+    /// # Errors
+    /// Returns [`Error::Io`] when the operating system gives no thread.
+    pub fn into_stream(self) -> Result<Pumped<Result<Tip>>> {
+        let stop = self.follower.token().clone();
+        Pumped::start(self, stop)
+    }
+}
+
+impl Iterator for Tips {
+    type Item = Result<Tip>;
+
+    fn next(&mut self) -> Option<Result<Tip>> {
+        let Self {
+            follower,
+            seen,
+            using,
+        } = self;
+        follower.next(|client, stop| {
+            let using = match using.take().filter(|using| using.client.is(client)) {
+                Some(known) => using.insert(known),
+                None => using.insert(Using::of(client)?),
+            };
+            let known = seen.as_ref().map_or(NO_BLOCK, |tip| tip.hash);
+            let _interrupts = using.interrupts(stop);
+            let mut tip = match Wait::for_tip(&*using.mining, known, SLICE)? {
+                Wait::Changed(tip) => tip,
+                Wait::TimedOut => return Ok(Step::Same),
+                Wait::Interrupted => return Ok(Step::Interrupted),
+            };
+            if let Some(before) = seen {
+                tip.skipped = tip.height.saturating_sub(before.height.saturating_add(1));
+                if (1..=MOST_BETWEEN).contains(&tip.skipped) {
+                    let heights = before.height + 1..tip.height;
+                    let between: Option<_> = heights.map(|at| using.block_at(at)).collect();
+                    tip.between = between.unwrap_or_default();
+                }
+            }
+            *seen = Some(tip.clone());
+            Ok(Step::Found(tip))
+        })
+    }
+}

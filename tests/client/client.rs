@@ -1,0 +1,119 @@
+//! One connection of a client.
+
+use std::thread;
+use std::time::Duration;
+
+use bitcoin_ipc::client::{BlockHash, Wait};
+use bitcoin_ipc::{Address, Client, Error, Generation};
+use futures::executor::block_on;
+
+use crate::mock::{Node, eventually, hash_at, timed};
+
+#[test]
+fn it_offers_what_the_node_has() {
+    timed(|| {
+        let node = Node::start();
+        let client = Client::connect(&node.address()).unwrap();
+        assert_eq!(client.generation().unwrap(), Generation::Core32);
+        assert_eq!(
+            client.mining().unwrap().get_tip().unwrap().unwrap().height,
+            0
+        );
+        assert_eq!(
+            block_on(client.mining_async())
+                .unwrap()
+                .get_tip()
+                .unwrap()
+                .unwrap()
+                .height,
+            0
+        );
+        let error = client.echo().err().unwrap();
+        assert!(error.is_unimplemented(), "{error}");
+
+        // A clone is of the same connection.
+        let clone = client.clone();
+        drop(client);
+        assert!(clone.is_connected());
+        assert_eq!(node.clients(), 1);
+        drop(clone);
+        eventually("the client is gone", || node.clients() == 0);
+    });
+}
+
+#[test]
+fn the_end_of_the_connection_is_told_with_its_reason() {
+    timed(|| {
+        let mut node = Node::start();
+        let client = block_on(Client::builder().address(node.address()).connect_async()).unwrap();
+        let end = client.disconnected().unwrap();
+        assert!(!end.wait(Some(Duration::from_millis(20))));
+        assert!(end.reason().is_none());
+        let ended = client.disconnected().unwrap();
+        let waiting = thread::spawn(move || block_on(ended).to_string());
+        node.stop();
+        let reason = waiting.join().unwrap();
+        assert_eq!(reason, "the peer closed the connection");
+        assert!(end.wait(None));
+        assert_eq!(end.reason().unwrap().to_string(), reason);
+        assert!(!client.is_connected());
+
+        node.restart();
+        let client = Client::connect(&node.address()).unwrap();
+        let end = client.disconnected().unwrap();
+        client.disconnect();
+        let reason = block_on(end).to_string();
+        assert_eq!(reason, "this process ended the connection: disconnected");
+    });
+}
+
+/// Futures of the end that are dropped leave nothing behind, and keep nobody else from hearing of it.
+#[test]
+fn an_end_may_be_waited_for_many_times() {
+    timed(|| {
+        let node = Node::start();
+        let client = Client::connect(&node.address()).unwrap();
+        for _ in 0..100 {
+            let end = client.disconnected().unwrap();
+            let other = client.disconnected().unwrap();
+            let first = futures::future::select(end, futures::future::ready(()));
+            assert!(matches!(block_on(first), futures::future::Either::Right(_)));
+            drop(other);
+        }
+        let ends: Vec<_> = (0..10).map(|_| client.disconnected().unwrap()).collect();
+        let waiting = thread::spawn(move || block_on(futures::future::join_all(ends)).len());
+        client.disconnect();
+        assert_eq!(waiting.join().unwrap(), 10);
+    });
+}
+
+#[test]
+fn a_missing_node_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let builder = Client::builder().data_dir(directory.path());
+    let error = builder.connect().err().unwrap();
+    assert!(error.is_no_listener() && error.is_retryable(), "{error}");
+    let error = block_on(builder.clone().address(Address::Auto).connect_async());
+    assert!(error.err().unwrap().is_no_listener());
+    let error = builder.address(Address::Off).connect().err().unwrap();
+    assert!(matches!(error, Error::Usage(_)) && !error.is_retryable());
+}
+
+#[test]
+fn a_wait_has_its_outcome() {
+    timed(|| {
+        let node = Node::start();
+        let mining = Client::connect(&node.address()).unwrap().mining().unwrap();
+        let known = BlockHash(hash_at(0));
+        let limit = Duration::from_millis(50);
+        assert_eq!(
+            Wait::for_tip(&*mining, known, limit).unwrap(),
+            Wait::TimedOut
+        );
+        node.chain.mine(2);
+        match Wait::for_tip(&*mining, known, limit).unwrap() {
+            Wait::Changed(tip) => assert_eq!((tip.height, tip.hash.0), (2, hash_at(2))),
+            other => panic!("{other:?}"),
+        }
+    });
+}
