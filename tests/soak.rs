@@ -12,13 +12,6 @@
 )]
 #![cfg(target_os = "linux")]
 
-mod foo {
-    bitcoin_ipc::include_schema!("foo");
-
-    #[path = "../foo/mod.rs"]
-    pub mod implementation;
-}
-
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,8 +22,8 @@ use bitcoin_ipc::protocol::capnp::Capnp;
 use bitcoin_ipc::protocol::{Listening, Protocol};
 use bitcoin_ipc::{CallOptions, CancelToken, Error, Limits, RemoteKind};
 
-use foo::implementation::{Foo, eventually, timed};
-use foo::interfaces::foo::*;
+use bitcoin_ipc_foo::foo::interfaces::foo::*;
+use bitcoin_ipc_foo::implementation::{Foo, eventually, timed};
 
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Longer than the test: a limit that is never reached must leave nothing behind either.

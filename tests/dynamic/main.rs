@@ -9,11 +9,6 @@
 
 mod both;
 mod chains;
-mod foo {
-    bitcoin_ipc::include_schema!("foo");
-}
-#[path = "../foo/mod.rs"]
-mod implementation;
 mod pair;
 mod values;
 
@@ -23,6 +18,7 @@ use std::time::Duration;
 use bitcoin_ipc::dynamic::call::Objects;
 use bitcoin_ipc::dynamic::json::Options;
 use bitcoin_ipc::{CallOptions, CancelToken, Error};
+use bitcoin_ipc_foo::{foo, implementation};
 use serde_json::{Value as Json, json};
 
 use implementation::{Setup, timed};

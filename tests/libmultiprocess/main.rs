@@ -16,12 +16,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod foo {
-    bitcoin_ipc::include_schema!("foo");
-}
-#[path = "../foo/mod.rs"]
-mod support;
-
 mod calls;
 mod lifetimes;
 mod listen;
@@ -30,6 +24,8 @@ mod spawn;
 mod threads;
 
 use std::time::Duration;
+
+use bitcoin_ipc_foo::{foo, implementation as support};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(30);

@@ -9,12 +9,6 @@
 mod async_calls;
 mod threads;
 
-mod foo {
-    bitcoin_ipc::include_schema!("foo");
-}
-#[path = "../foo/mod.rs"]
-mod support;
-
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -25,6 +19,7 @@ use bitcoin_ipc::interfaces::Remote;
 use bitcoin_ipc::protocol::Protocol;
 use bitcoin_ipc::protocol::capnp::Capnp;
 use bitcoin_ipc::{CallOptions, CancelToken, Error, Ipc, Limits};
+use bitcoin_ipc_foo::{foo, implementation as support};
 
 use foo::interfaces::foo::*;
 use support::{Setup, eventually, timed};

@@ -1,0 +1,174 @@
+//! The command line: from the process's words to its exit status.
+//!
+//! `args` defines the words, `core_words` takes Bitcoin Core's, `dispatch` runs a role,
+//! `completion` answers a shell, `commands` has a file for each command. Below them: `target`
+//! connects to a peer, `session` calls it, `running` waits for a call and ends it, `lines` makes a
+//! call for each line that `prompt` reads, `jobs` has the calls in the background, `each`, `repeat`
+//! and `watch` make many calls for `call`, `schemas` chooses schemas, `generations` compares those
+//! of Core, `methods` finds methods, `values` reads parameters, `output` prints, `log` makes lines
+//! of events, which a thread of `queue` writes, `errors` maps errors to exit statuses.
+
+mod args;
+mod children;
+mod commands;
+mod completion;
+mod context;
+mod core_words;
+mod dispatch;
+mod each;
+mod errors;
+mod generations;
+mod jobs;
+mod lines;
+mod log;
+mod methods;
+mod output;
+mod prompt;
+mod queue;
+mod repeat;
+mod running;
+mod schemas;
+mod session;
+mod signals;
+mod target;
+mod values;
+mod watch;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::parser::ValueSource;
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
+use eyre::Result;
+
+use self::args::{Cli, Command, Format, When};
+use self::context::Context;
+use self::errors::Failure;
+use self::output::Output;
+use self::signals::Signals;
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let mut output = Output::plain(Format::Auto, When::Auto);
+    let result = install_reports().and_then(|()| match dispatch::role(words.first()) {
+        Some(role) => dispatch::run(role, &words, &output),
+        None if completion::answer(&words)? => Ok(0),
+        None => run(words, &mut output),
+    });
+    let code = match result {
+        Ok(code) => code,
+        Err(report) => {
+            let failure = Failure::of(&report);
+            output.failure(&failure, None);
+            let asked = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
+            if asked && !failure.is_silent() {
+                output.stderr_line(&format!("{report:?}"));
+            }
+            failure.kind.exit_code()
+        }
+    };
+    output.flush_log();
+    code.into()
+}
+
+/// Installs the formatting of reports, with backtraces where the user asks for them, and of panics.
+fn install_reports() -> Result<()> {
+    color_eyre::config::HookBuilder::default()
+        .display_env_section(false)
+        .theme(color_eyre::config::Theme::new())
+        .install()
+}
+
+fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
+    let definition = Cli::command();
+    let words = core_words::translate(&definition, words);
+    let (format, color) = early(&words);
+    *output = Output::plain(format, color);
+    let definition = definition.color(match color {
+        When::Auto => ColorChoice::Auto,
+        When::Always => ColorChoice::Always,
+        When::Never => ColorChoice::Never,
+    });
+    let parsed = definition.try_get_matches_from(words).and_then(|matches| {
+        let source = address_source(&matches);
+        let mut cli = Cli::from_arg_matches(&matches)?;
+        cli.options.address_given = source != ValueSource::DefaultValue;
+        cli.options.address_typed = source == ValueSource::CommandLine;
+        Ok(cli)
+    });
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    *output = Output::new(&cli.options);
+    let serves = matches!(cli.command, Command::Serve(_));
+    log::start(log::level(&cli.options, serves), output);
+    match &cli.command {
+        Command::Completions(args) => return commands::completions::run(args),
+        Command::Man => return commands::man::run(),
+        _ => {}
+    }
+    let context = Context {
+        options: cli.options,
+        output: output.clone(),
+        signals: Signals::install()?,
+    };
+    match cli.command {
+        Command::Spawn(args) => commands::spawn::run(&context, &args),
+        Command::Serve(args) => commands::serve::run(&context, &args),
+        Command::Connect(args) => commands::connect::run(&context, &args),
+        Command::Call(args) => commands::call::run(&context, &args),
+        Command::List(args) => commands::list::run(&context, &args),
+        Command::Describe(args) => commands::describe::run(&context, &args),
+        Command::Completions(_) | Command::Man => Ok(0),
+    }
+}
+
+/// Returns the source of the address.
+fn address_source(matches: &clap::ArgMatches) -> ValueSource {
+    let mut levels = Some(matches);
+    while let Some(level) = levels {
+        match level.value_source("address") {
+            None | Some(ValueSource::DefaultValue) => {}
+            Some(source) => return source,
+        }
+        levels = level.subcommand().map(|(_, next)| next);
+    }
+    ValueSource::DefaultValue
+}
+
+/// Prints the help or version that clap has instead of a command, or fails with its usage error.
+fn refuse(error: &clap::Error) -> Result<u8> {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            error.print()?;
+            Ok(u8::try_from(error.exit_code()).unwrap_or(1))
+        }
+        _ => Err(Failure::from_clap(error).into()),
+    }
+}
+
+/// Returns the format and colours asked for: errors in the words themselves are printed with them.
+fn early(words: &[OsString]) -> (Format, When) {
+    let (mut format, mut color) = (Format::Auto, When::Auto);
+    let mut words = words.iter().skip(1).filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        match word {
+            "--" => break,
+            "--output=json" | "-ojson" | "-o=json" => format = Format::Json,
+            "-o" | "--output" if words.clone().next() == Some("json") => format = Format::Json,
+            "--color=always" => color = When::Always,
+            "--color=never" => color = When::Never,
+            "--color" => match words.next() {
+                Some("always") => color = When::Always,
+                Some("never") => color = When::Never,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    (format, color)
+}

@@ -1,0 +1,284 @@
+//! Completion of interfaces, methods and parameters, asked for as the shells ask: their own
+//! completion machinery runs with the script that `completions` prints.
+
+use std::io::Write;
+use std::process::Command;
+
+use crate::common::Sandbox;
+
+/// Tells whether a shell is installed. Prints a notice where it is not, and fails with `CI=true`.
+fn has(shell: &str) -> bool {
+    let found = Command::new(shell).arg("--version").output();
+    let line = match &found {
+        Ok(output) => {
+            let version = String::from_utf8_lossy(&output.stdout);
+            format!("peer: {}", version.lines().next().unwrap_or(shell))
+        }
+        Err(_) => format!("SKIPPED: {shell}, its completions: it is not there"),
+    };
+    // Past the test harness, which shows only what failing tests print.
+    let _ = writeln!(std::io::stderr(), "{line}");
+    let needed = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(found.is_ok() || !needed, "{line}");
+    found.is_ok()
+}
+
+/// Returns the candidates of bash for a line with the cursor at its end. The words are those that
+/// readline makes.
+fn bash(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
+    let script = sandbox.run(&["completions", "bash"]);
+    assert_eq!(script.code, 0, "{script:?}");
+    let script = sandbox.write("completions.bash", script.stdout);
+    let ask = r#"
+        source "$1"; shift
+        complete -p bitcoin-ipc >/dev/null || exit 9
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
+        current=${COMP_WORDS[COMP_CWORD]}
+        if [[ $current =~ ^[=:]+$ ]]; then current=; fi
+        _clap_complete_bitcoin_ipc bitcoin-ipc "$current" "${COMP_WORDS[COMP_CWORD-1]}" 2>/dev/null
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let mut command = sandbox.command("bash");
+    command
+        .args(["--norc", "-c", ask, "bash"])
+        .arg(script)
+        .args(words);
+    lines(sandbox, command)
+}
+
+#[track_caller]
+fn lines(sandbox: &Sandbox, command: Command) -> Vec<String> {
+    let output = sandbox.start(command).wait();
+    assert_eq!(output.code, 0, "{output:?}");
+    let lines = output.stdout.lines().filter(|line| !line.is_empty());
+    lines.map(str::to_owned).collect()
+}
+
+const IPC: &str = "bitcoin-ipc";
+
+#[test]
+fn bash_completes_what_the_schemas_have() {
+    let sandbox = Sandbox::new();
+    for (words, offered) in [
+        (
+            &[IPC, "call", "Mining.crea"][..],
+            &["Mining.createNewBlock"][..],
+        ),
+        (&[IPC, "call", "mining.crea"], &["Mining.createNewBlock"]),
+        (
+            &[IPC, "call", "getT"],
+            &[
+                "getTip",
+                "getTransactionsByTxID",
+                "getTransactionsByWitnessID",
+            ],
+        ),
+        (
+            &[IPC, "call", "Mining.createNewBlock/getB"],
+            &[
+                "Mining.createNewBlock/getBlockHeader",
+                "Mining.createNewBlock/getBlock",
+            ],
+        ),
+        (
+            &[IPC, "call", "createNewBlock", ""],
+            &["options=", "cooldown="],
+        ),
+        (&[IPC, "call", "createNewBlock", "--ea"], &["--each"]),
+        (
+            &[IPC, "list", ""],
+            &["Init", "Echo", "Mining", "Rpc", "BlockTemplate"],
+        ),
+        (&[IPC, "list", "M"], &["Mining"]),
+        (
+            &[IPC, "describe", "BlockT"],
+            &[
+                "BlockTemplate",
+                "BlockTemplate.getBlock",
+                "BlockTemplate.getBlockHeader",
+                "BlockTemplate.getCoinbaseMerklePath",
+                "BlockTemplate.getCoinbaseTx",
+                "BlockTemplate.getTxFees",
+                "BlockTemplate.getTxSigops",
+                "BlockTemplate.interruptWait",
+                "BlockTemplate.submitSolution",
+                "BlockTemplate.submitSolutionOld7",
+                "BlockTemplate.waitNext",
+            ],
+        ),
+        (&[IPC, "describe", "BlockR"], &["BlockRef"]),
+        // `=` and `:` are words of their own to bash, which wants what follows them.
+        (
+            &[IPC, "call", "createNewBlock", "cooldown", "="],
+            &["true", "false"],
+        ),
+        (
+            &[IPC, "call", "createNewBlock", "cooldown", "=", "f"],
+            &["false"],
+        ),
+        (
+            &[IPC, "call", "waitTipChanged", "timeout", "=", "fo"],
+            &["forever"],
+        ),
+        (
+            &[IPC, "call", "createNewBlock", "cooldown", "=", "1", ""],
+            &["options="],
+        ),
+        (
+            &[IPC, "-a", "unix", ":", "/x", "call", "isT"],
+            &["isTestChain"],
+        ),
+        (&[IPC, "-regtest", "call", "isT"], &["isTestChain"]),
+        (&[IPC, "--core", "="], &["auto", "30", "31", "32"]),
+        // The generation that is meant.
+        (&[IPC, "call", "submitB"], &["submitBlock"]),
+        (&[IPC, "--core", "30", "call", "submitB"], &[]),
+        (&[IPC, "--core", "=", "31", "list", "R"], &[]),
+        // A schema of the user's own.
+        (
+            &[IPC, "--schema", FOO, "call", "callbackS"],
+            &["callbackSaved", "callbackShared"],
+        ),
+        (
+            &[IPC, "--schema", FOO, "call", "callbackShared", "c"],
+            &["callback=", "callback:=print"],
+        ),
+        (
+            &[
+                IPC,
+                "--schema",
+                FOO,
+                "call",
+                "callbackShared",
+                "callback",
+                ":=",
+            ],
+            &["print"],
+        ),
+        (
+            &[IPC, "--schema", FOO, "call", "passEnum", "arg", "="],
+            &["red", "green", "blue"],
+        ),
+        (&[IPC, "--schema", "/nonexistent", "call", "ech"], &[]),
+    ] {
+        assert_eq!(bash(&sandbox, words), offered, "{words:?}");
+    }
+    let all = bash(&sandbox, &[IPC, "call", ""]);
+    for name in [
+        "Echo.echo",
+        "echo",
+        "Init.makeEcho",
+        "Rpc.executeRpc",
+        "waitTipChanged",
+    ] {
+        assert!(all.iter().any(|offered| offered == name), "{name} {all:?}");
+    }
+    // Methods that cannot be called by their names alone are not offered, and no options among
+    // methods.
+    for start in ["BlockTemplate", "getBlockHeader", "-"] {
+        assert!(
+            !all.iter().any(|name| name.starts_with(start)),
+            "{start} {all:?}"
+        );
+    }
+    sandbox.assert_clean();
+}
+
+const FOO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema/test/compiled.bin");
+
+#[test]
+fn fish_completes_what_the_schemas_have() {
+    if !has("fish") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = sandbox.write("c.fish", sandbox.run(&["completions", "fish"]).stdout);
+    for (line, offered) in [
+        (
+            "bitcoin-ipc call Mining.crea",
+            &["Mining.createNewBlock"][..],
+        ),
+        (
+            "bitcoin-ipc call createNewBlock cooldown=",
+            &["cooldown=true", "cooldown=false"],
+        ),
+        ("bitcoin-ipc list Mi", &["Mining"]),
+        ("bitcoin-ipc --core 30 call submitB", &[]),
+    ] {
+        let mut command = sandbox.command("fish");
+        let ask = "source $argv[1]; complete --do-complete $argv[2]";
+        command
+            .args(["--no-config", "-c", ask])
+            .arg(&script)
+            .arg(line);
+        let found = lines(&sandbox, command);
+        let names: Vec<_> = found
+            .iter()
+            .map(|line| line.split('\t').next().unwrap())
+            .collect();
+        assert_eq!(names, offered, "{line}");
+    }
+}
+
+/// Zsh completes only in its line editor: the candidates that it would get are caught here.
+#[test]
+fn zsh_completes_what_the_schemas_have() {
+    if !has("zsh") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = sandbox.write("_bitcoin-ipc", sandbox.run(&["completions", "zsh"]).stdout);
+    let ask = r#"
+        compdef() { registered="$*" }
+        _describe() { print -rl -- ${(P)@[-1]} }
+        source "$1"; shift
+        [[ $registered == "_clap_dynamic_completer_bitcoin_ipc bitcoin-ipc" ]] || exit 9
+        words=("$@"); CURRENT=$#
+        _clap_dynamic_completer_bitcoin_ipc
+    "#;
+    for (words, offered) in [
+        (
+            &[IPC, "call", "Mining.crea"][..],
+            &["Mining.createNewBlock"][..],
+        ),
+        (
+            &[IPC, "call", "createNewBlock", ""],
+            &["options=", "cooldown="],
+        ),
+        (
+            &[IPC, "call", "waitTipChanged", "timeout=f"],
+            &["timeout=forever"],
+        ),
+        (&[IPC, "--core", "30", "call", "submitB"], &[]),
+        (
+            &[IPC, "--schema", FOO, "call", "callback", "callback:"],
+            &["callback\\:=print"],
+        ),
+    ] {
+        let mut command = sandbox.command("zsh");
+        command
+            .args(["-f", "-c", ask, "zsh"])
+            .arg(&script)
+            .args(words);
+        let found = lines(&sandbox, command);
+        // The first line of the schema's comment follows, where there is one.
+        let name = |line: &String| match line.replace("\\:", "\u{0}").split_once(':') {
+            Some((name, _)) => name.replace('\u{0}', "\\:"),
+            None => line.clone(),
+        };
+        let names: Vec<_> = found.iter().map(name).collect();
+        assert_eq!(names, offered, "{words:?}");
+    }
+}
+
+#[test]
+fn what_asks_for_no_completion_gets_none() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.ipc(&["call", "echo", "hi"]);
+    command.env("BITCOIN_IPC_COMPLETE", "");
+    sandbox.start(command).wait().expect(0, "hi\n");
+    let mut command = sandbox.ipc(&["--", "bitcoin-ipc", "call", "ech"]);
+    command.env("BITCOIN_IPC_COMPLETE", "tcsh");
+    let output = sandbox.start(command).wait();
+    assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{output:?}");
+}

@@ -1,0 +1,137 @@
+//! The manual, the completions and the help, which all come from one definition.
+//!
+//! `UPDATE_GENERATED=1 cargo test --test it generated` writes the committed copies anew.
+
+use std::fs;
+use std::path::Path;
+
+use crate::common::Sandbox;
+
+#[track_caller]
+fn same(path: &str, words: &[&str]) {
+    let sandbox = Sandbox::new();
+    let output = sandbox.run(words);
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &output.stdout).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == output.stdout,
+        "{} is not what `bitcoin-ipc {}` prints: run this test with UPDATE_GENERATED=1",
+        path.display(),
+        words.join(" ")
+    );
+}
+
+#[test]
+fn the_manual_is_what_the_definition_says() {
+    same("man/bitcoin-ipc.1", &["man"]);
+}
+
+#[test]
+fn completions_are_what_the_definition_says() {
+    for (shell, file) in [
+        ("bash", "bitcoin-ipc.bash"),
+        ("zsh", "_bitcoin-ipc"),
+        ("fish", "bitcoin-ipc.fish"),
+        ("elvish", "bitcoin-ipc.elv"),
+        ("powershell", "_bitcoin-ipc.ps1"),
+    ] {
+        same(&format!("completions/{file}"), &["completions", shell]);
+    }
+}
+
+#[test]
+fn help_is_as_it_was() {
+    same("tests/data/help.txt", &["--help"]);
+    for command in ["spawn", "serve", "connect", "call", "list", "describe"] {
+        same(
+            &format!("tests/data/help-{command}.txt"),
+            &[command, "--help"],
+        );
+    }
+}
+
+#[test]
+fn help_and_version_are_results() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.run(&["--version"]);
+    output.expect(0, &format!("bitcoin-ipc {}\n", env!("CARGO_PKG_VERSION")));
+    // No command at all is wrong usage: the help goes to stderr.
+    let output = sandbox.run::<&str>(&[]);
+    output.expect(2, "");
+    assert!(output.stderr.contains("Usage: bitcoin-ipc"), "{output:?}");
+}
+
+#[test]
+fn wrong_usage_is_two_lines() {
+    let sandbox = Sandbox::new();
+    for (words, message, hint) in [
+        (&["cal"][..], "unrecognized subcommand 'cal'", "'call'"),
+        (
+            &["call", "--chain", "foo"],
+            "'foo' for '--chain <NAME>'",
+            "regtest",
+        ),
+        (
+            &["call", "--timeout", "5"],
+            "'5' for '--timeout <DURATION>'",
+            "--help",
+        ),
+        (
+            &["-a", "/x", "call"],
+            "'/x' for '--address <ADDRESS>'",
+            "--help",
+        ),
+        (&["serve"], "--fd <N>|--listen", "usage: bitcoin-ipc serve"),
+        (&["completions", "tcsh"], "'tcsh'", "'zsh'"),
+    ] {
+        let output = sandbox.run(words);
+        output.expect_error(2, &[message]);
+        let last = output.stderr.lines().last().unwrap();
+        assert!(last.contains(hint), "{output:?}");
+    }
+}
+
+#[test]
+fn core_spellings_choose_the_socket() {
+    let sandbox = Sandbox::new();
+    for (words, path) in [
+        (&["-regtest"][..], "regtest/node.sock"),
+        (&["-testnet4"], "testnet4/node.sock"),
+        (&["-testnet"], "testnet3/node.sock"),
+        (&["-signet"], "signet/node.sock"),
+        (&["-chain=main"], ".bitcoin/node.sock"),
+        (
+            &["-datadir=/nonexistent", "-regtest"],
+            "/nonexistent/regtest/node.sock",
+        ),
+        (&["-ipcconnect=unix:x.sock"], ".bitcoin/x.sock"),
+    ] {
+        let mut command = sandbox.ipc(words);
+        command.args(["call", "echo", "hi"]);
+        if words[0].starts_with("-ipcconnect") {
+            command.env("BITCOIN_IPC_ADDRESS", "unix:not-this");
+        } else {
+            command.env("BITCOIN_IPC_ADDRESS", "unix");
+        }
+        sandbox.start(command).wait().expect_error(3, &[path]);
+    }
+}
+
+#[test]
+fn nothing_is_painted_where_there_is_no_terminal() {
+    let sandbox = Sandbox::new();
+    for words in [&["cal"][..], &["call", "nosuch"], &["--help"]] {
+        let output = sandbox.run(words);
+        assert!(!(output.stdout + &output.stderr).contains('\u{1b}'));
+    }
+    let output = sandbox.run(&["--color", "always", "call", "nosuch"]);
+    assert!(
+        output.stderr.starts_with("\u{1b}[1;31merror:"),
+        "{output:?}"
+    );
+}
