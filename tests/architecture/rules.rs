@@ -10,11 +10,6 @@ pub fn is_test(name: &str) -> bool {
     name.ends_with("tests.rs") || name.contains("/tests/") || name.starts_with("tests/")
 }
 
-/// Whether a file belongs to the executable, which may print and read the environment.
-fn is_executable(name: &str) -> bool {
-    name == "src/main.rs" || name.starts_with("src/cli/")
-}
-
 fn is_in(source: &Source, folder: &str) -> bool {
     source.name.starts_with(&format!("src/{folder}/")) || source.name == format!("src/{folder}.rs")
 }
@@ -60,9 +55,6 @@ pub fn arrows(source: &Source, tree: &Tree) -> Vec<String> {
     let mut wrong = Vec::new();
     for target in source.targets(tree) {
         let Target::Own(path) = target else { continue };
-        if is_below(&path, "cli") && !is_executable(&source.name) {
-            wrong.push(format!("names {path}: only main.rs may"));
-        }
         for (folder, forbidden) in ARROWS {
             if is_in(source, folder) && forbidden.iter().any(|module| is_below(&path, module)) {
                 wrong.push(format!("names {path}: {folder} must not"));
@@ -153,8 +145,7 @@ pub fn capnp_at_home(source: &Source, tree: &Tree) -> Vec<String> {
 
 /// The library neither prints, reads the environment, nor ends the process.
 pub fn quiet(source: &Source, tree: &Tree) -> Vec<String> {
-    let is_library = source.name.starts_with("src/") && !is_executable(&source.name);
-    if !is_library || is_test(&source.name) {
+    if source.root != Some("src") || is_test(&source.name) {
         return Vec::new();
     }
     let mut wrong = Vec::new();

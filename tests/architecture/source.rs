@@ -9,6 +9,9 @@ use std::path::Path;
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
+/// The folders of sources that are a crate each: the library, and the executable.
+pub const CRATES: [&str; 2] = ["src", "cli/src"];
+
 /// A path as it is written.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Written {
@@ -27,6 +30,8 @@ pub struct Source {
     pub macros: BTreeSet<String>,
     /// Every word of code, with how often it stands there.
     pub words: BTreeMap<String, usize>,
+    /// The folder of its crate, if that is one of [`CRATES`].
+    pub root: Option<&'static str>,
     /// Its module's path below the crate's root.
     pub module: Vec<String>,
     /// The paths of more than one segment, and those of glob imports.
@@ -55,6 +60,7 @@ impl Source {
             text: text.to_owned(),
             macros: BTreeSet::new(),
             words: BTreeMap::new(),
+            root: root_of(name),
             module: module_of(name),
             written: Vec::new(),
             bound: BTreeMap::new(),
@@ -301,12 +307,19 @@ fn inside(group: &proc_macro2::Group) -> Vec<TokenTree> {
     group.stream().into_iter().collect()
 }
 
+/// Returns the folder of a file's crate.
+fn root_of(name: &str) -> Option<&'static str> {
+    let mut roots = CRATES.into_iter();
+    roots.find(|root| Path::new(name).starts_with(root))
+}
+
 /// Returns the module path of a file: `src/process/mod.rs` is `process`.
 fn module_of(name: &str) -> Vec<String> {
     let path = Path::new(name).with_extension("");
+    let above = root_of(name).map_or(1, |root| Path::new(root).components().count());
     let mut module: Vec<String> = path
         .components()
-        .skip(1)
+        .skip(above)
         .map(|part| part.as_os_str().to_string_lossy().into_owned())
         .collect();
     if matches!(

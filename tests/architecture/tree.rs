@@ -32,8 +32,10 @@ pub enum Home {
     Foreign(String),
 }
 
-/// The modules of the crate, and the names that each binds.
+/// The modules of a crate, and the names that each binds.
 pub struct Tree {
+    /// The folder of the crate's sources.
+    pub root: &'static str,
     scopes: BTreeMap<Vec<String>, Scope>,
 }
 
@@ -43,15 +45,14 @@ struct Scope {
 }
 
 impl Tree {
-    /// The tree of these files, of which one is `src/lib.rs`.
+    /// The tree of the files below this folder, of which one is `lib.rs` or `main.rs`.
     ///
     /// # Panics
     /// When none is.
-    pub fn new(sources: &[Source]) -> Self {
+    pub fn new(root: &'static str, sources: &[Source]) -> Self {
         let mut scopes = BTreeMap::new();
         for source in sources {
-            // The executable's root has the library's path, and defines nothing.
-            if source.name.starts_with("src/") && source.name != "src/main.rs" {
+            if source.root == Some(root) {
                 let scope = Scope {
                     file: source.name.clone(),
                     bound: source.bound.clone(),
@@ -59,9 +60,9 @@ impl Tree {
                 scopes.insert(source.module.clone(), scope);
             }
         }
-        let root: &[String] = &[];
-        assert!(scopes.contains_key(root), "there is a src/lib.rs");
-        Self { scopes }
+        let top: &[String] = &[];
+        assert!(scopes.contains_key(top), "there is a crate in {root}");
+        Self { root, scopes }
     }
 
     fn is_module(&self, module: &[String], name: &str) -> bool {

@@ -1,4 +1,4 @@
-//! The rules that look at all files of `src` at once: which circles of files there are, and
+//! The rules that look at all files of a crate at once: which circles of files there are, and
 //! whether the inherent impls of a type stand in one file.
 //!
 //! Knows what is allowed today; not how files and types are found (`graph.rs`, `tree.rs`).
@@ -40,12 +40,12 @@ pub struct Split {
 /// The types of today. The list may become shorter, and no longer.
 const SPLIT: &[Split] = &[
     Split {
-        of: ("src/cli/session.rs", "Session"),
+        of: ("cli/src/session.rs", "Session"),
         files: &[
-            "src/cli/session.rs",
-            "src/cli/session/connection.rs",
-            "src/cli/session/start.rs",
-            "src/cli/session/submit.rs",
+            "cli/src/session.rs",
+            "cli/src/session/connection.rs",
+            "cli/src/session/start.rs",
+            "cli/src/session/submit.rs",
         ],
     },
     Split {
@@ -57,22 +57,28 @@ const SPLIT: &[Split] = &[
     },
 ];
 
-/// The library's and the executable's own files: no tests, and nothing generated.
-fn own(sources: &[Source]) -> Vec<&Source> {
+/// The own files of a crate: no tests, and nothing generated.
+fn own<'s>(sources: &'s [Source], tree: &Tree) -> Vec<&'s Source> {
     let own = sources.iter().filter(|source| {
         let is_generated = source.name == "src/interfaces/generated.rs";
-        source.name.starts_with("src/") && !is_test(&source.name) && !is_generated
+        source.root == Some(tree.root) && !is_test(&source.name) && !is_generated
     });
     own.collect()
 }
 
 /// Files form no circle but the known ones, and the known ones are still there.
-fn circles(sources: &[Source], tree: &Tree, known: &[Circle]) -> Vec<String> {
-    let graph = Graph::new(&own(sources), tree);
-    let found = graph.circles();
+fn circles(sources: &[Source], trees: &[Tree], known: &[Circle]) -> Vec<String> {
+    let graphs = trees
+        .iter()
+        .map(|tree| Graph::new(&own(sources, tree), tree));
+    let graphs: Vec<_> = graphs.collect();
+    let found: Vec<_> = graphs
+        .iter()
+        .flat_map(|graph| graph.circles().into_iter().map(move |files| (files, graph)))
+        .collect();
     let files = |circle: &Circle| -> BTreeSet<&str> { circle.files.iter().copied().collect() };
     let mut wrong = Vec::new();
-    for circle in &found {
+    for (circle, graph) in &found {
         if known.iter().all(|listed| files(listed) != *circle) {
             let names = circle.iter().copied().collect::<Vec<_>>().join(", ");
             let uses = graph.describe(circle);
@@ -80,7 +86,7 @@ fn circles(sources: &[Source], tree: &Tree, known: &[Circle]) -> Vec<String> {
         }
     }
     for listed in known {
-        if !found.contains(&files(listed)) {
+        if found.iter().all(|(circle, _)| *circle != files(listed)) {
             let names = listed.files.join(", ");
             let reason = listed.reason;
             wrong.push(format!(
@@ -92,11 +98,13 @@ fn circles(sources: &[Source], tree: &Tree, known: &[Circle]) -> Vec<String> {
 }
 
 /// The inherent impls of a type stand in one file, but for the listed types.
-fn impls(sources: &[Source], tree: &Tree, split: &[Split]) -> Vec<String> {
+fn impls(sources: &[Source], trees: &[Tree], split: &[Split]) -> Vec<String> {
     let mut found: BTreeMap<(String, String), BTreeSet<&str>> = BTreeMap::new();
-    for source in own(sources) {
-        for of in source.inherent_types(tree) {
-            found.entry(of).or_default().insert(&source.name);
+    for tree in trees {
+        for source in own(sources, tree) {
+            for of in source.inherent_types(tree) {
+                found.entry(of).or_default().insert(&source.name);
+            }
         }
     }
     found.retain(|_, files| files.len() > 1);

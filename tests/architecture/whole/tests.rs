@@ -6,18 +6,18 @@ use crate::tree::Tree;
 
 #[test]
 fn files_form_no_circle_that_is_not_known() {
-    let wrong = circles(crate::repository(), crate::tree(), KNOWN_CIRCLES);
+    let wrong = circles(crate::repository(), crate::trees(), KNOWN_CIRCLES);
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 #[test]
 fn the_inherent_impls_of_a_type_stand_in_one_file() {
-    let wrong = impls(crate::repository(), crate::tree(), SPLIT);
+    let wrong = impls(crate::repository(), crate::trees(), SPLIT);
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 /// A library of a root, a module `a`, and these files, by their names below `src`.
-fn library(files: &[(&str, &str)]) -> (Vec<Source>, Tree) {
+fn library(files: &[(&str, &str)]) -> (Vec<Source>, [Tree; 1]) {
     let mut sources = vec![Source::new("src/lib.rs", "mod a; pub use a::b::Exported;")];
     if files.iter().all(|(name, _)| *name != "a/mod.rs") {
         sources.push(Source::new("src/a/mod.rs", "mod b; mod c; mod d;"));
@@ -25,14 +25,14 @@ fn library(files: &[(&str, &str)]) -> (Vec<Source>, Tree) {
     for (name, text) in files {
         sources.push(Source::new(&format!("src/{name}"), text));
     }
-    let tree = Tree::new(&sources);
-    (sources, tree)
+    let tree = Tree::new("src", &sources);
+    (sources, [tree])
 }
 
 #[track_caller]
 fn circle_is_found(expected: bool, files: &[(&str, &str)]) {
-    let (sources, tree) = library(files);
-    let wrong = circles(&sources, &tree, &[]);
+    let (sources, trees) = library(files);
+    let wrong = circles(&sources, &trees, &[]);
     assert_eq!(!wrong.is_empty(), expected, "{files:?}\n{wrong:?}");
 }
 
@@ -96,6 +96,18 @@ fn a_circle_is_found() {
     ] {
         circle_is_found(true, files);
     }
+    // In the executable, whose modules may have the names of the library's.
+    let (mut sources, [library]) = library(&[("a/b.rs", ""), ("a/c.rs", "use super::b::B;")]);
+    for (name, text) in [
+        ("main.rs", "mod a;"),
+        ("a/mod.rs", "mod b; mod c;"),
+        ("a/b.rs", "use crate::a::c::C;"),
+        ("a/c.rs", "use super::b::B;"),
+    ] {
+        sources.push(Source::new(&format!("cli/src/{name}"), text));
+    }
+    let executable = Tree::new("cli/src", &sources);
+    assert_eq!(circles(&sources, &[library, executable], &[]).len(), 1);
 }
 
 #[test]
@@ -156,7 +168,7 @@ fn what_is_no_circle_is_not_found() {
 
 #[test]
 fn a_known_circle_must_be_as_it_is_listed() {
-    let (sources, tree) = library(&[
+    let (sources, trees) = library(&[
         ("a/b.rs", "use super::c::C;"),
         ("a/c.rs", "use super::b::B;"),
         ("a/d.rs", "use super::b::B;"),
@@ -164,7 +176,7 @@ fn a_known_circle_must_be_as_it_is_listed() {
     let with = |files| {
         circles(
             &sources,
-            &tree,
+            &trees,
             &[Circle {
                 files,
                 reason: "sample",
@@ -181,12 +193,12 @@ fn a_known_circle_must_be_as_it_is_listed() {
 
 #[track_caller]
 fn split_is_found(expected: bool, here: &str, there: &str) {
-    let (sources, tree) = library(&[
+    let (sources, trees) = library(&[
         ("a/mod.rs", "pub use b::B;"),
         ("a/b.rs", here),
         ("a/c.rs", there),
     ]);
-    let wrong = impls(&sources, &tree, &[]);
+    let wrong = impls(&sources, &trees, &[]);
     assert_eq!(!wrong.is_empty(), expected, "{here} {there}\n{wrong:?}");
 }
 
@@ -227,13 +239,13 @@ fn a_type_with_impls_in_two_files_is_found() {
 
 #[test]
 fn a_listed_split_must_be_as_it_is_listed() {
-    let (sources, tree) = library(&[
+    let (sources, trees) = library(&[
         ("a/b.rs", "pub struct B; impl B {} pub struct C; impl C {}"),
         ("a/c.rs", "impl super::b::B {}"),
     ]);
     let with = |name, files| {
         let of = ("src/a/b.rs", name);
-        impls(&sources, &tree, &[Split { of, files }]).len()
+        impls(&sources, &trees, &[Split { of, files }]).len()
     };
     assert_eq!(with("B", &["src/a/b.rs", "src/a/c.rs"]), 0);
     assert_eq!(with("B", &["src/a/b.rs"]), 1);
