@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use futures::channel::oneshot;
+use futures_channel::oneshot;
 
 use crate::error::{Error, Result};
 use crate::generation::Generation;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use futures::Stream;
+use futures_util::Stream;
 
 use crate::call::CancelToken;
 use crate::error::{Error, Result};

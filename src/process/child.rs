@@ -6,14 +6,13 @@
 //! other.
 
 use std::fmt;
-use std::io;
+use std::io::{self, PipeReader};
 use std::process;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use os_pipe::PipeReader;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 

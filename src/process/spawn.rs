@@ -79,7 +79,7 @@ fn try_spawn(program: Program) -> io::Result<(UnixStream, Child)> {
         Stderr::Inherit => (Output::Inherit, None),
         Stderr::Null => (Output::Null, None),
         Stderr::Lines(on_line) => {
-            let (reader, writer) = os_pipe::pipe()?;
+            let (reader, writer) = io::pipe()?;
             (Output::Pipe(writer.into()), Some((reader, on_line)))
         }
     };

@@ -111,7 +111,7 @@ impl Bystander {
         let test = "bystander::a_well_behaved_client";
         command.args(["--exact", test, "--nocapture"]);
         command.env(BYSTANDER, path).stdin(Stdio::piped());
-        let (output, input) = std::io::pipe().unwrap();
+        let (output, input) = os_pipe::pipe().unwrap();
         let running = sandbox.start_with_output(command, input.into());
         let took = Arc::<Mutex<Vec<_>>>::default();
         let taken = took.clone();

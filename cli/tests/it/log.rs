@@ -1,12 +1,13 @@
 //! The executable's log: a log that nobody reads holds nothing up, and an event is one line whatever
 //! a peer sent. Knows the executable from outside only.
 
-use std::io::{BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{Peer, Running, Sandbox, poll};
+use os_pipe::{PipeReader, PipeWriter};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::Signal;
 
@@ -20,7 +21,7 @@ struct Unread {
 impl Unread {
     fn serve(sandbox: &Sandbox) -> Self {
         let path = sandbox.path("s");
-        let (reader, mut writer) = std::io::pipe().unwrap();
+        let (reader, mut writer) = os_pipe::pipe().unwrap();
         let stderr = writer.try_clone().unwrap();
         let address = format!("unix:{}", path.display());
         let command = sandbox.ipc(&["serve", "--listen", &address]);
@@ -111,7 +112,7 @@ fn what_was_logged_is_written_at_the_end_when_it_is_read() {
 fn a_log_that_nobody_reads_keeps_no_result_back() {
     let sandbox = Sandbox::new();
     let peer = Peer::new(&sandbox);
-    let (_reader, mut writer) = std::io::pipe().unwrap();
+    let (_reader, mut writer) = os_pipe::pipe().unwrap();
     fill(&mut writer);
     let words = [
         "-vv",

@@ -18,7 +18,7 @@ mod table;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use futures::FutureExt;
+use futures_util::FutureExt;
 use serde_json::Value as Json;
 
 use self::facts::Facts;

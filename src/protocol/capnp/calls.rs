@@ -8,8 +8,8 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::channel::oneshot;
-use futures::future::FutureExt;
+use futures_channel::oneshot;
+use futures_util::FutureExt;
 
 use super::batch::Answers;
 use super::connection::Connection;
