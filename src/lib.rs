@@ -14,6 +14,8 @@ pub mod generation;
 pub mod interfaces;
 pub mod ipc;
 pub mod limits;
+#[cfg(feature = "bitcoin")]
+pub mod miner;
 mod peer;
 pub mod process;
 pub mod protocol;

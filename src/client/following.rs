@@ -114,6 +114,9 @@ impl Follower {
         while !(self.token.is_cancelled() || has_ended()) && Instant::now() < deadline {
             self.node.pause(LOOK, &self.token);
         }
+        if self.token.is_cancelled() {
+            return;
+        }
         let error = self.failed(Error::Disconnected("the node shuts down".into()));
         self.node.lost(client, Some(error));
     }
