@@ -4,6 +4,24 @@
 //! through plain interfaces. This library is the Rust side of that, compatible on the wire with
 //! Bitcoin Core 30, 31 and 32 and with libmultiprocess. An interface is a trait; a call to one of
 //! its methods runs here or in another process, and the caller's code is the same.
+//!
+//! - A program that talks to a node begins with [`Client`], or with [`client::Reconnecting`] where the
+//!   node may stop and start again:
+//!
+//!   ```no_run
+//!   use bitcoin_ipc::client::{Client, Reconnecting, TemplateOptions};
+//!
+//!   # fn main() -> bitcoin_ipc::Result<()> {
+//!   let node = Reconnecting::new(Client::builder().data_dir("/var/lib/bitcoin"));
+//!   for work in node.templates(TemplateOptions::new()) {
+//!       println!("a template on {}", work?.previous());
+//!   }
+//!   # Ok(()) }
+//!   ```
+//! - A program that spawns, is spawned, or serves begins with [`Ipc`].
+//! - The interfaces are in [`interfaces`], the errors in [`error`](mod@error), and [`generation`] tells
+//!   what differs between the releases of Bitcoin Core.
+//! - Interfaces of other schemas come from `bitcoin-ipc-codegen` and [`include_schema!`].
 
 pub mod call;
 pub mod client;
