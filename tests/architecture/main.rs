@@ -154,6 +154,8 @@ fn a_forbidden_arrow_is_found() {
         ("src/protocol/capnp/a.rs", "use crate::transport::Address;"),
         ("src/protocol/capnp/a.rs", "use crate::Address;"),
         ("src/protocol/mod.rs", "use super::process;"),
+        ("src/ipc.rs", "use crate::client::Client;"),
+        ("src/client/a.rs", "use crate::protocol::Protocol;"),
         ("src/protocol/mod.rs", "use crate::roles::Role as R;"),
     ] {
         let wrong = found(rules::arrows, name, text);

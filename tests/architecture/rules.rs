@@ -24,18 +24,34 @@ fn is_below(path: &str, module: &str) -> bool {
 const ARROWS: &[(&str, &[&str])] = &[
     (
         "process",
-        &["protocol", "interfaces", "roles", "ipc", "transport"],
+        &[
+            "protocol",
+            "interfaces",
+            "roles",
+            "ipc",
+            "client",
+            "transport",
+        ],
     ),
-    ("transport", &["protocol", "interfaces", "roles", "ipc"]),
+    (
+        "transport",
+        &["protocol", "interfaces", "roles", "ipc", "client"],
+    ),
     (
         "protocol",
-        &["process", "transport", "roles", "ipc", "dynamic"],
+        &["process", "transport", "roles", "ipc", "client", "dynamic"],
     ),
-    ("dynamic", &["process", "transport", "roles", "ipc"]),
-    ("roles", &["protocol", "process", "transport", "ipc"]),
+    (
+        "dynamic",
+        &["process", "transport", "roles", "ipc", "client"],
+    ),
+    (
+        "roles",
+        &["protocol", "process", "transport", "ipc", "client"],
+    ),
     (
         "generation",
-        &["protocol", "process", "transport", "roles", "ipc"],
+        &["protocol", "process", "transport", "roles", "ipc", "client"],
     ),
     (
         "call",
@@ -45,8 +61,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transport",
             "roles",
             "ipc",
+            "client",
             "interfaces",
         ],
+    ),
+    ("ipc", &["client", "miner", "dynamic"]),
+    (
+        "client",
+        &["protocol", "process", "roles", "dynamic", "miner"],
     ),
 ];
 
