@@ -74,6 +74,14 @@ pub enum Error {
         /// The operating system's reason.
         source: Arc<io::Error>,
     },
+    /// A user who is not trusted serves there, or may have put the socket there.
+    #[error("not connected to {}: {reason}", path.display())]
+    Untrusted {
+        /// The path of the socket.
+        path: PathBuf,
+        /// The user, and the part of the path that is that user's.
+        reason: String,
+    },
     /// A program could not be started, or ended before it answered.
     #[error("{program}: {reason}")]
     Spawn {

@@ -14,7 +14,7 @@ use crate::process::{self, Child, ExitStatus, Program};
 use crate::protocol::capnp::rt::Interface;
 use crate::protocol::capnp::{self, Capnp};
 use crate::protocol::{Listening, Protocol};
-use crate::transport::{self, Address, DataDir};
+use crate::transport::{self, Address, DataDir, Trust};
 
 /// The time a program that ended its connection without an answer gets to exit, so that the error
 /// can tell how it ended.
@@ -28,6 +28,7 @@ pub struct Ipc<I: ?Sized> {
     protocol: Box<dyn Protocol<I>>,
     init: Arc<I>,
     data_dir: DataDir,
+    trust: Trust,
 }
 
 impl<I: Interface + ?Sized> Ipc<I> {
@@ -59,6 +60,7 @@ impl<I: ?Sized> Ipc<I> {
             protocol,
             init,
             data_dir: DataDir::new("", transport::Chain::Main),
+            trust: Trust::new(),
         }
     }
 
@@ -67,6 +69,13 @@ impl<I: ?Sized> Ipc<I> {
     #[must_use]
     pub fn data_dir(mut self, data_dir: DataDir) -> Self {
         self.data_dir = data_dir;
+        self
+    }
+
+    /// Connects to sockets of these users as well, and not only to those of this process's user and root.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
         self
     }
 
@@ -137,7 +146,7 @@ impl<I: ?Sized> Ipc<I> {
     /// # Errors
     /// [`Error::Address`], [`Error::Io`], and the errors of the handshake.
     pub fn connect(&self, address: &Address) -> Result<Option<Arc<I>>> {
-        transport::connect(address, &self.data_dir)?
+        transport::connect(address, &self.data_dir, &self.trust)?
             .map(|stream| self.protocol.connect(stream))
             .transpose()
     }

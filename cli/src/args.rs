@@ -82,6 +82,10 @@ pub(crate) struct Options {
     #[arg(value_hint = clap::ValueHint::DirPath)]
     pub(crate) datadir: Option<OsString>,
 
+    /// Connect to sockets of this user, too, and not only to your own and root's; may be repeated
+    #[arg(long, global = true, value_name = "UID", action = ArgAction::Append)]
+    pub(crate) peer_uid: Vec<u32>,
+
     /// How long connecting and each call may take: 250ms, 5s, 2m, 1h or forever
     #[arg(
         long,

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bitcoin_ipc::transport::DataDir;
+use bitcoin_ipc::transport::{DataDir, Trust};
 use bitcoin_ipc::{CallOptions, Limits};
 
 use super::args::Options;
@@ -33,6 +33,12 @@ impl Context {
             None => DataDir::default_base(&home()),
         };
         DataDir::new(base, self.options.chain)
+    }
+
+    /// Returns the users whose sockets are connected to: with those of `--peer-uid`.
+    pub(crate) fn trust(&self) -> Trust {
+        let uids = self.options.peer_uid.iter();
+        uids.fold(Trust::new(), |trust, uid| trust.with(*uid))
     }
 
     /// Returns the time limit of `--timeout`, if it sets one.

@@ -124,6 +124,8 @@ impl Failure {
                 Self::new(Kind::NoConnection, message)
                     .hint("the socket belongs to the user who runs the node: run this as that user")
             }
+            Error::Untrusted { .. } => Self::new(Kind::NoConnection, message)
+                .hint("if that user's node is meant, say so with --peer-uid UID"),
             Error::Address { reason, .. } if reason.contains("bytes long") => {
                 Self::new(Kind::NoConnection, message)
                     .hint("use a shorter --datadir, or unix:PATH with a shorter path")

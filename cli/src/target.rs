@@ -56,7 +56,8 @@ impl Link {
 /// Creates this process's side as a client, which offers nothing.
 pub(crate) fn client(context: &Context) -> Result<Arc<Ipc<dyn Init>>> {
     let ipc = Ipc::with_limits("bitcoin-ipc", Role::Node.init(), context.limits())?;
-    Ok(Arc::new(ipc.data_dir(context.data_dir())))
+    let ipc = ipc.data_dir(context.data_dir()).trust(context.trust());
+    Ok(Arc::new(ipc))
 }
 
 /// Returns the `Init` of the peer at `address`.
@@ -145,7 +146,7 @@ pub(crate) fn open_other(
         let data_dir = context.data_dir();
         let place = describe(context, address);
         let stream = loop {
-            let failure = match transport::connect(address, &data_dir) {
+            let failure = match transport::connect(address, &data_dir, &context.trust()) {
                 Ok(Some(stream)) => break stream,
                 Ok(None) => Failure::new(Kind::NoConnection, format!("no peer at {place}"))
                     .hint("name the program's socket with --address unix:PATH, or exec:PROGRAM"),

@@ -17,7 +17,7 @@ use crate::interfaces::rpc::Rpc;
 use crate::interfaces::{Call, Disconnection, Remote, ready};
 use crate::ipc::connect_stream;
 use crate::limits::Limits;
-use crate::transport::{self, Address, Chain, DataDir};
+use crate::transport::{self, Address, Chain, DataDir, Trust};
 
 /// A connection to a node. Clones are of the same connection, which ends with the last of them and of
 /// the objects made from it.
@@ -154,6 +154,7 @@ pub struct ClientBuilder {
     name: String,
     address: Address,
     data_dir: DataDir,
+    trust: Trust,
     limits: Limits,
 }
 
@@ -163,6 +164,7 @@ impl ClientBuilder {
             name: "bitcoin-ipc".into(),
             address: Address::Unix(None),
             data_dir: DataDir::new("", Chain::Main),
+            trust: Trust::new(),
             limits: Limits::default(),
         }
     }
@@ -191,6 +193,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Connects to a node of this user as well, and not only of this process's user and root.
+    pub fn trust_uid(mut self, uid: u32) -> Self {
+        self.trust = self.trust.with(uid);
+        self
+    }
+
     /// Sets the limits on the node.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -212,7 +220,7 @@ impl ClientBuilder {
     /// Returns [`Error::NoListener`] when no node listens there, [`Error::Address`], [`Error::Io`],
     /// [`Error::Usage`] for the address `0`, and the errors of the handshake.
     pub fn connect(&self) -> Result<Client> {
-        let stream = match transport::connect(&self.address, &self.data_dir)? {
+        let stream = match transport::connect(&self.address, &self.data_dir, &self.trust)? {
             Some(stream) => stream,
             None if self.address == Address::Off => {
                 return Err(Error::Usage("the address is 0: no connection".into()));

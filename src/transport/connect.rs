@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::address::Address;
 use super::datadir::DataDir;
+use super::trust::Trust;
 use crate::error::{Error, Result};
 use crate::process;
 
@@ -21,26 +22,25 @@ use crate::process;
 /// # Errors
 /// - [`Error::NoListener`] where nobody listens at the path.
 /// - [`Error::Io`] where the operating system refuses for another reason, such as permissions.
+/// - [`Error::Untrusted`] where a user that `trust` does not include serves, or could do so.
 /// - [`Error::Address`] where the path is too long or not a socket's, or for [`Address::Exec`]: a
 ///   program is started, not connected to.
 /// - [`Error::Usage`] where the descriptor of [`Address::Fd`] is not a connected stream socket
 ///   that this process inherited.
-pub fn connect(address: &Address, datadir: &DataDir) -> Result<Option<UnixStream>> {
+pub fn connect(address: &Address, datadir: &DataDir, trust: &Trust) -> Result<Option<UnixStream>> {
     match address {
         Address::Off => Ok(None),
         Address::Auto => match datadir.socket(None) {
             Err(_) => Ok(None),
-            Ok(path) => match UnixStream::connect(&path) {
+            Ok(path) => match open(address, &path, trust) {
                 Ok(stream) => Ok(Some(stream)),
-                Err(error) if is_no_listener(&error) => Ok(None),
-                Err(error) => Err(failed(address, &path, error)),
+                Err(error) if error.is_no_listener() => Ok(None),
+                Err(error) => Err(error),
             },
         },
         Address::Unix(given) => {
             let path = datadir.socket(given.as_deref())?;
-            UnixStream::connect(&path)
-                .map(Some)
-                .map_err(|error| failed(address, &path, error))
+            open(address, &path, trust).map(Some)
         }
         Address::Fd(fd) => process::inherited_stream(*fd).map(Some),
         Address::Exec(_) => Err(Error::Address {
@@ -48,6 +48,18 @@ pub fn connect(address: &Address, datadir: &DataDir) -> Result<Option<UnixStream
             reason: "a program is started, not connected to".into(),
         }),
     }
+}
+
+/// Connects to a socket that only a trusted user can have put there.
+fn open(address: &Address, path: &Path, trust: &Trust) -> Result<UnixStream> {
+    let refused = |reason| Error::Untrusted {
+        path: path.to_owned(),
+        reason,
+    };
+    trust.check_path(path).map_err(refused)?;
+    let stream = UnixStream::connect(path).map_err(|error| failed(address, path, error))?;
+    trust.check_peer(&stream).map_err(refused)?;
+    Ok(stream)
 }
 
 /// Whether the path is missing, or what is there accepts nobody.
@@ -97,14 +109,18 @@ mod tests {
         let listener = UnixListener::bind(datadir.socket(None).unwrap()).unwrap();
         let absolute = format!("unix:{}/node.sock", datadir.base.display());
         for address in ["unix", "auto", "unix:node.sock", absolute.as_str()] {
-            let mut stream = connect(&address.parse().unwrap(), &datadir)
+            let mut stream = connect(&address.parse().unwrap(), &datadir, &Trust::new())
                 .unwrap()
                 .unwrap();
             let (mut peer, _) = listener.accept().unwrap();
             peer.write_all(b"x").unwrap();
             stream.read_exact(&mut [0]).unwrap();
         }
-        assert!(connect(&Address::Off, &datadir).unwrap().is_none());
+        assert!(
+            connect(&Address::Off, &datadir, &Trust::new())
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]
@@ -112,11 +128,15 @@ mod tests {
         let (directory, datadir) = datadir();
         let path = datadir.socket(None).unwrap();
         let nobody = || {
-            let error = connect(&Address::Unix(None), &datadir).unwrap_err();
+            let error = connect(&Address::Unix(None), &datadir, &Trust::new()).unwrap_err();
             assert!(error.is_no_listener(), "{error:?}");
             let start = format!("nothing listens at {}: ", path.display());
             assert!(error.to_string().starts_with(&start), "{error}");
-            assert!(connect(&Address::Auto, &datadir).unwrap().is_none());
+            assert!(
+                connect(&Address::Auto, &datadir, &Trust::new())
+                    .unwrap()
+                    .is_none()
+            );
         };
         nobody();
         drop(UnixListener::bind(&path).unwrap());
@@ -126,18 +146,26 @@ mod tests {
         fs::write(directory.path().join("file"), "").unwrap();
         let below = DataDir::new(directory.path().join("file"), Chain::Main);
         assert!(
-            connect(&Address::Unix(None), &below)
+            connect(&Address::Unix(None), &below, &Trust::new())
                 .unwrap_err()
                 .is_no_listener()
         );
-        assert!(connect(&Address::Auto, &below).unwrap().is_none());
+        assert!(
+            connect(&Address::Auto, &below, &Trust::new())
+                .unwrap()
+                .is_none()
+        );
 
         let long = DataDir::new("/".repeat(200), Chain::Main);
         assert!(matches!(
-            connect(&Address::Unix(None), &long),
+            connect(&Address::Unix(None), &long, &Trust::new()),
             Err(Error::Address { .. })
         ));
-        assert!(connect(&Address::Auto, &long).unwrap().is_none());
+        assert!(
+            connect(&Address::Auto, &long, &Trust::new())
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]
@@ -145,7 +173,7 @@ mod tests {
         let (_directory, datadir) = datadir();
         let path = datadir.socket(None).unwrap();
         fs::write(&path, "precious").unwrap();
-        let error = connect(&Address::Unix(None), &datadir)
+        let error = connect(&Address::Unix(None), &datadir, &Trust::new())
             .unwrap_err()
             .to_string();
         assert_eq!(
@@ -155,13 +183,15 @@ mod tests {
 
         fs::remove_file(&path).unwrap();
         let _datagram = UnixDatagram::bind(&path).unwrap();
-        let error = connect(&Address::Auto, &datadir).unwrap_err().to_string();
+        let error = connect(&Address::Auto, &datadir, &Trust::new())
+            .unwrap_err()
+            .to_string();
         assert!(
             error.starts_with(&format!("connect to {}: ", path.display())),
             "{error}"
         );
 
-        let error = connect(&Address::Exec("x".into()), &datadir)
+        let error = connect(&Address::Exec("x".into()), &datadir, &Trust::new())
             .unwrap_err()
             .to_string();
         assert!(error.contains("exec:x"), "{error}");
@@ -176,7 +206,7 @@ mod tests {
             fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
         };
         set(0o000);
-        let result = connect(&Address::Auto, &datadir);
+        let result = connect(&Address::Auto, &datadir, &Trust::new());
         set(0o700);
         // Root is refused nothing.
         if !rustix::process::geteuid().is_root() {
@@ -194,10 +224,12 @@ mod tests {
         let (_directory, datadir) = datadir();
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let fd = process::tests::inherited(&theirs, 3).into_raw_fd();
-        let mut stream = connect(&Address::Fd(fd), &datadir).unwrap().unwrap();
+        let mut stream = connect(&Address::Fd(fd), &datadir, &Trust::new())
+            .unwrap()
+            .unwrap();
         stream.write_all(b"x").unwrap();
         ours.read_exact(&mut [0]).unwrap();
-        let error = connect(&Address::Fd(9999), &datadir)
+        let error = connect(&Address::Fd(9999), &datadir, &Trust::new())
             .unwrap_err()
             .to_string();
         assert_eq!(error, "file descriptor 9999: not open");

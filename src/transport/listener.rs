@@ -245,6 +245,7 @@ impl AsFd for Listener {
 mod tests {
     use super::super::connect;
     use super::super::datadir::Chain;
+    use super::super::trust::Trust;
     use super::*;
     use std::os::fd::IntoRawFd;
     use std::sync::Barrier;
@@ -273,14 +274,18 @@ mod tests {
         assert_eq!(mode(&datadir.path().join("a")), 0o700);
         assert_eq!(mode(&datadir.path().join("a/b")), 0o700);
 
-        let _stream = connect(&address, &datadir).unwrap().unwrap();
+        let _stream = connect(&address, &datadir, &Trust::new()).unwrap().unwrap();
         let (_accepted, peer) = listener.accept().unwrap();
         let peer = peer.unwrap();
         assert_eq!(peer.pid, Some(std::process::id()));
         assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
         drop(listener);
         assert!(!path.exists());
-        assert!(connect(&address, &datadir).unwrap_err().is_no_listener());
+        assert!(
+            connect(&address, &datadir, &Trust::new())
+                .unwrap_err()
+                .is_no_listener()
+        );
     }
 
     #[test]
@@ -295,7 +300,7 @@ mod tests {
         let error = bind(&UNIX, &datadir).unwrap_err().to_string();
         let expected = format!("another process listens at {}", path.display());
         assert!(error.ends_with(&expected), "{error}");
-        let _stream = connect(&UNIX, &datadir).unwrap().unwrap();
+        let _stream = connect(&UNIX, &datadir, &Trust::new()).unwrap().unwrap();
         listener.accept().unwrap();
     }
 
@@ -345,7 +350,7 @@ mod tests {
     fn the_parts_outlive_the_listener() {
         let (_directory, datadir) = datadir();
         let (socket, file) = bind(&UNIX, &datadir).unwrap().into_parts();
-        let _stream = connect(&UNIX, &datadir).unwrap().unwrap();
+        let _stream = connect(&UNIX, &datadir, &Trust::new()).unwrap().unwrap();
         socket.accept().unwrap();
         let path = file.as_ref().unwrap().path().to_owned();
         drop(file);
@@ -377,7 +382,7 @@ mod tests {
                 let error = error.unwrap_err().to_string();
                 assert!(error.contains("another process listens"), "{error}");
             }
-            let _stream = connect(&UNIX, &datadir).unwrap().unwrap();
+            let _stream = connect(&UNIX, &datadir, &Trust::new()).unwrap().unwrap();
             won.into_iter().next().unwrap().unwrap().accept().unwrap();
         }
     }

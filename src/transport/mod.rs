@@ -14,6 +14,7 @@ mod connect;
 mod datadir;
 mod listener;
 mod socket_file;
+mod trust;
 
 pub use crate::peer::Peer;
 pub use address::Address;
@@ -21,3 +22,4 @@ pub use connect::connect;
 pub use datadir::{Chain, DataDir, MAX_SOCKET_PATH};
 pub use listener::{Listener, bind};
 pub use socket_file::SocketFile;
+pub use trust::Trust;

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -257,6 +258,30 @@ fn a_socket_of_another_user_is_3() {
         .start(command)
         .wait()
         .expect_error(3, &["Permission denied"]);
+}
+
+#[test]
+fn a_socket_that_somebody_else_may_have_put_there_is_3() {
+    let sandbox = Sandbox::new();
+    let peer = Peer::new(&sandbox);
+    let path = peer.address.strip_prefix("unix:").unwrap();
+    let words = ["-a", &peer.address, "call", "echo", "hi"];
+    let folder = Path::new(path).parent().unwrap();
+    let set_mode = |mode| fs::set_permissions(folder, fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(0o777);
+    sandbox
+        .run(&words)
+        .expect_error(3, &["not connected to", "everybody may write to"]);
+    set_mode(0o700);
+    sandbox.run(&words).expect(0, "hi\n");
+    // Only root can give a file away.
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(path, Some(65534), None).unwrap();
+        let told = ["belongs to user 65534"];
+        sandbox.run(&words).expect_error(3, &told);
+        let trusting = [&["--peer-uid", "65534"], &words[..]].concat();
+        sandbox.run(&trusting).expect(0, "hi\n");
+    }
 }
 
 #[test]
