@@ -169,7 +169,8 @@ impl Error {
     }
 
     /// Whether the same may succeed later, over this connection or over a new one: nothing listened, the
-    /// connection ended, no answer came in time, or the peer was at a limit or missed something itself.
+    /// connection ended, no answer came in time, or the peer was at a limit or had lost something that it
+    /// needed.
     pub fn is_retryable(&self) -> bool {
         use io::ErrorKind::{
             BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted,

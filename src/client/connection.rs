@@ -122,7 +122,8 @@ impl Client {
         self.init.remote().map(Remote::disconnection)
     }
 
-    /// Ends the connection at once. Calls under way, on any of its objects, fail as disconnected.
+    /// Ends the connection. Calls under way, on any of its objects, fail as disconnected. Only the
+    /// destruction of dropped objects in the node is waited for, two seconds at most.
     pub fn disconnect(&self) {
         if let Some(remote) = self.init.remote() {
             remote.disconnect();

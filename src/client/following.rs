@@ -1,4 +1,4 @@
-//! The loop of one who follows a node across its connections.
+//! The loop of a follower of a node, across its connections.
 //!
 //! Knows errors and pauses; nothing of what is followed.
 
@@ -12,12 +12,11 @@ use crate::error::{Error, Result};
 use crate::interfaces::mining::Mining;
 
 /// The longest that a call waits in the node. What follows a node asks again and again, so that no call
-/// of one who has gone stays in the node: Core 30 cannot exit during a wait without a limit. One who
-/// stops lets its call come to its end, with an interrupt where the generation has one: a node may
-/// abort where a connection ends during a wait.
+/// of a follower that has gone stays in the node: Core 30 cannot exit during a wait without a limit. A
+/// follower that stops lets its call come to its end, with an interrupt where the generation has one: a
+/// node may abort where a connection ends during a wait. Only a node that is still loading its chain
+/// answers later.
 pub const SLICE: Duration = Duration::from_secs(1);
-/// The time without an answer after which a connection is given up, since each call ends after [`SLICE`].
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest that the end of a connection to a node that shuts down is waited for.
 const SHUTDOWN: Duration = Duration::from_secs(60);
 /// The time from one look whether it has ended to the next.
@@ -33,7 +32,7 @@ pub enum Step<T> {
     Interrupted,
 }
 
-/// One who follows a node.
+/// A follower of a node.
 pub struct Follower {
     node: Supervisor,
     token: CancelToken,
@@ -76,13 +75,12 @@ impl Follower {
                 Err(Error::Cancelled(_)) => break,
                 Err(error) => return Some(Err(self.failed(error))),
             };
-            let options = CallOptions::new().timeout(PATIENCE);
             let running = self.node.running();
-            // Counted before this look, so that one who stops waits for the step.
+            // Counted before this look, so that a stop waits for the step.
             if self.token.is_cancelled() {
                 break;
             }
-            let outcome = options.run(|| step(&client, &self.token));
+            let outcome = step(&client, &self.token);
             drop(running);
             match outcome {
                 Ok(Step::Found(found)) => {
@@ -90,11 +88,16 @@ impl Follower {
                     return Some(Ok(found));
                 }
                 Ok(Step::Same) => self.failures = 0,
-                Ok(Step::Interrupted) => self.let_go(&client),
+                Ok(Step::Interrupted) => self.await_shutdown(&client),
                 Err(_) if self.token.is_cancelled() => {}
-                Err(error) if error.is_retryable() || !client.is_connected() => {
+                Err(error) if !client.is_connected() => {
                     let error = self.failed(error);
                     self.node.lost(&client, Some(error));
+                }
+                // It has no Mining any more.
+                Err(Error::Disconnected(_)) => self.await_shutdown(&client),
+                Err(error) if error.is_retryable() => {
+                    self.failed(error);
                 }
                 Err(error) => return Some(Err(self.failed(error))),
             }
@@ -104,7 +107,7 @@ impl Follower {
 
     /// Waits for the end of the connection to a node that shuts down, and asks it nothing meanwhile: Core
     /// 30 aborts when its chain is asked for after it has let go of that.
-    fn let_go(&mut self, client: &Client) {
+    fn await_shutdown(&mut self, client: &Client) {
         let deadline = Instant::now() + SHUTDOWN;
         let end = client.disconnected();
         let has_ended = || {
@@ -125,6 +128,15 @@ impl Follower {
         self.failures = self.failures.saturating_add(1);
         error
     }
+}
+
+/// Runs `make`, whose calls end when `stop` is cancelled: from Core 31 on, a node makes its objects once
+/// it has loaded its chain, which can take hours.
+///
+/// # Errors
+/// Returns the errors of `make`.
+pub fn making<T>(stop: &CancelToken, make: impl FnOnce() -> Result<T>) -> Result<T> {
+    CallOptions::new().cancel(stop).run(make)
 }
 
 /// Returns the node's `Mining`. From Core 31 on a node that shuts down has none any more.

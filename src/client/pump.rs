@@ -23,13 +23,15 @@ pub struct Pumped<T> {
 /// The place of one item between the thread and the stream.
 struct Slot<T> {
     state: Mutex<State<T>>,
-    /// Told when the item is taken, or nobody will take it.
-    taken: Condvar,
+    /// Told when an item is wanted, or none will be.
+    changed: Condvar,
 }
 
 struct State<T> {
     item: Option<T>,
-    /// The task that waits for an item.
+    /// Set while a task waits for an item.
+    wanted: bool,
+    /// The task.
     waker: Option<Waker>,
     /// Set once there will be no more.
     ended: bool,
@@ -42,23 +44,26 @@ impl<T> Slot<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an item there, once the one before has been taken. Returns false if nobody takes it.
-    fn put(&self, item: T) -> bool {
+    /// Waits until an item is wanted. Returns false if none will be.
+    fn is_wanted(&self) -> bool {
         let mut state = self.state();
-        while state.item.is_some() && !state.dropped {
-            let waited = self.taken.wait(state);
+        while !(state.wanted || state.dropped) {
+            let waited = self.changed.wait(state);
             state = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        if state.dropped {
-            return false;
-        }
+        !state.dropped
+    }
+
+    /// Puts an item there.
+    fn put(&self, item: T) {
+        let mut state = self.state();
         state.item = Some(item);
+        state.wanted = false;
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
-        true
     }
 
     fn end(&self) {
@@ -82,8 +87,8 @@ impl<T> Drop for Ends<T> {
 }
 
 impl<T: Send + 'static> Pumped<T> {
-    /// Reads `iterator` on a thread of its own, one item ahead. The iterator ends when `stop` is
-    /// cancelled.
+    /// Reads `iterator` on a thread of its own, when an item is waited for and not ahead: it might be out
+    /// of date by the time it is taken. The iterator ends when `stop` is cancelled.
     ///
     /// # Errors
     /// Returns [`Error::Io`] when the operating system gives no thread.
@@ -94,15 +99,22 @@ impl<T: Send + 'static> Pumped<T> {
         let slot = Arc::new(Slot {
             state: Mutex::new(State {
                 item: None,
+                wanted: false,
                 waker: None,
                 ended: false,
                 dropped: false,
             }),
-            taken: Condvar::new(),
+            changed: Condvar::new(),
         });
         let ends = Ends(slot.clone());
         let mut iterator = iterator;
-        let pump = move || while iterator.next().is_some_and(|item| ends.0.put(item)) {};
+        let pump = move || {
+            while ends.0.is_wanted()
+                && let Some(item) = iterator.next()
+            {
+                ends.0.put(item);
+            }
+        };
         let started = thread::Builder::new().name("ipc-follow".into()).spawn(pump);
         started.map_err(|error| Error::io("start a thread to follow the node", error))?;
         Ok(Self { slot, stop })
@@ -115,14 +127,15 @@ impl<T> Stream for Pumped<T> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
         let mut state = self.slot.state();
         if let Some(item) = state.item.take() {
-            drop(state);
-            self.slot.taken.notify_all();
             return Poll::Ready(Some(item));
         }
         if state.ended {
             return Poll::Ready(None);
         }
         state.waker = Some(context.waker().clone());
+        state.wanted = true;
+        drop(state);
+        self.slot.changed.notify_all();
         Poll::Pending
     }
 }
@@ -130,7 +143,7 @@ impl<T> Stream for Pumped<T> {
 impl<T> Drop for Pumped<T> {
     fn drop(&mut self) {
         self.slot.state().dropped = true;
-        self.slot.taken.notify_all();
+        self.slot.changed.notify_all();
         self.stop.cancel();
     }
 }

@@ -10,8 +10,8 @@ use super::templates::{TemplateOptions, Templates};
 use super::tips::Tips;
 use crate::error::Result;
 
-/// A connection to a node that is made when first needed, and again whenever it ends, with growing
-/// pauses of at most ten seconds. Clones are of the same connection.
+/// A connection to a node that is made when first needed, and again when it is needed after it has
+/// ended, with growing pauses of at most ten seconds. Clones are of the same connection.
 ///
 /// ```no_run
 /// # fn main() -> bitcoin_ipc::Result<()> {
@@ -42,14 +42,16 @@ impl Reconnecting {
         self.0.client()
     }
 
-    /// Ends whatever follows the node, and the connection. No other is made. Blocks until the calls of
-    /// those who follow have come to their end in the node, which takes a second at most.
+    /// Ends whatever follows the node, and the connection. No other is made. Waits up to two seconds for
+    /// the calls of tips and templates to come to their end in the node, and as long for objects to be
+    /// destroyed there. The program's own calls that run then fail as disconnected.
     pub fn stop(&self) {
         self.0.stop();
     }
 
-    /// Returns what happens to the connection from now on, until [`Reconnecting::stop`]. Events that
-    /// nobody reads are kept up to a number of 256.
+    /// Returns what happens to the connection from now on, until [`Reconnecting::stop`]. That it has ended
+    /// is noticed by what follows the node, or by the next [`Reconnecting::client`]. Events that nobody
+    /// reads are kept up to a number of 256.
     #[must_use]
     pub fn events(&self) -> Receiver<Event> {
         self.0.events()

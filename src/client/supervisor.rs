@@ -2,12 +2,13 @@
 //!
 //! Knows how long to pause and whom to tell; nothing of what is followed over the connection.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::connection::{Client, ClientBuilder};
-use crate::call::{CancelToken, Registration};
+use crate::call::{CallOptions, CancelToken, Registration};
 use crate::error::{Error, Result};
 use crate::generation::Generation;
 
@@ -19,12 +20,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// connection has ended: one that shuts down ends its connections, takes new ones, and aborts when its
 /// chain is asked for after it has let go of that.
 const WARM_UP: Duration = Duration::from_secs(5);
-/// The longest that a stop waits for those who call the node.
+/// The time within which a new peer must have told its generation.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest that the end of a connection waits for the calls of followers.
 const STOP: Duration = Duration::from_secs(2);
-/// The number of events that are kept for one who does not read them. Later ones are left out.
+/// The number of events that are kept for a receiver that does not read them. Later ones are left out.
 const EVENTS: usize = 256;
 
-/// The one who keeps a connection.
+/// Keeps a connection. Clones keep the same one.
 #[derive(Clone)]
 pub struct Supervisor(Arc<Shared>);
 
@@ -41,7 +44,7 @@ struct State {
     client: Option<Client>,
     /// Set while a thread connects, or pauses before the next attempt.
     connecting: bool,
-    /// The number of those who call the node right now to follow it.
+    /// The number of followers that call the node right now.
     running: usize,
     /// The number of attempts that failed in a row.
     failures: u32,
@@ -88,8 +91,8 @@ impl Supervisor {
         self.client_until(&self.0.stop)
     }
 
-    /// Ends whatever follows the node, and the connection. No other is made. Blocks until the calls of
-    /// those who follow have come to their end in the node, which takes a second at most.
+    /// Ends whatever follows the node, and the connection. No other is made. Waits up to
+    /// two seconds for the calls of followers to come to their end in the node.
     pub fn stop(&self) {
         self.0.stop.cancel();
         let deadline = Instant::now() + STOP;
@@ -117,7 +120,7 @@ impl Supervisor {
         events
     }
 
-    /// Returns a token of one who follows the node: it is cancelled with all others, or alone.
+    /// Returns a token for a follower of the node: it is cancelled with all others, or alone.
     pub fn token(&self) -> (CancelToken, Registration) {
         let token = CancelToken::new();
         let own = token.clone();
@@ -157,22 +160,28 @@ impl Supervisor {
                 continue;
             }
             drop(state);
-            let connected = shared.connect();
+            let connecting = AssertUnwindSafe(|| shared.connect(token));
+            let panicked = |_| Err(Error::failed("connecting has panicked"));
+            let connected = std::panic::catch_unwind(connecting).unwrap_or_else(panicked);
             state = shared.state();
             let mut outcome = Ok(());
+            // Dropped without the lock.
+            let mut unused = None;
             match connected {
-                // Too late: the client goes with this.
-                Ok(_) if shared.stop.is_cancelled() => {}
                 Ok((client, generation)) => {
                     let young = shared.warms_up(generation);
                     state = shared.pause(state, young, token);
-                    if !shared.stop.is_cancelled() {
+                    // Otherwise too late, or too early for others: the next one finds out anew.
+                    if token.is_cancelled() || shared.stop.is_cancelled() {
+                        unused = Some(client);
+                    } else {
                         state.failures = 0;
                         state.generation = Some(generation);
                         state.client = Some(client);
                         state.tell(&Event::Connected(generation));
                     }
                 }
+                Err(_) if token.is_cancelled() => {}
                 Err(error) if !error.is_retryable() => outcome = Err(error),
                 Err(error) => {
                     let pause = pause(state.failures);
@@ -183,11 +192,16 @@ impl Supervisor {
             }
             state.connecting = false;
             shared.changed.notify_all();
+            if unused.is_some() {
+                drop(state);
+                drop(unused);
+                state = shared.state();
+            }
             outcome?;
         }
     }
 
-    /// Counts one who calls the node to follow it.
+    /// Counts a follower that calls the node.
     pub fn running(&self) -> Running<'_> {
         self.0.state().running += 1;
         Running(&self.0)
@@ -205,6 +219,11 @@ impl Supervisor {
         let reason = ended.or(error).unwrap_or_else(unknown);
         state.lost = Some(Instant::now());
         state.tell(&Event::Disconnected(reason));
+        // Others may be in a wait over it, and a node may abort where a connection ends during a wait.
+        let deadline = Instant::now() + STOP;
+        while current.is_connected() && state.running > 0 && Instant::now() < deadline {
+            state = self.0.wait(state, Some(deadline));
+        }
         drop(state);
         self.0.changed.notify_all();
         current.disconnect();
@@ -223,7 +242,7 @@ pub fn pause(failures: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
 }
 
-/// One who calls the node to follow it.
+/// A follower that calls the node, until this is dropped.
 pub struct Running<'a>(&'a Shared);
 
 impl Drop for Running<'_> {
@@ -239,9 +258,10 @@ impl Shared {
     }
 
     /// Connects, and finds out to what.
-    fn connect(&self) -> Result<(Client, Generation)> {
+    fn connect(&self, token: &CancelToken) -> Result<(Client, Generation)> {
         let client = self.builder.connect()?;
-        let generation = client.generation()?;
+        let options = CallOptions::new().timeout(PATIENCE).cancel(token);
+        let generation = options.run(|| client.generation())?;
         Ok((client, generation))
     }
 
@@ -260,12 +280,12 @@ impl Shared {
         }
     }
 
-    /// Wakes those who wait for a change when `token` is cancelled.
+    /// Wakes all threads that wait for a change when `token` is cancelled.
     fn wakes(self: &Arc<Self>, token: &CancelToken) -> Registration {
         let shared = Arc::downgrade(self);
         token.listen(move || {
             if let Some(shared) = shared.upgrade() {
-                // Orders the wake-up after the look of one who is about to wait.
+                // Orders the wake-up after the last look of a thread that is about to wait.
                 drop(shared.state());
                 shared.changed.notify_all();
             }

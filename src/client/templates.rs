@@ -3,14 +3,14 @@
 //! Knows `Mining`'s and `BlockTemplate`'s ways to tell that a template is out of date.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::connection::Client;
-use super::following::{Follower, SLICE, Step, mining};
+use super::following::{Follower, SLICE, Step, making, mining};
 use super::hash::BlockHash;
 use super::pump::Pumped;
 use super::supervisor::Supervisor;
-use super::tips::{Wait, milliseconds};
+use super::tips::{NO_BLOCK, Wait, milliseconds};
 use crate::call::CancelToken;
 use crate::error::{Error, Result};
 use crate::generation::Generation;
@@ -86,8 +86,9 @@ impl Work {
     }
 }
 
-/// The block templates of a node, beginning with one for the tip that it has, then one for each tip,
-/// and more where the options ask for them. It goes on across connections, and ends when its
+/// The block templates of a node, beginning with one for the tip that it has, then one when the tip has
+/// changed, and more where the options ask for them; on test networks from Core 31 on also each second
+/// while the tip is more than 20 minutes old, where a block may be easier by then. It goes on across connections, and ends when its
 /// connection is told to [stop](super::Reconnecting::stop). An error that a new connection does not mend is an
 /// item; then it goes on after a pause.
 ///
@@ -139,11 +140,17 @@ impl Using {
             }
         };
         let Some(template) = template else {
-            // It does not say why there is none.
-            return Ok(match begun.elapsed() < SLICE / 2 {
-                true => Step::Interrupted,
-                false => Step::Same,
-            });
+            if begun.elapsed() > SLICE / 2 {
+                return Ok(Step::Same);
+            }
+            // It does not say why there is none. `waitTipChanged` does.
+            let previous = self.last.as_ref().map_or(NO_BLOCK, Work::previous);
+            return Ok(
+                match Wait::for_tip(&*self.mining, previous, Duration::ZERO)? {
+                    Wait::Interrupted => Step::Interrupted,
+                    Wait::Changed(_) | Wait::TimedOut => Step::Same,
+                },
+            );
         };
         let work = Work::of(template)?;
         self.last = Some(work.clone());
@@ -187,7 +194,7 @@ impl Iterator for Templates {
         follower.next(|client, stop| {
             let using = match using.take().filter(|using| using.client.is(client)) {
                 Some(known) => using.insert(known),
-                None => using.insert(Using::of(client)?),
+                None => using.insert(making(stop, || Using::of(client))?),
             };
             using.next(options, stop)
         })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::connection::Client;
-use super::following::{Follower, SLICE, Step, mining};
+use super::following::{Follower, SLICE, Step, making, mining};
 use super::hash::BlockHash;
 use super::pump::Pumped;
 use super::supervisor::Supervisor;
@@ -20,7 +20,7 @@ use crate::interfaces::rpc::Rpc;
 /// The most blocks between two tips that are told one by one.
 const MOST_BETWEEN: u32 = 144;
 /// The hash of no block: a wait for another one ends with any tip.
-const NO_BLOCK: BlockHash = BlockHash([0; 32]);
+pub const NO_BLOCK: BlockHash = BlockHash([0; 32]);
 
 /// A tip of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,11 +30,11 @@ pub struct Tip {
     pub hash: BlockHash,
     /// The number of blocks before it.
     pub height: u32,
-    /// The number of blocks between the tip told before and this one that were not told. 0 where the
-    /// tip is not higher than that, as after a reorganisation.
+    /// The number of heights between the tip told before and this one, whose blocks were not told. 0
+    /// where the tip is not higher than that, as after a reorganisation.
     pub skipped: u32,
     /// The hashes of these blocks in this tip's chain, from the lowest to the highest, where the node
-    /// tells them: from Core 32 on, and up to 144 of them.
+    /// tells them, from Core 32 on, and there are at most 144 of them. Empty otherwise.
     pub between: Vec<BlockHash>,
 }
 
@@ -71,7 +71,8 @@ pub enum Wait {
 
 impl Wait {
     /// Blocks until the tip is another than `known`, or `limit` has passed. The node ends its wait
-    /// after `limit` as well, so that nothing is left in it.
+    /// after `limit` as well, so that nothing is left in it. Only a node that has no tip yet, because it
+    /// is loading its chain, waits for one for longer.
     ///
     /// # Errors
     /// Returns the errors of the call.
@@ -114,7 +115,12 @@ impl Using {
         let generation = client.generation()?;
         let rpc = match generation {
             Generation::Core30 | Generation::Core31 => None,
-            Generation::Core32 => client.init().make_rpc().unwrap_or_default(),
+            Generation::Core32 => match client.init().make_rpc() {
+                Ok(rpc) => rpc,
+                // It says that there is none.
+                Err(Error::Unimplemented(_) | Error::Remote { .. }) => None,
+                Err(error) => return Err(error),
+            },
         };
         Ok(Self {
             client: client.clone(),
@@ -175,7 +181,7 @@ impl Iterator for Tips {
         follower.next(|client, stop| {
             let using = match using.take().filter(|using| using.client.is(client)) {
                 Some(known) => using.insert(known),
-                None => using.insert(Using::of(client)?),
+                None => using.insert(making(stop, || Using::of(client))?),
             };
             let known = seen.as_ref().map_or(NO_BLOCK, |tip| tip.hash);
             let _interrupts = using.interrupts(stop);
@@ -189,7 +195,9 @@ impl Iterator for Tips {
                 if (1..=MOST_BETWEEN).contains(&tip.skipped) {
                     let heights = before.height + 1..tip.height;
                     let between: Option<_> = heights.map(|at| using.block_at(at)).collect();
-                    tip.between = between.unwrap_or_default();
+                    // Only if they are still of this tip's chain.
+                    let same = using.block_at(tip.height) == Some(tip.hash);
+                    tip.between = between.filter(|_| same).unwrap_or_default();
                 }
             }
             *seen = Some(tip.clone());

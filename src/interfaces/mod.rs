@@ -60,7 +60,8 @@ pub trait Remote: Any + Send + Sync {
     /// The async form of [`implements`](Self::implements).
     fn implements_async(&self, method: &str) -> Call<bool>;
 
-    /// Ends the connection at once. Calls under way, on any of its objects, fail as disconnected.
+    /// Ends the connection. Calls under way, on any of its objects, fail as disconnected. Only the
+    /// destruction of dropped objects in the peer is waited for, two seconds at most.
     fn disconnect(&self);
 
     /// Runs `f` once when this object is gone: when its last handle is dropped or its connection

@@ -4,8 +4,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bitcoin_ipc::Client;
 use bitcoin_ipc::client::{Event, Reconnecting, TemplateOptions, Tip};
+use bitcoin_ipc::{Client, Error};
 use futures::StreamExt;
 use futures::executor::block_on;
 
@@ -105,9 +105,9 @@ fn a_stop_ends_a_wait_at_once() {
         following.stop();
         let (is_none, at) = end.recv().unwrap();
         assert!(is_none);
-        // Less than the slice that the node waits for.
+        // The node would have waited for some 900 ms more.
         assert!(
-            at - stopped < Duration::from_millis(900),
+            at - stopped < Duration::from_millis(500),
             "{:?}",
             at - stopped
         );
@@ -148,5 +148,78 @@ fn a_template_is_made_for_each_tip() {
         let last = next();
         assert_eq!(last.previous().0, hash_at(2));
         assert_eq!(last.header.len(), 80);
+    });
+}
+
+/// Both follow over one connection, and one that goes does not take it along.
+#[test]
+fn several_may_follow_at_once() {
+    timed(|| {
+        let mut node = Node::start();
+        let following = follow(&node);
+        let mut tips = following.tips();
+        let mut others = following.tips();
+        let stream = following.templates(TemplateOptions::new()).into_stream();
+        let mut stream = stream.unwrap();
+        assert_eq!(shown(&tips.next().unwrap().unwrap()), (0, 0));
+        assert_eq!(shown(&others.next().unwrap().unwrap()), (0, 0));
+        assert!(block_on(stream.next()).unwrap().is_ok());
+        assert_eq!(node.clients(), 1);
+        let waiting = thread::spawn(move || shown(&others.next().unwrap().unwrap()));
+        drop(stream);
+        node.chain.mine(1);
+        assert_eq!(shown(&tips.next().unwrap().unwrap()), (1, 0));
+        assert_eq!(waiting.join().unwrap(), (1, 0));
+        assert_eq!(node.clients(), 1);
+        // They go on over one connection as well.
+        node.stop();
+        node.restart();
+        node.chain.mine(1);
+        assert_eq!(shown(&tips.next().unwrap().unwrap()), (2, 0));
+        assert_eq!(node.clients(), 1);
+        following.stop();
+        following.stop();
+        eventually("the client is gone", || node.clients() == 0);
+    });
+}
+
+/// Nobody listens, so that all of them pause.
+#[test]
+fn one_that_goes_while_it_connects_leaves_that_to_the_next() {
+    timed(|| {
+        let mut node = Node::start();
+        node.stop();
+        let following = follow(&node);
+        let events = following.events();
+        let mut stream = following.tips().into_stream().unwrap();
+        let first = block_on(futures::future::select(
+            stream.next(),
+            futures::future::ready(()),
+        ));
+        assert!(matches!(first, futures::future::Either::Right(_)));
+        drop(first);
+        assert!(matches!(events.recv().unwrap(), Event::Failed { .. }));
+        let mut tips = following.tips();
+        let next = thread::spawn(move || shown(&tips.next().unwrap().unwrap()));
+        drop(stream);
+        node.restart();
+        assert_eq!(next.join().unwrap(), (0, 0));
+    });
+}
+
+#[test]
+fn a_stop_ends_an_attempt_to_connect() {
+    timed(|| {
+        let mut node = Node::start();
+        node.stop();
+        let following = follow(&node);
+        let events = following.events();
+        let mut tips = following.tips();
+        let next = thread::spawn(move || tips.next().is_none());
+        assert!(matches!(events.recv().unwrap(), Event::Failed { .. }));
+        following.stop();
+        assert!(next.join().unwrap());
+        assert!(matches!(following.client(), Err(Error::Cancelled(_))));
+        assert!(following.tips().next().is_none());
     });
 }

@@ -61,8 +61,15 @@ fn tips_and_templates_go_on_after_a_restart(peer: &Peer) {
         }
     });
     assert_eq!(tell.recv().unwrap(), tip.hash.to_string());
+    let (tip_waits, template_waits) = match peer.generation() {
+        Generation::Core30 => (2, 0),
+        _ => (1, 1),
+    };
+    let tip_waits = node.received("Mining.waitTipChanged") + tip_waits;
+    let template_waits = node.received("BlockTemplate.waitNext") + template_waits;
     let waiting = thread::spawn(move || next(&mut tips));
-    thread::sleep(Duration::from_millis(300));
+    node.wait_received("Mining.waitTipChanged", tip_waits);
+    node.wait_received("BlockTemplate.waitNext", template_waits);
     terminate(&mut node);
     drop(told);
     node.start_again();

@@ -23,7 +23,7 @@ use super::threads::peer_threads::PeerThread;
 use super::threads::slots::CallSlot;
 use super::threads::thread_context::{self, Calling, Route};
 use crate::call::CallOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, RemoteKind, Result};
 use crate::interfaces::{Call, Disconnection, Remote};
 
 /// The number of pending async calls up to which each is sent as soon as it is made.
@@ -251,7 +251,11 @@ fn method_of<'a>(object: &'a Object, name: &str) -> Result<&'a StaticOrShared<Me
 /// Returns whether the peer has the method, by its answer to a call that names no thread.
 fn implemented(answer: Result<()>) -> Result<bool> {
     match answer {
-        Ok(()) | Err(Error::Remote { .. }) => Ok(true),
+        Ok(())
+        | Err(Error::Remote {
+            kind: RemoteKind::Failed,
+            ..
+        }) => Ok(true),
         Err(Error::Unimplemented(_)) => Ok(false),
         Err(error) => Err(error),
     }

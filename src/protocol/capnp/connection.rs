@@ -210,11 +210,11 @@ impl Connection {
         true
     }
 
-    /// Ends the connection at once: when this returns, nothing more is sent or received. Only pending
-    /// `destroy` calls are waited for, for [`DESTROY_TIME`] at most: a Core 30 node aborts when the
-    /// connection ends while it destroys an object.
+    /// Ends the connection at once: when this returns, nothing more is sent or received. Only a client's
+    /// pending `destroy` calls are waited for, for [`DESTROY_TIME`] at most: a Core 30 node aborts when
+    /// the connection ends while it destroys an object.
     pub fn disconnect(&self) {
-        if !is_on_loop() && self.destroys.any() {
+        if self.side == Side::Client && !is_on_loop() && self.destroys.any() {
             self.event_loop.attend();
             self.destroys.wait(DESTROY_TIME);
         }

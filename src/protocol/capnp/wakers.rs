@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use slab::Slab;
 
+use super::event_loop::run_guarded;
 use super::sync::{Mutex, lock};
 
 /// The tasks that wait for one event.
@@ -13,10 +14,13 @@ use super::sync::{Mutex, lock};
 pub struct Wakers(Mutex<Slab<Waker>>);
 
 impl Wakers {
-    /// Wakes all of them.
+    /// Wakes all of them, and forgets them.
     pub fn wake(&self) {
         let wakers: Vec<_> = lock(&self.0).drain().collect();
-        wakers.into_iter().for_each(Waker::wake);
+        for waker in wakers {
+            // It is an application's, and a panic must not keep the others waiting.
+            run_guarded("a waker", || waker.wake());
+        }
     }
 
     /// Registers a task, in the place that it has if it has one.
