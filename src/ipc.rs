@@ -23,12 +23,24 @@ const EXIT_TIME: Duration = Duration::from_secs(1);
 /// This process's side of the IPC: its name, the `Init` it offers, and the protocol it speaks.
 ///
 /// `I` is the trait object type of the processes' bootstrap interface: `dyn Init` for Bitcoin
-/// Core's, or one of your own schema's.
+/// Core's, or one of your own schema's. Clones are the same side: what one listens for or serves, the
+/// others can end.
 pub struct Ipc<I: ?Sized> {
-    protocol: Box<dyn Protocol<I>>,
+    protocol: Arc<dyn Protocol<I>>,
     init: Arc<I>,
     data_dir: DataDir,
     trust: Trust,
+}
+
+impl<I: ?Sized> Clone for Ipc<I> {
+    fn clone(&self) -> Self {
+        Self {
+            protocol: self.protocol.clone(),
+            init: self.init.clone(),
+            data_dir: self.data_dir.clone(),
+            trust: self.trust.clone(),
+        }
+    }
 }
 
 impl<I: Interface + ?Sized> Ipc<I> {
@@ -57,7 +69,7 @@ impl<I: ?Sized> Ipc<I> {
     /// Creates the side of a process that serves `init` over the given protocol.
     pub fn with_protocol(protocol: Box<dyn Protocol<I>>, init: Arc<I>) -> Self {
         Self {
-            protocol,
+            protocol: protocol.into(),
             init,
             data_dir: DataDir::new("", transport::Chain::Main),
             trust: Trust::new(),

@@ -47,6 +47,7 @@ pub use generation::Generation;
 pub use ipc::{Ipc, Listener, Relay, Spawned};
 pub use limits::Limits;
 pub use process::Program;
+#[doc(hidden)]
 pub use protocol::capnp::rt;
 pub use transport::Address;
 

@@ -215,8 +215,13 @@ fn user_module(name: &str) -> String {
         ),
         ("wire", "The messages as they cross."),
     ] {
+        // Of these, users' code names the interfaces alone.
+        let hidden = match module {
+            "interfaces" => "",
+            _ => "#[doc(hidden)]\n",
+        };
         text += &format!(
-            "\n/// {docs}\n#[allow(dead_code, clippy::let_unit_value, clippy::unit_arg)]\npub mod {module} {{\n    include!(concat!(env!(\"OUT_DIR\"), \
+            "\n/// {docs}\n{hidden}#[allow(dead_code, clippy::let_unit_value, clippy::unit_arg)]\npub mod {module} {{\n    include!(concat!(env!(\"OUT_DIR\"), \
              \"/{name}/{module}.rs\"));\n}}\n"
         );
     }

@@ -20,6 +20,7 @@ mod convert;
 mod destroys;
 mod ended;
 mod event_loop;
+#[doc(hidden)]
 pub mod generated;
 mod handshake;
 mod info;
@@ -28,12 +29,14 @@ mod object;
 mod outgoing;
 mod relay;
 mod rpc;
+#[doc(hidden)]
 pub mod rt;
 mod server;
 mod sync;
 mod threads;
 mod values;
 mod wakers;
+#[doc(hidden)]
 pub mod wire;
 
 use std::io;
