@@ -45,7 +45,8 @@ impl CallOptions {
     /// Makes each call fail with [`crate::Error::Timeout`] when it has no answer after this time.
     ///
     /// The peer is not told: it finishes the method, and its answer is dropped when it comes,
-    /// because a Core 30 node dies of a call that is cancelled while it runs.
+    /// because a Core 30 node dies of a call that is cancelled while it runs. A method of Core's with
+    /// a timeout of its own gets no more time than this.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::core31::submitted;
 use super::forward::{forward, lacking, older_values, then};
-use super::{Generation, coinbase};
+use super::{Generation, coinbase, limit};
 use crate::error::Result;
 use crate::interfaces::common::BlockRef;
 use crate::interfaces::core30::mining as older;
@@ -31,7 +31,10 @@ impl newest::Mining for Mining {
         is_test_chain, is_test_chain_async() -> bool;
         is_initial_block_download, is_initial_block_download_async() -> bool;
         get_tip, get_tip_async() -> Option<BlockRef>;
-        wait_tip_changed, wait_tip_changed_async(current_tip: &[u8], timeout: f64) -> BlockRef;
+        wait_tip_changed, wait_tip_changed_async(
+            current_tip: &[u8],
+            timeout: f64 as limit::timeout(timeout)
+        ) -> BlockRef;
         check_block, check_block_async(
             block: &[u8],
             options: &newest::BlockCheckOptions as &check_options(options)
@@ -94,7 +97,7 @@ impl newest::BlockTemplate for BlockTemplate {
             coinbase: &[u8]
         ) -> newest::BlockTemplateSubmitSolutionResults, |answer| answer.map(submitted);
         wait_next, wait_next_async(
-            options: &newest::BlockWaitOptions as &wait_options(options)
+            options: &newest::BlockWaitOptions as &wait_options(&limit::wait_options(options))
         ) -> Option<Arc<dyn newest::BlockTemplate>>, |next| next.map(template);
         interrupt_wait, interrupt_wait_async() -> ();
     }

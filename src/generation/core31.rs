@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::Generation;
 use super::forward::{forward, lacking, older_values};
+use super::{Generation, limit};
 use crate::interfaces::Remote;
 use crate::interfaces::common::BlockRef;
 use crate::interfaces::core31::mining as older;
@@ -29,7 +29,10 @@ impl newest::Mining for Mining {
         is_test_chain, is_test_chain_async() -> bool;
         is_initial_block_download, is_initial_block_download_async() -> bool;
         get_tip, get_tip_async() -> Option<BlockRef>;
-        wait_tip_changed, wait_tip_changed_async(current_tip: &[u8], timeout: f64) -> BlockRef;
+        wait_tip_changed, wait_tip_changed_async(
+            current_tip: &[u8],
+            timeout: f64 as limit::timeout(timeout)
+        ) -> BlockRef;
         create_new_block, create_new_block_async(
             options: &newest::BlockCreateOptions as &create_options(options),
             cooldown: bool
@@ -98,7 +101,7 @@ impl newest::BlockTemplate for BlockTemplate {
             coinbase: &[u8]
         ) -> newest::BlockTemplateSubmitSolutionResults, |answer| answer.map(submitted);
         wait_next, wait_next_async(
-            options: &newest::BlockWaitOptions as &wait_options(options)
+            options: &newest::BlockWaitOptions as &wait_options(&limit::wait_options(options))
         ) -> Option<Arc<dyn newest::BlockTemplate>>, |next| next.map(template);
         interrupt_wait, interrupt_wait_async() -> ();
     }

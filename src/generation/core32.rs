@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::core31::submitted;
 use super::forward::forward;
+use super::limit;
 use crate::call::CallOptions;
 use crate::error::{Error, Result};
 use crate::interfaces::common::BlockRef;
@@ -45,7 +46,10 @@ impl Mining for AnyMining {
         is_test_chain, is_test_chain_async() -> bool;
         is_initial_block_download, is_initial_block_download_async() -> bool;
         get_tip, get_tip_async() -> Option<BlockRef>;
-        wait_tip_changed, wait_tip_changed_async(current_tip: &[u8], timeout: f64) -> BlockRef;
+        wait_tip_changed, wait_tip_changed_async(
+            current_tip: &[u8],
+            timeout: f64 as limit::timeout(timeout)
+        ) -> BlockRef;
         create_new_block, create_new_block_async(
             options: &BlockCreateOptions,
             cooldown: bool
@@ -106,7 +110,7 @@ impl BlockTemplate for AnyBlockTemplate {
         get_coinbase_tx, get_coinbase_tx_async() -> CoinbaseTx;
         get_coinbase_merkle_path, get_coinbase_merkle_path_async() -> Vec<Vec<u8>>;
         wait_next, wait_next_async(
-            options: &BlockWaitOptions
+            options: &BlockWaitOptions as &limit::wait_options(options)
         ) -> Option<Arc<dyn BlockTemplate>>;
         interrupt_wait, interrupt_wait_async() -> ();
     }

@@ -30,6 +30,9 @@
 //! Builds between 31 and 32 have 32's `Init` and `Mining` with 31's `BlockTemplate`: their
 //! `submitSolution` is found when 32's is answered as unimplemented.
 //!
+//! A wait in the node (`waitTipChanged`, `waitNext`) gets no more time than the time limit of
+//! [`CallOptions`](crate::CallOptions) leaves its caller, so that it does not stay there.
+//!
 //! Where there is a second call to make (the generation is not known yet; `submitSolution` in such
 //! a build), each has the caller's time limit, and an async call goes on only while it is polled.
 //!
@@ -43,6 +46,7 @@ mod core31;
 mod core32;
 mod forward;
 mod init;
+mod limit;
 
 use std::fmt;
 
