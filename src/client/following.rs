@@ -32,9 +32,14 @@ pub enum Step<T> {
     Interrupted,
 }
 
-/// A follower of a node.
-pub struct Follower {
+/// The shortest time from one fruitless step to the next, whatever the node answers.
+const REST: Duration = Duration::from_millis(50);
+
+/// A follower of a node, by way of the objects `U` that it makes for each connection.
+pub struct Follower<U> {
     node: Supervisor,
+    /// The connection, and the objects that were made for it.
+    using: Option<(Client, U)>,
     token: CancelToken,
     /// Ends it with all others.
     _registration: Registration,
@@ -42,12 +47,13 @@ pub struct Follower {
     failures: u32,
 }
 
-impl Follower {
+impl<U> Follower<U> {
     /// Begins to follow a node.
     pub fn new(node: Supervisor) -> Self {
         let (token, registration) = node.token();
         Self {
             node,
+            using: None,
             token,
             _registration: registration,
             failures: 0,
@@ -59,12 +65,13 @@ impl Follower {
         &self.token
     }
 
-    /// Calls `step` with the connection, and again with the next one if that ends, until it finds
-    /// something. A step must not wait for longer than [`SLICE`]. Returns `None` when it has been told to
-    /// stop, and the error of a step where a new connection does not help.
+    /// Calls `step` with what `make` made for the connection, and again with that of the next one if the
+    /// connection ends, until it finds something. A step must not wait for longer than [`SLICE`]. Returns
+    /// `None` when it has been told to stop, and the error of a step where a new connection does not help.
     pub fn next<T>(
         &mut self,
-        mut step: impl FnMut(&Client, &CancelToken) -> Result<Step<T>>,
+        make: impl Fn(&Client) -> Result<U>,
+        mut step: impl FnMut(&mut U, &CancelToken) -> Result<Step<T>>,
     ) -> Option<Result<T>> {
         while !self.token.is_cancelled() {
             if let Some(before) = self.failures.checked_sub(1) {
@@ -80,14 +87,26 @@ impl Follower {
             if self.token.is_cancelled() {
                 break;
             }
-            let outcome = step(&client, &self.token);
+            let begun = Instant::now();
+            let using = self.using.take().filter(|(known, _)| known.is(&client));
+            // From Core 31 on, a node makes its objects once it has loaded its chain, which can take hours.
+            let made = || CallOptions::new().cancel(&self.token).run(|| make(&client));
+            let using = using.map_or_else(|| Ok((client.clone(), made()?)), Ok);
+            let outcome = using.and_then(|using| {
+                let (_, using) = self.using.insert(using);
+                step(using, &self.token)
+            });
             drop(running);
             match outcome {
                 Ok(Step::Found(found)) => {
                     self.failures = 0;
                     return Some(Ok(found));
                 }
-                Ok(Step::Same) => self.failures = 0,
+                Ok(Step::Same) => {
+                    self.failures = 0;
+                    self.node
+                        .pause(REST.saturating_sub(begun.elapsed()), &self.token);
+                }
                 Ok(Step::Interrupted) => self.await_shutdown(&client),
                 Err(_) if self.token.is_cancelled() => {}
                 Err(error) if !client.is_connected() => {
@@ -130,15 +149,6 @@ impl Follower {
     }
 }
 
-/// Runs `make`, whose calls end when `stop` is cancelled: from Core 31 on, a node makes its objects once
-/// it has loaded its chain, which can take hours.
-///
-/// # Errors
-/// Returns the errors of `make`.
-pub fn making<T>(stop: &CancelToken, make: impl FnOnce() -> Result<T>) -> Result<T> {
-    CallOptions::new().cancel(stop).run(make)
-}
-
 /// Returns the node's `Mining`. From Core 31 on a node that shuts down has none any more.
 ///
 /// # Errors
@@ -150,7 +160,7 @@ pub fn mining(client: &Client) -> Result<Arc<dyn Mining>> {
     })
 }
 
-impl Drop for Follower {
+impl<U> Drop for Follower<U> {
     fn drop(&mut self) {
         self.token.cancel();
     }

@@ -2,11 +2,13 @@
 //!
 //! Knows iterators and threads; nothing of what they tell.
 
+use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::mpsc::{self, Sender};
+use std::task::{Context, Poll, ready};
 use std::thread;
 
+use futures_channel::oneshot;
 use futures_util::Stream;
 
 use crate::call::CancelToken;
@@ -16,74 +18,11 @@ use crate::error::{Error, Result};
 /// iterator stops.
 #[must_use = "dropping it stops it"]
 pub struct Pumped<T> {
-    slot: Arc<Slot<T>>,
+    /// Asks the thread for an item.
+    asks: Sender<oneshot::Sender<T>>,
+    /// The item that was asked for.
+    asked: Option<oneshot::Receiver<T>>,
     stop: CancelToken,
-}
-
-/// The place of one item between the thread and the stream.
-struct Slot<T> {
-    state: Mutex<State<T>>,
-    /// Told when an item is wanted, or none will be.
-    changed: Condvar,
-}
-
-struct State<T> {
-    item: Option<T>,
-    /// Set while a task waits for an item.
-    wanted: bool,
-    /// The task.
-    waker: Option<Waker>,
-    /// Set once there will be no more.
-    ended: bool,
-    /// Set once nobody takes them any more.
-    dropped: bool,
-}
-
-impl<T> Slot<T> {
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until an item is wanted. Returns false if none will be.
-    fn is_wanted(&self) -> bool {
-        let mut state = self.state();
-        while !(state.wanted || state.dropped) {
-            let waited = self.changed.wait(state);
-            state = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-        !state.dropped
-    }
-
-    /// Puts an item there.
-    fn put(&self, item: T) {
-        let mut state = self.state();
-        state.item = Some(item);
-        state.wanted = false;
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn end(&self) {
-        let mut state = self.state();
-        state.ended = true;
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-/// Ends the stream with the thread, even if that panics.
-struct Ends<T>(Arc<Slot<T>>);
-
-impl<T> Drop for Ends<T> {
-    fn drop(&mut self) {
-        self.0.end();
-    }
 }
 
 impl<T: Send + 'static> Pumped<T> {
@@ -93,57 +32,47 @@ impl<T: Send + 'static> Pumped<T> {
     /// # Errors
     /// Returns [`Error::Io`] when the operating system gives no thread.
     pub(super) fn start(
-        iterator: impl Iterator<Item = T> + Send + 'static,
+        mut iterator: impl Iterator<Item = T> + Send + 'static,
         stop: CancelToken,
     ) -> Result<Self> {
-        let slot = Arc::new(Slot {
-            state: Mutex::new(State {
-                item: None,
-                wanted: false,
-                waker: None,
-                ended: false,
-                dropped: false,
-            }),
-            changed: Condvar::new(),
-        });
-        let ends = Ends(slot.clone());
-        let mut iterator = iterator;
+        let (asks, asked) = mpsc::channel::<oneshot::Sender<T>>();
         let pump = move || {
-            while ends.0.is_wanted()
+            while let Ok(ask) = asked.recv()
                 && let Some(item) = iterator.next()
             {
-                ends.0.put(item);
+                // The stream may have been dropped meanwhile.
+                drop(ask.send(item));
             }
         };
         let started = thread::Builder::new().name("ipc-follow".into()).spawn(pump);
         started.map_err(|error| Error::io("start a thread to follow the node", error))?;
-        Ok(Self { slot, stop })
+        Ok(Self {
+            asks,
+            asked: None,
+            stop,
+        })
     }
 }
 
 impl<T> Stream for Pumped<T> {
     type Item = T;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut state = self.slot.state();
-        if let Some(item) = state.item.take() {
-            return Poll::Ready(Some(item));
-        }
-        if state.ended {
-            return Poll::Ready(None);
-        }
-        state.waker = Some(context.waker().clone());
-        state.wanted = true;
-        drop(state);
-        self.slot.changed.notify_all();
-        Poll::Pending
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        let this = &mut *self;
+        let asked = this.asked.get_or_insert_with(|| {
+            let (ask, asked) = oneshot::channel();
+            // If the thread has ended, so has what was asked for.
+            drop(this.asks.send(ask));
+            asked
+        });
+        let item = ready!(Pin::new(asked).poll(context));
+        this.asked = None;
+        Poll::Ready(item.ok())
     }
 }
 
 impl<T> Drop for Pumped<T> {
     fn drop(&mut self) {
-        self.slot.state().dropped = true;
-        self.slot.changed.notify_all();
         self.stop.cancel();
     }
 }

@@ -73,6 +73,7 @@ pub enum Event {
 }
 
 impl Supervisor {
+    /// Keeps a connection to the node that `builder` names; makes none yet.
     pub fn new(builder: ClientBuilder) -> Self {
         Self(Arc::new(Shared {
             builder,
@@ -91,8 +92,8 @@ impl Supervisor {
         self.client_until(&self.0.stop)
     }
 
-    /// Ends whatever follows the node, and the connection. No other is made. Waits up to
-    /// two seconds for the calls of followers to come to their end in the node.
+    /// Ends whatever follows the node, and the connection. No other is made. Waits up to two seconds for
+    /// the calls of followers to come to their end in the node.
     pub fn stop(&self) {
         self.0.stop.cancel();
         let deadline = Instant::now() + STOP;

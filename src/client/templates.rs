@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::connection::Client;
-use super::following::{Follower, SLICE, Step, making, mining};
+use super::following::{Follower, SLICE, Step, mining};
 use super::hash::BlockHash;
 use super::pump::Pumped;
 use super::supervisor::Supervisor;
@@ -88,21 +88,19 @@ impl Work {
 
 /// The block templates of a node, beginning with one for the tip that it has, then one when the tip has
 /// changed, and more where the options ask for them; on test networks from Core 31 on also each second
-/// while the tip is more than 20 minutes old, where a block may be easier by then. It goes on across connections, and ends when its
-/// connection is told to [stop](super::Reconnecting::stop). An error that a new connection does not mend is an
-/// item; then it goes on after a pause.
+/// while the tip is more than 20 minutes old, where a block may be easier by then. It goes on across
+/// connections, and ends when its connection is told to [stop](super::Reconnecting::stop). An error that
+/// a new connection does not mend is an item; then it goes on after a pause.
 ///
 /// A node that is still catching up makes templates as well.
 #[must_use = "it only follows when it is read"]
 pub struct Templates {
-    follower: Follower,
+    follower: Follower<Using>,
     options: TemplateOptions,
-    using: Option<Using>,
 }
 
-/// A connection, and the objects that the templates come from.
+/// The objects of a connection that the templates come from.
 struct Using {
-    client: Client,
     generation: Generation,
     mining: Arc<dyn Mining>,
     /// The last template.
@@ -112,7 +110,6 @@ struct Using {
 impl Using {
     fn of(client: &Client) -> Result<Self> {
         Ok(Self {
-            client: client.clone(),
             generation: client.generation()?,
             mining: mining(client)?,
             last: None,
@@ -168,7 +165,6 @@ impl Templates {
         Self {
             follower: Follower::new(node),
             options,
-            using: None,
         }
     }
 
@@ -186,17 +182,7 @@ impl Iterator for Templates {
     type Item = Result<Work>;
 
     fn next(&mut self) -> Option<Result<Work>> {
-        let Self {
-            follower,
-            options,
-            using,
-        } = self;
-        follower.next(|client, stop| {
-            let using = match using.take().filter(|using| using.client.is(client)) {
-                Some(known) => using.insert(known),
-                None => using.insert(making(stop, || Using::of(client))?),
-            };
-            using.next(options, stop)
-        })
+        let Self { follower, options } = self;
+        follower.next(Using::of, |using, stop| using.next(options, stop))
     }
 }

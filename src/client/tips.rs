@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::connection::Client;
-use super::following::{Follower, SLICE, Step, making, mining};
+use super::following::{Follower, SLICE, Step, mining};
 use super::hash::BlockHash;
 use super::pump::Pumped;
 use super::supervisor::Supervisor;
@@ -92,18 +92,16 @@ pub(super) fn milliseconds(time: Duration) -> f64 {
 }
 
 /// The tips of a node's chain, each once, beginning with the one that it has. It goes on across
-/// connections, and ends when its connection is told to [stop](super::Reconnecting::stop). An error that a
-/// new connection does not mend is an item; then it goes on after a pause.
+/// connections, and ends when its connection is told to [stop](super::Reconnecting::stop). An error that
+/// a new connection does not mend is an item; then it goes on after a pause.
 #[must_use = "it only follows when it is read"]
 pub struct Tips {
-    follower: Follower,
+    follower: Follower<Using>,
     seen: Option<Tip>,
-    using: Option<Using>,
 }
 
-/// A connection, and the objects that the tips come from.
+/// The objects of a connection that the tips come from.
 struct Using {
-    client: Client,
     mining: Arc<dyn Mining>,
     generation: Generation,
     /// From Core 32 on.
@@ -123,7 +121,6 @@ impl Using {
             },
         };
         Ok(Self {
-            client: client.clone(),
             mining: mining(client)?,
             generation,
             rpc,
@@ -155,7 +152,6 @@ impl Tips {
         Self {
             follower: Follower::new(node),
             seen: None,
-            using: None,
         }
     }
 
@@ -173,16 +169,8 @@ impl Iterator for Tips {
     type Item = Result<Tip>;
 
     fn next(&mut self) -> Option<Result<Tip>> {
-        let Self {
-            follower,
-            seen,
-            using,
-        } = self;
-        follower.next(|client, stop| {
-            let using = match using.take().filter(|using| using.client.is(client)) {
-                Some(known) => using.insert(known),
-                None => using.insert(making(stop, || Using::of(client))?),
-            };
+        let Self { follower, seen } = self;
+        follower.next(Using::of, |using, stop| {
             let known = seen.as_ref().map_or(NO_BLOCK, |tip| tip.hash);
             let _interrupts = using.interrupts(stop);
             let mut tip = match Wait::for_tip(&*using.mining, known, SLICE)? {
