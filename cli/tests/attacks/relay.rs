@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use bitcoin_ipc::interfaces::echo::Echo;
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::interfaces::mining::Mining;
-use bitcoin_ipc::interfaces::rpc::Rpc;
-use bitcoin_ipc::{Error, Ipc, Result};
+use bitcoin_ipc::{Ipc, Result};
 
 use crate::bystander::{Bystander, undisturbed};
 use crate::common::{EXE, LIMIT, Running, Sandbox, poll};
@@ -55,16 +54,8 @@ impl Init for Child {
         Ok(Some(Arc::new(Self(self.0.clone()))))
     }
 
-    fn make_mining_old2(&self) -> Result<()> {
-        Ok(())
-    }
-
     fn make_mining(&self) -> Result<Option<Arc<dyn Mining>>> {
         Ok(None)
-    }
-
-    fn make_rpc(&self) -> Result<Option<Arc<dyn Rpc>>> {
-        Err(Error::Unimplemented("Method not implemented.".into()))
     }
 }
 

@@ -1,6 +1,6 @@
-//! The end of a connection, for those who wait for it.
+//! The end of a connection, as something to wait for.
 //!
-//! Knows a connection and those who wait; nothing of messages.
+//! Knows a connection and the tasks that wait; nothing of messages.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
