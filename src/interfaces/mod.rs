@@ -48,9 +48,10 @@ pub trait Remote: Any + Send + Sync {
 
     /// Returns whether the peer implements a method, by its name in the schema, such as `makeMining`.
     /// The peer is asked the first time.
-    /// The method is not run: the call names no thread, and a peer refuses that before it runs
-    /// anything, while it answers one that it does not have in another way. (A spawned Core 31.99
-    /// node exits when its `makeMining` does run.)
+    /// The method is not run: the call is to run on a thread that is a broken promise, and a peer refuses
+    /// that before it runs anything, while it answers one that it does not have in another way. (A
+    /// spawned Core 31.99 node exits when its `makeMining` does run.) Core 32 logs such a refusal as one
+    /// error, older nodes log nothing.
     ///
     /// # Errors
     /// Fails when there is no such method in the schema or it runs without a thread, and when the

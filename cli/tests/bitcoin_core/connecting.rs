@@ -36,6 +36,27 @@ fn spawn_it_and_echo(peer: &Peer) {
     assert!(spawned.finish().unwrap().success());
 }
 
+run_on!(what_is_asked_leaves_hardly_a_line: core30, core31, core32);
+/// To ask what a peer implements is no error of the node's: before 32 it logs none, and then one for each
+/// method that it has.
+fn what_is_asked_leaves_hardly_a_line(peer: &Peer) {
+    let node = peer.start();
+    let ipc = ipc();
+    let init = node.connect(&ipc);
+    assert_eq!(Generation::of(&*init).unwrap(), peer.generation());
+    let mining = mining(&*init);
+    assert!(mining.is_test_chain().unwrap());
+    assert_eq!(Generation::of(&*init).unwrap(), peer.generation());
+    let log = node.log();
+    let errors = log.lines().filter(|line| line.contains("error]")).count();
+    let most = match peer.generation() {
+        // It is asked for `makeMining` as well, which is then made.
+        Generation::Core32 => node.received("Init.makeMining") + node.received("Init.makeRpc") - 1,
+        _ => 0,
+    };
+    assert!(errors <= most, "{log}");
+}
+
 run_on!(connect_and_echo: core30, core31, core32);
 fn connect_and_echo(peer: &Peer) {
     let mut node = peer.start();

@@ -217,7 +217,7 @@ fn peer_thread_of(
 }
 
 /// Tells whether the peer has a method of an object, without running it. It is asked once for each
-/// object: a Core node logs each of these calls as an error.
+/// object: a Core node may log each of these calls as an error.
 ///
 /// # Errors
 /// Returns [`Error::Usage`] for a method without a context, and the errors of [`call`].
@@ -238,7 +238,7 @@ fn asking(method: &StaticOrShared<Method>) -> Result<Outgoing<'static, ()>> {
             "{name} names no thread, so only a call tells whether the peer has it"
         )));
     }
-    Ok(Outgoing::without_thread(method.clone()))
+    Ok(Outgoing::never_run(method.clone()))
 }
 
 /// Returns the method with this name of the object's interface.
@@ -248,7 +248,7 @@ fn method_of<'a>(object: &'a Object, name: &str) -> Result<&'a StaticOrShared<Me
     found.ok_or_else(|| Error::Usage(format!("{} has no method {name}", info.name)))
 }
 
-/// Returns whether the peer has the method, by its answer to a call that names no thread.
+/// Returns whether the peer has the method, by its answer to a call that it cannot run.
 fn implemented(answer: Result<()>) -> Result<bool> {
     match answer {
         Ok(())

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use capnp::any_pointer;
+use capnp::capability::FromClientHook;
 
 use super::batch::{self, Answers, Batch};
 use super::connection::Connection;
@@ -15,7 +16,10 @@ use super::log;
 use super::rpc::{Import, Response};
 use super::values::{Build, Read};
 use super::wire::echo_capnp::echo::destroy_params;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// The reason that no thread runs a call of [`Outgoing::never_run`]. A node may have it in its log.
+const NEVER_RUN: &str = "not to be run: this call only asks whether there is such a method";
 
 /// Writes a method's parameters.
 pub type Fill<'a> =
@@ -122,12 +126,15 @@ impl<'a, R> Outgoing<'a, R> {
 }
 
 impl Outgoing<'static, ()> {
-    /// Makes a call of `method`, which has no parameters but a context, that names no thread to run on.
-    pub fn without_thread(method: StaticOrShared<Method>) -> Self {
-        let fill = |_: &mut Build<'_>, params: any_pointer::Builder<'_>| {
+    /// Makes a call of `method` that is never run: its context names a thread that is a broken promise.
+    /// The peer answers with [`NEVER_RUN`], or that it has no such method.
+    pub fn never_run(method: StaticOrShared<Method>) -> Self {
+        let fill = |build: &mut Build<'_>, params: any_pointer::Builder<'_>| {
+            let params = params.init_as::<destroy_params::Builder<'_>>();
+            let broken = build.broken(Error::failed(NEVER_RUN));
             params
-                .init_as::<destroy_params::Builder<'_>>()
-                .init_context();
+                .init_context()
+                .set_thread(FromClientHook::new(broken));
             Ok(())
         };
         Self {

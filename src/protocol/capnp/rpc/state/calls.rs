@@ -299,7 +299,10 @@ pub fn answered(
         (ResultsTo::Here, _) => {
             tables.send(messages::sent_elsewhere(question), Flush::Soon, effects);
         }
-        (_, Ok((message, _))) => tables.send_built(message.clone(), Flush::Soon, effects),
+        (_, Ok((message, _))) => {
+            tables.send_built(message.clone(), Flush::Soon, effects);
+            tables.break_promises(&exports, effects);
+        }
         (_, Err(error)) => {
             tables.send(messages::failure(question, error), Flush::Soon, effects);
         }

@@ -8,8 +8,8 @@
 //! Nothing here names a lock, a clock, a thread, a socket or the event loop.
 //!
 //! A Resolve changes nothing: the peer has to forward calls on its promise, for as long as the promise
-//! is held. The short way could lead back to itself. And no promise is ever sent to a peer, so this
-//! side never owes a Resolve or a Disembargo of its own.
+//! is held. The short way could lead back to itself. And the only promises that are sent to a
+//! peer are broken ones, whose Resolve follows at once, so this side never owes a Disembargo of its own.
 
 mod answers;
 mod calls;

@@ -3,6 +3,7 @@
 //! Knows reference counts; nothing of calls.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Weak};
 
 use capnp_rpc::rpc_capnp::cap_descriptor;
@@ -15,6 +16,12 @@ struct Export {
     cap: Cap,
     /// The reference count: how often it was given, less the releases.
     references: u64,
+}
+
+/// Returns a place in the table as an export's number.
+fn numbered(place: usize) -> u32 {
+    // There are far fewer, since each takes memory.
+    u32::try_from(place).unwrap_or(u32::MAX)
 }
 
 /// The objects that the peer holds.
@@ -48,8 +55,16 @@ impl Exports {
         if let Some(export) = self.table.get_mut(number) {
             export.references += 1;
         }
-        // There are far fewer, since each takes memory.
-        u32::try_from(number).unwrap_or(u32::MAX)
+        numbered(number)
+    }
+
+    /// Adds a broken promise that is sent to the peer; returns the export's number. It gets a number of
+    /// its own each time, since a promise is resolved once.
+    fn promise(&mut self, cap: &Cap) -> u32 {
+        numbered(self.table.insert(Export {
+            cap: cap.clone(),
+            references: 1,
+        }))
     }
 
     /// Releases `count` references of the peer; returns the object if those were the last.
@@ -62,12 +77,17 @@ impl Exports {
             return None;
         }
         let export = self.table.remove(number);
-        self.numbers.remove(&export.cap.address());
+        if let Entry::Occupied(entry) = self.numbers.entry(export.cap.address())
+            && *entry.get() == number
+        {
+            entry.remove();
+        }
         Some(export.cap)
     }
 
     /// Writes the descriptor of a capability for the peer of connection `owner`. Returns the export's
-    /// number if that gives the peer a reference.
+    /// number if that gives the peer a reference. A broken promise is sent as a promise, which
+    /// [`Tables::break_promises`](super::tables::Tables::break_promises) then breaks.
     pub fn describe(
         &mut self,
         owner: usize,
@@ -82,6 +102,11 @@ impl Exports {
             Some(Cap::Import(import)) if import.owner().id() == owner => {
                 descriptor.set_receiver_hosted(import.id());
                 None
+            }
+            Some(cap) if cap.failure().is_some() => {
+                let id = self.promise(cap);
+                descriptor.set_sender_promise(id);
+                Some(id)
             }
             Some(cap) => {
                 let id = self.give(cap);

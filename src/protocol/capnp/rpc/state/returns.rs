@@ -103,12 +103,13 @@ pub fn ask(
     let error = match completed {
         Ok(()) if is_first => Error::failed("a call to be sent: no call before it"),
         Ok(()) => {
+            tables.send(request.into_message(), Flush::Soon, effects);
+            tables.break_promises(&exports, effects);
             tables.questions.add(Question {
                 done,
                 exports,
                 about,
             });
-            tables.send(request.into_message(), Flush::Soon, effects);
             let first = before.map_or(question, |before| before.first);
             return Some(Before {
                 first,

@@ -132,6 +132,17 @@ impl Tables {
         }
     }
 
+    /// Sends the reasons of those of these exports that are broken promises. The message that gives them
+    /// to the peer has been sent.
+    pub fn break_promises(&mut self, exports: &[u32], effects: &mut Effects) {
+        for id in exports {
+            let failure = self.exports.get(*id).and_then(Cap::failure);
+            if let Some(message) = failure.map(|error| message::broken(*id, error)) {
+                self.send(message, Flush::Soon, effects);
+            }
+        }
+    }
+
     /// Resolves the descriptor of a capability in a message.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Messages in a few words, for tests to compare.
 
-use capnp_rpc::rpc_capnp::{exception, message, return_};
+use capnp_rpc::rpc_capnp::{exception, message, resolve, return_};
 
 /// Describes a message in a few words.
 pub fn describe(root: message::Reader<'_>) -> String {
@@ -26,6 +26,7 @@ pub fn describe(root: message::Reader<'_>) -> String {
                         .iter()
                         .map(|cap| match cap.which().unwrap() {
                             Cap::SenderHosted(id) => format!("hosted {id}"),
+                            Cap::SenderPromise(id) => format!("promised {id}"),
                             Cap::ReceiverHosted(id) => format!("yours {id}"),
                             _ => "other".into(),
                         })
@@ -46,6 +47,14 @@ pub fn describe(root: message::Reader<'_>) -> String {
                 release.get_id(),
                 release.get_reference_count()
             )
+        }
+        message::Resolve(resolve) => {
+            let resolve = resolve.unwrap();
+            let what = match resolve.which().unwrap() {
+                resolve::Cap(_) => "kept".into(),
+                resolve::Exception(exception) => kind(exception.unwrap()),
+            };
+            format!("resolve {} {what}", resolve.get_promise_id())
         }
         message::Disembargo(_) => "disembargo".into(),
         message::Abort(abort) => format!("abort {}", kind(abort.unwrap())),

@@ -204,3 +204,37 @@ fn an_object_of_another_connection_is_called_through_us() {
     let why = "the peer closed the connection";
     assert_eq!(read, format!("return 2 Disconnected: {INTERRUPTED}: {why}"));
 }
+
+/// A peer sees a broken promise as one, as in C++: whatever waits for it learns the reason. It has a
+/// number of its own each time it is sent, and is released as an object is.
+#[test]
+fn a_broken_promise_is_sent_and_broken() {
+    let mut test = Test::new(Limits::default());
+    let remote = test.remote();
+    let before = test.objects();
+    let broken = Cap::Import(Import::broken(Error::failed("no such thing")));
+    drop(test.call(&remote, ECHO, &[broken.clone(), broken]));
+    assert_eq!(test.peer.read(), "call 0 method 0");
+    let mut promised = Vec::new();
+    for _ in 0..2 {
+        let read = test.peer.read();
+        let words: Vec<&str> = read.splitn(3, ' ').collect();
+        assert_eq!((words[0], words[2]), ("resolve", "Failed: no such thing"));
+        promised.push(words[1].parse::<u32>().unwrap());
+    }
+    assert_ne!(promised[0], promised[1]);
+    assert_eq!(test.objects(), before + 2);
+    // A call on it fails with the reason as well.
+    test.peer.call_with(1, ECHO, |mut call| {
+        call.reborrow().init_target().set_imported_cap(promised[0]);
+    });
+    assert_eq!(test.peer.read(), "return 1 Failed: no such thing");
+    for id in promised {
+        test.peer.send(|root| {
+            let mut release = root.init_release();
+            release.set_id(id);
+            release.set_reference_count(1);
+        });
+    }
+    test.until(|test| test.objects() == before);
+}

@@ -77,7 +77,9 @@ fn a_call_of_what_is_broken_waits_for_nothing() {
             .read()
             .starts_with("return 1 Failed: the thread ended")
     );
-    assert_eq!(test.peer.read(), "return 2 results [hosted 1]");
+    assert_eq!(test.peer.read(), "return 2 results [promised 1]");
+    let resolved = test.peer.read();
+    assert!(resolved.starts_with("resolve 1 Failed: the thread ended"));
     test.peer.call(3, WAIT);
     test.peer.call_with(4, MAKE, |mut call| {
         call.reborrow().init_target().set_imported_cap(1);

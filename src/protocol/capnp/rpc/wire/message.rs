@@ -57,15 +57,28 @@ pub fn finish(question: u32) -> Building {
 
 /// Makes a Return that fails the peer's question.
 pub fn failure(question: u32, error: &Error) -> Building {
-    let (kind, text) = exception_of(error);
     let mut message = room(32);
     let mut answer = message.init_root::<message::Builder<'_>>().init_return();
     answer.set_answer_id(question);
     answer.set_release_param_caps(false);
-    let mut exception = answer.init_exception();
+    set_exception(answer.init_exception(), error);
+    message
+}
+
+/// Makes a Resolve that breaks this side's promise `promise`.
+pub fn broken(promise: u32, error: &Error) -> Building {
+    let mut message = room(32);
+    let mut resolve = message.init_root::<message::Builder<'_>>().init_resolve();
+    resolve.set_promise_id(promise);
+    set_exception(resolve.init_exception(), error);
+    message
+}
+
+/// Writes an error as the exception that a peer gets.
+fn set_exception(mut exception: exception::Builder<'_>, error: &Error) {
+    let (kind, text) = exception_of(error);
     exception.set_type(kind);
     exception.set_reason(&text[..text.floor_char_boundary(MAX_REASON)]);
-    message
 }
 
 /// Makes a Disembargo that answers the peer's: everything before it has passed.

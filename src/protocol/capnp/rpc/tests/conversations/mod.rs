@@ -53,6 +53,7 @@ const KINDS: &[&str] = &[
     "Finish after the Return",
     "Release",
     "Release of the vat's",
+    "Resolve of the vat's",
     "Resolve",
     "Disembargo",
     "disconnect",

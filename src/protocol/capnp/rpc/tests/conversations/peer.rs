@@ -107,6 +107,8 @@ pub struct Peer {
     pub promises: BTreeMap<ObjectId, Promise>,
     pub imports: BTreeMap<u32, Import>,
     pub import_numbers: BTreeMap<ObjectId, u32>,
+    /// The vat's promises that it has not broken yet.
+    pub unresolved: BTreeSet<u32>,
     pub questions: BTreeMap<u32, Question>,
     pub question_numbers: BTreeMap<CallId, u32>,
     pub only_pipelined: u32,
@@ -131,6 +133,7 @@ impl Peer {
             promises: BTreeMap::new(),
             imports: BTreeMap::new(),
             import_numbers: BTreeMap::new(),
+            unresolved: BTreeSet::new(),
             questions: BTreeMap::new(),
             question_numbers: BTreeMap::new(),
             only_pipelined: 1 << 31,

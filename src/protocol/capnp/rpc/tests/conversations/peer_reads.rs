@@ -4,7 +4,8 @@
 //! Knows `rpc.capnp`.
 
 use capnp_rpc::rpc_capnp::{
-    call, cap_descriptor, disembargo, message, message_target, payload, promised_answer, return_,
+    call, cap_descriptor, disembargo, message, message_target, payload, promised_answer, resolve,
+    return_,
 };
 
 use super::super::super::wire::cap_table;
@@ -30,6 +31,7 @@ impl Peer {
         let frame = self.reader.next(&mut bytes).map_err(text)?;
         let frame = frame.ok_or("a message that is not complete")?;
         let received = Received::new(frame, 64);
+        let owed = self.unresolved.len();
         match received.root().map_err(text)?.which().map_err(text)? {
             message::Bootstrap(bootstrap) => {
                 let question = bootstrap.map_err(text)?.get_question_id();
@@ -48,12 +50,23 @@ impl Peer {
                 self.released(release.get_id(), release.get_reference_count())
             }
             message::Disembargo(embargo) => self.lifted(embargo.map_err(text)?, context),
+            message::Resolve(resolve) => {
+                let resolve = resolve.map_err(text)?;
+                context.counts.add("Resolve of the vat's");
+                self.unresolved.remove(&resolve.get_promise_id());
+                match resolve.which().map_err(text)? {
+                    resolve::Exception(_) => Ok(()),
+                    resolve::Cap(_) => Err("a promise of the vat's that is kept".into()),
+                }
+            }
             message::Abort(abort) => {
                 let reason = abort.map_err(text)?.get_reason().map_err(text)?;
                 Err(format!("the vat aborts: {reason:?}"))
             }
             _ => Err("an unexpected message of the vat's".into()),
-        }
+        }?;
+        let forgotten = owed > 0 && self.unresolved.len() >= owed;
+        is("whether a promise is not broken at once", forgotten, false)
     }
 
     // ----- calls of the vat -----
@@ -372,7 +385,22 @@ impl Peer {
             cap_descriptor::None(()) => Ref::Null,
             cap_descriptor::ReceiverHosted(id) => Ref::Object(self.exported(id)?),
             cap_descriptor::ReceiverAnswer(answer) => self.place(answer.map_err(text)?, context)?,
-            cap_descriptor::SenderHosted(number) => {
+            cap_descriptor::SenderPromise(number) if expected == Ref::Broken => {
+                let import = Import {
+                    object: expected,
+                    references: 1,
+                    pins: 0,
+                };
+                let before = self.imports.insert(number, import);
+                is(
+                    "whether a promise has an old number",
+                    before.is_some(),
+                    false,
+                )?;
+                self.unresolved.insert(number);
+                return Ok(Some(number));
+            }
+            cap_descriptor::SenderHosted(number) if expected != Ref::Broken => {
                 if let Ref::Object(object) = expected {
                     let is_own = context.world.home(object).party == self.party();
                     is(
