@@ -1,20 +1,18 @@
-//! Turns the compiled schemas into traits, proxies and servers.
+//! Turns the compiled schemas into traits, proxies, servers and the adapters of older generations.
 
-use bitcoin_ipc_codegen::{Builder, Error};
+use bitcoin_ipc_codegen::{Error, Generations};
 
 fn main() -> Result<(), Error> {
-    Builder::new("schema/core32/compiled.bin")
-        .runtime("crate")
+    // The generations of Bitcoin Core's interfaces, the oldest first, and what no rule maps between them.
+    Generations::new("schema", ["core30", "core31", "core32"])
+        .lacking("core30", "Mining.createNewBlock.cooldown")
+        .by_hand("core30", "BlockTemplate.getCoinbaseTx")
+        .by_hand("core30", "BlockTemplate.submitSolution")
+        .by_hand("core31", "BlockTemplate.submitSolution")
+        .result("Init.makeMining", "crate::generation::node::mining")
+        .layer("Mining")
+        .layer("BlockTemplate")
         .wrap("Init", "super::any_init")
         .wrap("BlockTemplate", "super::any_block_template")
-        .generate("core32")?;
-    // Of older generations what has other ordinals or values under the same ids.
-    Builder::new("schema/core30/compiled.bin")
-        .runtime("crate")
-        .older(["init", "mining"])
-        .generate("core30")?;
-    Builder::new("schema/core31/compiled.bin")
-        .runtime("crate")
-        .older(["init", "mining"])
-        .generate("core31")
+        .generate()
 }

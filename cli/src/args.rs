@@ -7,11 +7,14 @@ mod duration;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use bitcoin_ipc::roles::Role;
 use bitcoin_ipc::transport::Chain;
 use bitcoin_ipc::{Address, Generation};
-use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser, ValueParser};
+use clap::builder::{
+    OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser,
+};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::call::{Call, Times};
@@ -254,30 +257,29 @@ pub(crate) enum Format {
     Table,
 }
 
-/// The generation whose schema is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Core {
-    /// The peer's own, which is asked; the newest where there is no peer
-    Auto,
-    /// Bitcoin Core 30
-    #[value(name = "30")]
-    Core30,
-    /// Bitcoin Core 31
-    #[value(name = "31")]
-    Core31,
-    /// Bitcoin Core 32
-    #[value(name = "32")]
-    Core32,
-}
+/// The generation whose schema is used: none for the peer's own, which is asked, or the newest where
+/// there is no peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Core(pub(crate) Option<Generation>);
 
-impl Core {
-    pub(crate) fn generation(self) -> Option<Generation> {
-        match self {
-            Self::Auto => None,
-            Self::Core30 => Some(Generation::Core30),
-            Self::Core31 => Some(Generation::Core31),
-            Self::Core32 => Some(Generation::Core32),
-        }
+/// All that can be given.
+static CORES: LazyLock<Vec<Core>> = LazyLock::new(|| {
+    let all = Generation::ALL.iter().copied().map(Some);
+    [None].into_iter().chain(all).map(Core).collect()
+});
+
+impl ValueEnum for Core {
+    fn value_variants<'a>() -> &'a [Self] {
+        &CORES
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self.0 {
+            None => PossibleValue::new("auto")
+                .help("The peer's own, which is asked; the newest where there is no peer"),
+            Some(generation) => PossibleValue::new(generation.number().to_string())
+                .help(format!("Bitcoin {generation}")),
+        })
     }
 }
 

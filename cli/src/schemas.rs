@@ -15,7 +15,7 @@ use super::args::Options;
 use super::errors::Failure;
 
 /// The newest generation, whose schema is used until the peer's generation is known.
-pub(crate) const NEWEST: Generation = Generation::Core32;
+pub(crate) const NEWEST: Generation = Generation::NEWEST;
 
 /// The interface that a Core process serves first.
 pub(crate) const INIT: &str = "Init";
@@ -59,7 +59,7 @@ impl Schemas {
             paths: options.schema.clone(),
             own: None,
             loaded: Mutex::default(),
-            fixed: options.core.generation(),
+            fixed: options.core.0,
         };
         if this.paths.is_empty() {
             return match &options.init {

@@ -69,6 +69,12 @@ impl Answer {
     }
 }
 
+/// Returns the generations before the newest, the oldest first.
+fn older() -> impl DoubleEndedIterator<Item = Generation> {
+    let older = |generation: &Generation| *generation < NEWEST;
+    Generation::ALL.iter().copied().filter(older)
+}
+
 impl Session {
     /// Creates a session without a connection yet, which can already read calls.
     pub(crate) fn new(context: &Context) -> Result<Self, Failure> {
@@ -211,7 +217,7 @@ impl Session {
     /// Fails where no words could make a call of this path.
     pub(crate) fn find(&self, path: &str) -> Result<(), Failure> {
         let found = self.schema.resolve(path, None).map(drop);
-        let mut older = [Generation::Core31, Generation::Core30].into_iter();
+        let mut older = older().rev();
         let mut has = |generation| {
             let schema = self.schemas.of(generation);
             schema.is_ok_and(|schema| schema.resolve(path, None).is_ok())
@@ -228,12 +234,10 @@ impl Session {
         if self.schema.resolve(path, None).is_ok() {
             return None;
         }
-        [Generation::Core31, Generation::Core30]
-            .into_iter()
-            .find_map(|generation| {
-                let schema = self.schemas.of(generation).ok()?;
-                self.plan(&schema, path, words).ok()
-            })
+        older().rev().find_map(|generation| {
+            let schema = self.schemas.of(generation).ok()?;
+            self.plan(&schema, path, words).ok()
+        })
     }
 
     fn plan(&self, schema: &Schema, path: &str, words: &mut Words) -> Result<Plan, Failure> {
@@ -329,12 +333,10 @@ impl Session {
         };
         let mut methods = plan.methods.iter().chain(&maker);
         methods.all(|method| {
-            [Generation::Core30, Generation::Core31]
-                .into_iter()
-                .all(|generation| {
-                    let other = self.schemas.of(generation);
-                    other.is_ok_and(|other| is_same(&self.schema.registry, &other, method))
-                })
+            older().all(|generation| {
+                let other = self.schemas.of(generation);
+                other.is_ok_and(|other| is_same(&self.schema.registry, &other, method))
+            })
         })
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::layout::Layout;
+use crate::model::Model;
 use crate::request::Request;
 use crate::{compile, emit, model, wire};
 
@@ -17,8 +18,6 @@ pub struct Builder {
     source: Source,
     runtime: String,
     module: Option<String>,
-    /// The only files to generate code for.
-    older: Option<Vec<String>>,
     wraps: Vec<(String, String)>,
 }
 
@@ -59,7 +58,6 @@ impl Builder {
             source,
             runtime: "::bitcoin_ipc".to_owned(),
             module: None,
-            older: None,
             wraps: Vec::new(),
         }
     }
@@ -77,17 +75,6 @@ impl Builder {
     #[must_use]
     pub fn module(mut self, path: impl Into<String>) -> Self {
         self.module = Some(path.into());
-        self
-    }
-
-    /// Generates an older generation of the interfaces, for the library itself: in modules that
-    /// have the name given to [`generate`](Self::generate) and lie below the newest generation's.
-    /// Only these of the schema's files, named without `.capnp`, are generated anew; types of other
-    /// files are the newest's.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn older<'a>(mut self, files: impl IntoIterator<Item = &'a str>) -> Self {
-        self.older = Some(files.into_iter().map(str::to_owned).collect());
         self
     }
 
@@ -126,10 +113,7 @@ impl Builder {
 
         let label = self.label();
         let request = Request::read(&bytes, &label)?;
-        let mut index = request.index(&label)?;
-        if let Some(files) = &self.older {
-            index.requested.retain(|file| files.contains(&file.module));
-        }
+        let index = request.index(&label)?;
         let generated = generate(&index, &layout)?;
         let wire_modules = wire::write(&index, &layout, &folder)?;
         write(&folder.join("interfaces.rs"), &generated.interfaces)?;
@@ -146,12 +130,9 @@ impl Builder {
 
     fn layout(&self, name: &str) -> Result<Layout> {
         let default = format!("crate::{name}");
-        let mut layout = if self.runtime != "crate" {
-            Layout::user(&self.runtime, self.module.as_deref().unwrap_or(&default))?
-        } else if self.older.is_some() {
-            Layout::older(name)
-        } else {
-            Layout::library()
+        let mut layout = match self.runtime != "crate" {
+            true => Layout::user(&self.runtime, self.module.as_deref().unwrap_or(&default))?,
+            false => Layout::library(),
         };
         layout.wraps.clone_from(&self.wraps);
         Ok(layout)
@@ -166,7 +147,7 @@ impl Builder {
     }
 
     /// Returns the compiled request.
-    fn read(&self, out_dir: &Path) -> Result<Vec<u8>> {
+    pub(crate) fn read(&self, out_dir: &Path) -> Result<Vec<u8>> {
         let package = folder_of("CARGO_MANIFEST_DIR")?;
         match &self.source {
             Source::Compiled(path) => {
@@ -185,7 +166,11 @@ impl Builder {
 
 /// Generates the traits and proxies of an indexed request.
 pub(crate) fn generate(index: &crate::request::Index<'_>, layout: &Layout) -> Result<Generated> {
-    let model = model::build(index, layout)?;
+    texts(&model::build(index, layout)?, layout)
+}
+
+/// Generates the traits and proxies of a model.
+pub(crate) fn texts(model: &Model, layout: &Layout) -> Result<Generated> {
     for (name, function) in &layout.wraps {
         let mut interfaces = model.files.iter().flat_map(|file| &file.interfaces);
         if !interfaces.any(|interface| interface.named.schema == *name) {
@@ -195,8 +180,8 @@ pub(crate) fn generate(index: &crate::request::Index<'_>, layout: &Layout) -> Re
         }
     }
     Ok(Generated {
-        interfaces: emit::interfaces(&model, layout),
-        proxies: emit::proxies(&model, layout),
+        interfaces: emit::interfaces(model, layout),
+        proxies: emit::proxies(model, layout),
     })
 }
 
@@ -228,7 +213,7 @@ fn user_module(name: &str) -> String {
     text + "\n#[allow(unused_imports)]\npub use self::interfaces::*;\n"
 }
 
-fn folder_of(variable: &str) -> Result<PathBuf> {
+pub(crate) fn folder_of(variable: &str) -> Result<PathBuf> {
     env::var_os(variable).map(PathBuf::from).ok_or_else(|| {
         Error::Usage(format!(
             "{variable} is not set: the builder is for a build.rs"
@@ -241,7 +226,7 @@ fn rerun_if_changed(path: &Path) {
 }
 
 /// Writes a file only where its text has changed: crates that include it are then not rebuilt.
-fn write(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());
     }

@@ -45,6 +45,7 @@ mod compile;
 mod docs;
 mod emit;
 mod error;
+mod generations;
 mod layout;
 mod model;
 mod names;
@@ -53,6 +54,8 @@ mod wire;
 
 pub use builder::Builder;
 pub use error::{Error, Result};
+#[doc(hidden)]
+pub use generations::Generations;
 
 #[cfg(test)]
 mod tests;

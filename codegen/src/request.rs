@@ -3,14 +3,15 @@
 //! Knows how the request is laid out and nothing of what is made of it. Whatever the request lacks
 //! or contradicts is an error that names the place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use capnp::message::{Reader, ReaderOptions};
+use capnp::message::{Builder, Reader, ReaderOptions};
 use capnp::schema_capnp::{annotation, code_generator_request, node};
 use capnp::serialize::{self, OwnedSegments};
 use capnp::{struct_list, text};
 
 use crate::error::{Error, Result};
+use crate::layout::PROXY_FILE;
 use crate::names;
 
 /// A compiled request as it was read.
@@ -107,6 +108,62 @@ impl<'a> Index<'a> {
         self.nodes.get(&id).copied().ok_or_else(|| {
             Error::malformed(place, format_args!("refers to @{id:#x}, which is missing"))
         })
+    }
+
+    /// Returns the modules of the requested files that are not the same in `other`, or import one that is
+    /// not. Comments do not count.
+    pub(crate) fn differing(&self, other: &Index<'_>) -> Result<Vec<String>> {
+        let mut differing = Vec::new();
+        let mut imports = Vec::new();
+        for file in self
+            .root
+            .get_requested_files()
+            .map_err(|e| Error::malformed("a file", e))?
+        {
+            let list = file
+                .get_imports()
+                .map_err(|e| Error::malformed("imports", e))?;
+            let ids: Vec<u64> = list.iter().map(|import| import.get_id()).collect();
+            imports.push((file.get_id(), ids));
+        }
+        // The nodes of `/mp/proxy.capnp` are there as far as they are used, and are the runtime's.
+        for file in self.requested.iter().filter(|file| file.id != PROXY_FILE) {
+            let (ours, theirs) = (self.content(file.id)?, other.content(file.id)?);
+            if ours != theirs {
+                differing.push(file.id);
+            }
+        }
+        loop {
+            let found = imports.iter().find(|(id, imports)| {
+                !differing.contains(id) && imports.iter().any(|id| differing.contains(id))
+            });
+            match found {
+                Some((id, _)) => differing.push(*id),
+                None => break,
+            }
+        }
+        let requested = self
+            .requested
+            .iter()
+            .filter(|file| differing.contains(&file.id));
+        Ok(requested.map(|file| file.module.clone()).collect())
+    }
+
+    /// Returns the nodes of a file by their ids, in canonical form.
+    fn content(&self, file: u64) -> Result<BTreeMap<u64, Vec<u8>>> {
+        let wrong = |e: capnp::Error| Error::malformed("a node", e);
+        let mut content = BTreeMap::new();
+        for (id, node) in &self.nodes {
+            let lineage = self.lineage(*id, "a node")?;
+            if lineage.last().is_some_and(|root| root.get_id() == file) {
+                let mut message = Builder::new_default();
+                message
+                    .set_root_canonical::<node::Owned>(*node)
+                    .map_err(wrong)?;
+                content.insert(*id, message.get_segments_for_output().concat());
+            }
+        }
+        Ok(content)
     }
 
     /// A node's parent: for the unnamed struct of a method, the method's interface.

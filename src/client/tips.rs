@@ -110,19 +110,15 @@ struct Using {
 
 impl Using {
     fn of(client: &Client) -> Result<Self> {
-        let generation = client.generation()?;
-        let rpc = match generation {
-            Generation::Core30 | Generation::Core31 => None,
-            Generation::Core32 => match client.init().make_rpc() {
-                Ok(rpc) => rpc,
-                // It says that there is none.
-                Err(Error::Unimplemented(_) | Error::Remote { .. }) => None,
-                Err(error) => return Err(error),
-            },
+        let rpc = match client.init().make_rpc() {
+            Ok(rpc) => rpc,
+            // The generation has none, or it says that there is none.
+            Err(Error::Unimplemented(_) | Error::Remote { .. }) => None,
+            Err(error) => return Err(error),
         };
         Ok(Self {
             mining: mining(client)?,
-            generation,
+            generation: client.generation()?,
             rpc,
         })
     }

@@ -5,6 +5,11 @@
 //! generations while ordinals moved, so the wrong one would call another method in silence.
 //! PROTOCOL.md tells how to find out.
 //!
+//! The list of the generations is in `build.rs`, and all else that can be read off the schemas is
+//! generated from them: how a peer's `Init` tells its generation, which methods a generation lacks, and
+//! the adapters that make an older one's interfaces the newest's. [`by_hand`] has the answers that no
+//! rule converts, and [`node`] what is to be done for a node of any generation.
+//!
 //! # One API for all
 //!
 //! The traits that users know ([`Init`], [`Mining`], [`BlockTemplate`], [`Rpc`]) are Core 32's. A
@@ -30,8 +35,11 @@
 //! Builds between 31 and 32 have 32's `Init` and `Mining` with 31's `BlockTemplate`: their
 //! `submitSolution` is found when 32's is answered as unimplemented.
 //!
-//! A wait in the node (`waitTipChanged`, `waitNext`) gets no more time than the time limit of
-//! [`CallOptions`](crate::CallOptions) leaves its caller, so that it does not stay there.
+//! A wait (`waitTipChanged`, `waitNext`) is passed to the node in slices of a second, or less where the
+//! time limit of [`CallOptions`](crate::CallOptions) leaves its caller less. So what its caller gave up
+//! is gone from the node a second later, however it was given up: by a time limit, a cancellation, a
+//! future that was dropped, or a process that was killed. A `createNewBlock` that is given up while it
+//! may cool down is interrupted; other waits on the same `Mining` go on then.
 //!
 //! Where there is a second call to make (the generation is not known yet; `submitSolution` in such
 //! a build), each has the caller's time limit, and an async call goes on only while it is polled.
@@ -40,13 +48,11 @@
 //! [`BlockTemplate`]: crate::interfaces::mining::BlockTemplate
 //! [`Rpc`]: crate::interfaces::rpc::Rpc
 
+mod by_hand;
 mod coinbase;
-mod core30;
-mod core31;
-mod core32;
-mod forward;
 mod init;
-mod limit;
+mod node;
+mod waiting;
 
 use std::fmt;
 
@@ -54,54 +60,33 @@ use crate::error::{Error, Result};
 use crate::interfaces::init::Init;
 use crate::interfaces::{Call, ready};
 
-pub(crate) use core32::AnyBlockTemplate;
-pub(crate) use init::AnyInit;
+pub(crate) use init::{AnyInit, Clients};
+pub(crate) use node::any_block_template;
 
-/// A generation of Core's interfaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Generation {
-    /// Bitcoin Core 30.
-    Core30,
-    /// Bitcoin Core 31.
-    Core31,
-    /// Bitcoin Core 32. Builds between 31 and 32 count as this once they have its `Init`; where
-    /// they lack a method they answer that it is not implemented.
-    Core32,
-}
+include!(concat!(env!("OUT_DIR"), "/list.rs"));
 
 impl Generation {
-    /// Finds out which generation a peer speaks: `makeMining @3` is not implemented by 30,
-    /// `makeRpc @4` not by 31. Nothing is run in the peer. A local `init` counts as the newest.
+    /// Finds out which generation a peer speaks, by the methods that its `Init` has: `makeRpc @4` is not
+    /// implemented by 31, `makeMining @3` not by 30. Nothing is run in the peer. A build between two
+    /// releases counts as the newer one once it has that one's `Init`; where it lacks a method it answers
+    /// that it is not implemented. A local `init` counts as the newest.
     ///
     /// # Errors
     /// Fails when the connection fails.
     pub fn of(init: &dyn Init) -> Result<Self> {
         let Some(remote) = init.remote() else {
-            return Ok(Self::Core32);
+            return Ok(Self::NEWEST);
         };
-        if !remote.implements("makeMining")? {
-            return Ok(Self::Core30);
-        }
-        if !remote.implements("makeRpc")? {
-            return Ok(Self::Core31);
-        }
-        Ok(Self::Core32)
+        remote.first_implemented(Self::TOLD_BY).map(told)
     }
 
     /// The async form of [`of`](Self::of).
     pub fn of_async(init: &dyn Init) -> Call<Self> {
         let Some(remote) = init.remote() else {
-            return ready(Ok(Self::Core32));
+            return ready(Ok(Self::NEWEST));
         };
-        let mining = remote.implements_async("makeMining");
-        let rpc = remote.implements_async("makeRpc");
-        Box::pin(async move {
-            Ok(match (mining.await?, rpc.await?) {
-                (false, _) => Self::Core30,
-                (true, false) => Self::Core31,
-                (true, true) => Self::Core32,
-            })
-        })
+        let found = remote.first_implemented_async(Self::TOLD_BY);
+        Box::pin(async move { found.await.map(told) })
     }
 
     /// Returns the error of a method that this generation lacks.
@@ -110,15 +95,12 @@ impl Generation {
             "this node ({self}) has no {method}"
         )))
     }
+}
 
-    /// Returns the release's number: 30, 31 or 32.
-    pub fn number(self) -> u32 {
-        match self {
-            Self::Core30 => 30,
-            Self::Core31 => 31,
-            Self::Core32 => 32,
-        }
-    }
+/// Returns the generation that a peer tells: the newest of those that have its methods.
+fn told(place: Option<usize>) -> Generation {
+    let newer = place.and_then(|place| Generation::ALL.iter().rev().nth(place));
+    newer.copied().unwrap_or(Generation::OLDEST)
 }
 
 impl fmt::Display for Generation {

@@ -61,6 +61,19 @@ pub trait Remote: Any + Send + Sync {
     /// The async form of [`implements`](Self::implements).
     fn implements_async(&self, method: &str) -> Call<bool>;
 
+    /// Returns the first of these ordinals at which the peer implements a method, as its place among
+    /// them. The peer is asked in their order, as [`implements`](Self::implements) does, whatever the
+    /// schema has there: an older peer may have a method that names a thread.
+    ///
+    /// # Errors
+    /// Fails when the connection fails.
+    #[doc(hidden)]
+    fn first_implemented(&self, ordinals: &'static [u16]) -> Result<Option<usize>>;
+
+    /// The async form of [`first_implemented`](Self::first_implemented).
+    #[doc(hidden)]
+    fn first_implemented_async(&self, ordinals: &'static [u16]) -> Call<Option<usize>>;
+
     /// Ends the connection. Calls under way, on any of its objects, fail as disconnected. Only the
     /// destruction of dropped objects in the peer is waited for, two seconds at most.
     fn disconnect(&self);
@@ -120,15 +133,5 @@ impl Future for Disconnection {
     }
 }
 
-include!(concat!(env!("OUT_DIR"), "/core32/interfaces.rs"));
-
-/// The interfaces of Core 30 that are not those above. Their ids are the same while ordinals are
-/// not, so neither may stand for the other; [`crate::generation`] chooses between them.
-pub mod core30 {
-    include!(concat!(env!("OUT_DIR"), "/core30/interfaces.rs"));
-}
-
-/// The interfaces of Core 31 that are not those above, as in [`core30`].
-pub mod core31 {
-    include!(concat!(env!("OUT_DIR"), "/core31/interfaces.rs"));
-}
+include!(concat!(env!("OUT_DIR"), "/newest/interfaces.rs"));
+include!(concat!(env!("OUT_DIR"), "/older_interfaces.rs"));

@@ -16,6 +16,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use bitcoin_ipc::Generation;
 use source::Source;
 use tree::Tree;
 
@@ -60,16 +61,24 @@ fn read_all() -> Vec<Source> {
     for folder in FOLDERS {
         read(Path::new(env!("CARGO_MANIFEST_DIR")), folder, &mut sources);
     }
-    // Read as if it were a file of ours, which it would be without the generator.
-    for text in [
-        include_str!(concat!(env!("OUT_DIR"), "/core30/interfaces.rs")),
-        include_str!(concat!(env!("OUT_DIR"), "/core31/interfaces.rs")),
-        include_str!(concat!(env!("OUT_DIR"), "/core32/interfaces.rs")),
-    ] {
-        let text = format!("//! Generated.\n{text}");
-        sources.push(Source::new("src/interfaces/generated.rs", &text));
+    // Read as if they were files of ours, which they would be without the generator.
+    let generated = |name: &str| {
+        let path = Path::new(env!("OUT_DIR")).join(name);
+        std::fs::read_to_string(path).unwrap()
+    };
+    let (newest, older) = Generation::ALL.split_last().unwrap();
+    assert!(newest > older.last().unwrap());
+    for generation in older {
+        let folder = format!("core{}", generation.number());
+        add_generated(&generated(&format!("{folder}/interfaces.rs")), &mut sources);
     }
+    add_generated(&generated("newest/interfaces.rs"), &mut sources);
     sources
+}
+
+fn add_generated(text: &str, sources: &mut Vec<Source>) {
+    let text = format!("//! Generated.\n{text}");
+    sources.push(Source::new("src/interfaces/generated.rs", &text));
 }
 
 /// Returns the modules of each crate as it is.

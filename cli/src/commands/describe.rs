@@ -29,8 +29,7 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
 
 pub(crate) fn run(context: &Context, args: &args::Describe) -> Result<u8> {
     let mut session = Session::new(context)?;
-    let schema = match context.options.address_given && context.options.core.generation().is_none()
-    {
+    let schema = match context.options.address_given && context.options.core.0.is_none() {
         false => session.schema().clone(),
         true => {
             session.open(&context.options.address)?;

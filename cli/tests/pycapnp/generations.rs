@@ -220,8 +220,8 @@ fn generations() {
             let other = server.core();
             let found = block_on(Generation::of_async(&*other));
             assert_eq!(found.unwrap(), generation, "{kind}");
-            // Nothing is left from finding out the generation.
-            if kind != "bare" && kind != "30" {
+            // Nothing is left from finding out the generation. One of 32 is not asked for `makeMining`.
+            if kind == "31" {
                 eventually("no Mining is left", || {
                     let made = |line: &str| line.starts_with("made Mining");
                     let freed = |line: &str| line.starts_with("freed Mining");

@@ -24,7 +24,7 @@ pub(super) fn emit(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
     } else {
         code.add(format!("pub trait {name}: {} {{", parents.join(" + ")));
     }
-    for method in interface.methods.iter().filter(|m| m.is_plain()) {
+    for method in interface.of_trait() {
         emit_method(code, scope, interface, method);
     }
     if parents.is_empty() {
@@ -63,10 +63,17 @@ fn emit_method(code: &mut Code, scope: &Scope<'_>, interface: &Interface, method
     } else {
         format!(", by default {}", defaults.join(", "))
     };
-    code.docs([format!(
-        "`{}.{} @{}`{defaults}",
-        interface.named.schema, method.schema, method.ordinal
-    )]);
+    let place = format!("{}.{}", interface.named.schema, method.schema);
+    code.docs([
+        match interface
+            .kept
+            .iter()
+            .any(|kept| kept.schema == method.schema)
+        {
+            true => format!("`{place}`, which only peers of older releases have{defaults}"),
+            false => format!("`{place} @{}`{defaults}", method.ordinal),
+        },
+    ]);
     let allow = "#[allow(clippy::too_many_arguments)]";
     let crowded = method.params.len() > 6;
     if crowded {
@@ -79,7 +86,6 @@ fn emit_method(code: &mut Code, scope: &Scope<'_>, interface: &Interface, method
         [name] => code.add(format!("let _ = {name};")),
         names => code.add(format!("let _ = ({});", names.join(", "))),
     }
-    let place = format!("{}.{}", interface.named.schema, method.schema);
     code.add(format!("unimplemented({place:?})\n}}"));
     code.blank();
     // rustdoc finds no raw names.

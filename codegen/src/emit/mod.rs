@@ -3,11 +3,14 @@
 //! Emitters decide nothing about the schema: they write what the model says, against the contract
 //! of the runtime's `rt` module.
 
+pub(crate) mod adapters;
+mod bootstrap;
 mod client;
 mod code;
 mod info;
 mod interfaces;
 mod read;
+pub(crate) mod releases;
 mod server;
 mod types;
 mod values;

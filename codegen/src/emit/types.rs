@@ -39,6 +39,17 @@ impl<'m> Scope<'m> {
         }
     }
 
+    /// The scope of what is no file's.
+    pub(super) fn outside(model: &'m Model, layout: &'m Layout) -> Self {
+        Self {
+            model,
+            layout,
+            file: "",
+            module: "",
+            side: Side::Interfaces,
+        }
+    }
+
     /// The function that wraps an interface's client.
     pub(super) fn wrap(&self, interface: &Named) -> Option<&str> {
         self.layout.wrap(&interface.schema)

@@ -2,6 +2,7 @@
 //!
 //! Knows no Cap'n Proto reader and no output text; emitters need nothing else.
 
+pub(crate) mod adapt;
 mod fields;
 mod methods;
 mod resolve;
@@ -46,7 +47,7 @@ pub(crate) enum Origin {
 }
 
 /// A struct, enum or interface by name.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Named {
     pub(crate) id: u64,
     pub(crate) origin: Origin,
@@ -69,8 +70,20 @@ pub(crate) struct Interface {
     /// Its parents and all of theirs, each once, with their methods.
     pub(crate) ancestors: Vec<Ancestor>,
     pub(crate) methods: Vec<Method>,
+    /// Methods that only older generations have, which its trait keeps.
+    pub(crate) kept: Vec<Method>,
     /// Whether a closure can implement it.
     pub(crate) is_closure: bool,
+}
+
+impl Interface {
+    /// Returns the methods of its trait, but for those that it inherits.
+    pub(crate) fn of_trait(&self) -> impl Iterator<Item = &Method> {
+        self.methods
+            .iter()
+            .filter(|m| m.is_plain())
+            .chain(&self.kept)
+    }
 }
 
 /// An interface that another one extends.

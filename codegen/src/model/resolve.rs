@@ -128,6 +128,7 @@ impl<'a> Resolver<'a> {
             parents,
             ancestors,
             methods,
+            kept: Vec::new(),
             is_closure,
         })
     }

@@ -62,13 +62,8 @@ impl Registry {
     /// # Errors
     /// None in practice: the schemas are part of the program, and tests load them.
     pub fn core(generation: Generation) -> Result<Self> {
-        let bytes: &[u8] = match generation {
-            Generation::Core30 => include_bytes!("../../../schema/core30/compiled.bin"),
-            Generation::Core31 => include_bytes!("../../../schema/core31/compiled.bin"),
-            Generation::Core32 => include_bytes!("../../../schema/core32/compiled.bin"),
-        };
         let mut registry = Self::new();
-        registry.add(bytes, &generation.to_string())?;
+        registry.add(generation.compiled(), &generation.to_string())?;
         Ok(registry)
     }
 

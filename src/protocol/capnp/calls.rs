@@ -15,7 +15,7 @@ use super::batch::Answers;
 use super::connection::Connection;
 use super::ended::Ended;
 use super::event_loop::waiter::{Slot, Waited};
-use super::info::{Method, StaticOrShared};
+use super::info::{Method, Pace, Role, Show, StaticOrShared};
 use super::object::Object;
 use super::outgoing::Outgoing;
 use super::sync::{Mutex, lock};
@@ -230,6 +230,45 @@ pub fn implements(object: &Object, method: &StaticOrShared<Method>) -> Result<bo
     Ok(has)
 }
 
+/// The async form of [`implements`].
+fn implements_later(object: &Object, method: &StaticOrShared<Method>) -> Call<bool> {
+    if let Some(known) = object.known(method) {
+        return crate::interfaces::ready(Ok(known));
+    }
+    let outgoing = match asking(method) {
+        Ok(outgoing) => outgoing,
+        Err(error) => return crate::interfaces::ready(Err(error)),
+    };
+    let (asked, method) = (object.clone(), method.clone());
+    let learn = move |answer| {
+        let has = implemented(answer)?;
+        asked.learn(&method, has);
+        Ok(has)
+    };
+    call_async(object, outgoing).map(learn).boxed()
+}
+
+/// Returns the method at an ordinal of the object's interface as one that names a thread, to be asked for.
+fn at(object: &Object, ordinal: u16) -> StaticOrShared<Method> {
+    fn nothing(_: capnp::any_pointer::Reader<'_>, _: &mut dyn std::fmt::Write) -> std::fmt::Result {
+        Ok(())
+    }
+    let info = object.info();
+    let show: &'static Show = &nothing;
+    let method = Method {
+        interface: info.name.clone(),
+        name: format!("@{ordinal}").into(),
+        interface_id: info.id,
+        ordinal,
+        role: Role::Plain,
+        threaded: true,
+        show_params: show.into(),
+        show_results: show.into(),
+        pace: Pace::new(),
+    };
+    StaticOrShared::Shared(Arc::new(method))
+}
+
 /// Makes a call that no peer executes, but answers one way or another; see [`implemented`].
 fn asking(method: &StaticOrShared<Method>) -> Result<Outgoing<'static, ()>> {
     if !method.threaded {
@@ -267,20 +306,31 @@ impl Remote for Object {
     }
 
     fn implements_async(&self, method: &str) -> Call<bool> {
-        let found = method_of(self, method);
-        let asked = found.and_then(|method| Ok((method, self.known(method), asking(method)?)));
-        let (method, outgoing) = match asked {
-            Ok((_, Some(known), _)) => return crate::interfaces::ready(Ok(known)),
-            Ok((method, None, outgoing)) => (method.clone(), outgoing),
-            Err(error) => return crate::interfaces::ready(Err(error)),
-        };
+        match method_of(self, method) {
+            Ok(method) => implements_later(self, method),
+            Err(error) => crate::interfaces::ready(Err(error)),
+        }
+    }
+
+    fn first_implemented(&self, ordinals: &'static [u16]) -> Result<Option<usize>> {
+        for (place, ordinal) in ordinals.iter().enumerate() {
+            if implements(self, &at(self, *ordinal))? {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    fn first_implemented_async(&self, ordinals: &'static [u16]) -> Call<Option<usize>> {
         let object = self.clone();
-        let learn = move |answer| {
-            let has = implemented(answer)?;
-            object.learn(&method, has);
-            Ok(has)
-        };
-        call_async(self, outgoing).map(learn).boxed()
+        Box::pin(async move {
+            for (place, ordinal) in ordinals.iter().enumerate() {
+                if implements_later(&object, &at(&object, *ordinal)).await? {
+                    return Ok(Some(place));
+                }
+            }
+            Ok(None)
+        })
     }
 
     fn is_connected(&self) -> bool {

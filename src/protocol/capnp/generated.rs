@@ -8,36 +8,15 @@ use std::sync::Arc;
 
 use super::rt::{Interface, Object};
 pub use super::wire;
-use crate::generation::{AnyBlockTemplate, AnyInit};
+use crate::generation::{AnyInit, Clients};
 use crate::interfaces;
 
-include!(concat!(env!("OUT_DIR"), "/core32/proxies.rs"));
-
-/// The interfaces of Core 30.
-pub mod core30 {
-    /// The messages of Core 30.
-    pub mod wire {
-        include!(concat!(env!("OUT_DIR"), "/core30/wire.rs"));
-    }
-
-    include!(concat!(env!("OUT_DIR"), "/core30/proxies.rs"));
-}
-
-/// The interfaces of Core 31.
-pub mod core31 {
-    /// The messages of Core 31.
-    pub mod wire {
-        include!(concat!(env!("OUT_DIR"), "/core31/wire.rs"));
-    }
-
-    include!(concat!(env!("OUT_DIR"), "/core31/proxies.rs"));
-}
+include!(concat!(env!("OUT_DIR"), "/newest/proxies.rs"));
+include!(concat!(env!("OUT_DIR"), "/older_proxies.rs"));
 
 /// Makes the `Init` that callers get for a peer's: it has a client of every generation.
 fn any_init(newest: init::InitClient, object: Object) -> Arc<dyn interfaces::init::Init> {
-    let core30 = Interface::client(object.clone());
-    let core31 = Interface::client(object);
-    Arc::new(AnyInit::new(core30, core31, Arc::new(newest)))
+    Arc::new(AnyInit::new(clients(newest, object)))
 }
 
 /// Makes the `BlockTemplate` that callers get for one of a peer whose `Mining` is of the newest
@@ -46,6 +25,5 @@ fn any_block_template(
     newest: mining::BlockTemplateClient,
     object: Object,
 ) -> Arc<dyn interfaces::mining::BlockTemplate> {
-    let core31 = Interface::client(object);
-    Arc::new(AnyBlockTemplate::new(core31, Arc::new(newest)))
+    crate::generation::any_block_template(Interface::client(object), Arc::new(newest))
 }

@@ -3,4 +3,4 @@
 //!
 //! Knows the layout of messages; nothing of what they are for.
 
-include!(concat!(env!("OUT_DIR"), "/core32/wire.rs"));
+include!(concat!(env!("OUT_DIR"), "/newest/wire.rs"));

@@ -1,0 +1,188 @@
+//! How long a caller waits, and how long the node does.
+//!
+//! Knows slices, limits and interrupts; nothing of what is waited for. A wait is passed to a node in
+//! slices, so that what its caller gave up, by a time limit, a cancellation or a dropped future, or by
+//! being killed, stays in the node no longer than a slice: Core 30 cannot exit while a wait runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::call::CallOptions;
+use crate::error::{Error, Result};
+
+/// The longest wait that is passed to a node at once. Core looks at the fees once in this time.
+const SLICE: Duration = Duration::from_secs(1);
+/// The time by which a slice in the node is longer than the time limit of its caller: the caller is told
+/// that its time is over, and not that nothing has changed.
+const MORE: Duration = Duration::from_millis(50);
+/// The time by which a clock of the node may be behind ours at the end of a slice. What ends before that
+/// was interrupted.
+const EARLY: Duration = Duration::from_millis(20);
+
+/// The interrupts of an object's waits.
+#[derive(Default)]
+pub(super) struct Interrupts {
+    /// The number of interrupts that callers asked for.
+    asked: AtomicU64,
+    /// Whether the node was interrupted for a caller who had given up. It remembers that until a wait
+    /// sees it.
+    given_up: AtomicBool,
+}
+
+impl Interrupts {
+    /// Records that a caller interrupts the waits.
+    pub(super) fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Records that the node is interrupted for a caller who has given up.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A wait of a caller.
+pub(super) struct Wait {
+    interrupts: Arc<Interrupts>,
+    asked: u64,
+    options: CallOptions,
+    begun: Instant,
+    /// The timeout that the caller asks for, in milliseconds.
+    timeout: f64,
+    /// When the current slice began, and how long it is; zero before the first.
+    slice: (Instant, Duration),
+}
+
+impl Wait {
+    /// Begins a wait of `timeout` milliseconds, with the options that the caller has now.
+    pub(super) fn new(interrupts: &Arc<Interrupts>, timeout: f64) -> Self {
+        let now = Instant::now();
+        Self {
+            interrupts: interrupts.clone(),
+            asked: interrupts.asked.load(Ordering::SeqCst),
+            options: CallOptions::current(),
+            begun: now,
+            timeout,
+            slice: (now, Duration::ZERO),
+        }
+    }
+
+    /// Makes the call of a slice with what is left of the caller's time limit. `call` gets the timeout of
+    /// the slice, in milliseconds.
+    pub(super) fn slice<T>(&mut self, call: impl FnOnce(f64) -> T) -> T {
+        let now = Instant::now();
+        let elapsed = now.duration_since(self.begun);
+        let left = self.options.time_limit();
+        let left = left.map(|limit| limit.saturating_sub(elapsed));
+        let bound = left.map_or(SLICE, |left| SLICE.min(left.saturating_add(MORE)));
+        let rest = match self.slice.1 {
+            Duration::ZERO => self.timeout,
+            _ => self.timeout - milliseconds(elapsed),
+        };
+        let timeout = rest.min(milliseconds(bound));
+        let slice = Duration::try_from_secs_f64(timeout / 1000.0);
+        self.slice = (now, slice.unwrap_or_default());
+        match left {
+            Some(left) => self.options.clone().timeout(left).run(|| call(timeout)),
+            None => self.options.clone().run(|| call(timeout)),
+        }
+    }
+
+    /// Returns whether the wait is over, of which the last slice has brought nothing new: its time has
+    /// passed, or it was interrupted.
+    pub(super) fn is_over(&self) -> bool {
+        let is_early = self.slice.0.elapsed() + EARLY < self.slice.1;
+        match is_early {
+            true => self.is_interrupted(),
+            false => {
+                self.asked != self.interrupts.asked.load(Ordering::SeqCst)
+                    || milliseconds(self.begun.elapsed()) >= self.timeout
+            }
+        }
+    }
+
+    /// Returns whether an interrupt that the node tells of was meant for this wait, and not for one that
+    /// was given up.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.asked != self.interrupts.asked.load(Ordering::SeqCst)
+            || !self.interrupts.given_up.swap(false, Ordering::SeqCst)
+    }
+
+    /// Returns an error as the caller's: a time limit is the whole one, and not what a slice had left.
+    pub(super) fn whole<T>(&self, answer: Result<T>) -> Result<T> {
+        answer.map_err(|error| match (error, self.options.time_limit()) {
+            (Error::Timeout { what, .. }, Some(after)) => Error::Timeout { what, after },
+            (error, _) => error,
+        })
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begin(timeout: f64) -> Wait {
+        Wait::new(&Arc::default(), timeout)
+    }
+
+    #[test]
+    fn a_slice_is_no_longer_than_what_is_asked_for_or_left() {
+        assert_eq!(begin(f64::MAX).slice(|timeout| timeout), 1000.0);
+        assert_eq!(begin(250.0).slice(|timeout| timeout), 250.0);
+        assert_eq!(begin(-1.0).slice(|timeout| timeout), -1.0);
+        let limit = CallOptions::new().timeout(Duration::from_millis(100));
+        limit.run(|| {
+            let slice = begin(f64::MAX).slice(|timeout| timeout);
+            assert!((100.0..=150.0).contains(&slice), "{slice}");
+            assert_eq!(begin(30.0).slice(|timeout| timeout), 30.0);
+        });
+        CallOptions::new()
+            .timeout(Duration::MAX)
+            .run(|| assert_eq!(begin(f64::MAX).slice(|timeout| timeout), 1000.0));
+    }
+
+    #[test]
+    fn a_slice_has_what_is_left_of_the_time_limit() {
+        let limit = Duration::from_secs(1000);
+        let mut wait = CallOptions::new().timeout(limit).run(|| begin(f64::MAX));
+        wait.begun = wait.begun.checked_sub(Duration::from_secs(600)).unwrap();
+        let left = wait.slice(|_| CallOptions::current().time_limit()).unwrap();
+        assert!(left <= Duration::from_secs(400) && left > Duration::from_secs(100));
+        let late = Error::Timeout {
+            what: "Mining.waitTipChanged".into(),
+            after: left,
+        };
+        match wait.whole::<()>(Err(late)) {
+            Err(Error::Timeout { after, .. }) => assert_eq!(after, limit),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wait_is_over_when_its_time_has_passed_or_it_was_interrupted() {
+        // A whole slice has passed, and the wait goes on.
+        let mut wait = begin(f64::MAX);
+        wait.slice(|_| ());
+        wait.slice.0 = wait.begun.checked_sub(SLICE).unwrap();
+        assert!(!wait.is_over());
+        wait.interrupts.ask();
+        assert!(wait.is_over());
+        // A slice ended early: the node was interrupted, or shuts down.
+        let mut wait = begin(f64::MAX);
+        wait.slice(|_| ());
+        assert!(wait.is_over());
+        // Once for each that was given up, the interrupt was not for this wait.
+        wait.interrupts.give_up();
+        assert!(!wait.is_over());
+        assert!(wait.is_over());
+        let mut wait = begin(500.0);
+        wait.begun = wait.begun.checked_sub(Duration::from_millis(600)).unwrap();
+        wait.slice(|_| ());
+        assert!(wait.is_over());
+    }
+}

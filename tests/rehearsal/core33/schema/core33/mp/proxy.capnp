@@ -1,0 +1,1 @@
+../../../../../../codegen/schema/mp/proxy.capnp
