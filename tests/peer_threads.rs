@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use async_std::future::timeout;
+use async_std::task::{self, sleep};
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::roles::Role;
 use bitcoin_ipc::rt::wire::echo_capnp::echo;
@@ -23,10 +25,8 @@ use bitcoin_ipc::rt::wire::proxy_capnp::{thread as server_thread, thread_map};
 use bitcoin_ipc::{CallOptions, Error, Ipc, Result};
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::{RpcSystem, new_client, twoparty};
+use futures::FutureExt;
 use futures::executor::block_on;
-use futures::{AsyncReadExt, FutureExt};
-use tokio::sync::Notify;
-use tokio_util::compat::TokioAsyncReadCompatExt;
 
 /// The time limit of any call.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -49,7 +49,6 @@ enum Makes {
 struct Server {
     makes: Makes,
     asked: Arc<AtomicUsize>,
-    named: Rc<Notify>,
     calls: Rc<Cell<usize>>,
 }
 
@@ -104,7 +103,6 @@ impl Server {
     /// Handles a call that names a thread. Core waits for the thread.
     async fn call(&self, thread: server_thread::Client) -> capnp::Result<()> {
         self.calls.set(self.calls.get() + 1);
-        self.named.notify_waiters();
         if let Makes::Nothing | Makes::Late | Makes::Never = self.makes {
             return Ok(());
         }
@@ -120,14 +118,18 @@ impl thread_map::Server for Shared {
     ) -> capnp::Result<()> {
         let asked = self.0.asked.fetch_add(1, Ordering::SeqCst) + 1;
         match self.0.makes {
-            Makes::WhenNamed if self.0.calls.get() < asked => self.0.named.notified().await,
+            Makes::WhenNamed => {
+                while self.0.calls.get() < asked {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            }
             Makes::AfterRefusing(count) if asked <= count => {
                 return Err(capnp::Error::failed("no thread today".into()));
             }
             Makes::Nothing => return Err(capnp::Error::failed("no thread ever".into())),
-            Makes::Late => tokio::time::sleep(Duration::from_millis(200)).await,
+            Makes::Late => sleep(Duration::from_millis(200)).await,
             Makes::Never => std::future::pending().await,
-            Makes::WhenNamed | Makes::AfterRefusing(_) => {}
+            Makes::AfterRefusing(_) => {}
         }
         results.get().set_result(new_client(NamedThread));
         Ok(())
@@ -163,21 +165,18 @@ fn with_server(makes: Makes, test: impl FnOnce(&dyn Init, &AtomicUsize)) {
 }
 
 fn serve(stream: UnixStream, makes: Makes, asked: Arc<AtomicUsize>) {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().build().unwrap().block_on(async {
-        stream.set_nonblocking(true).unwrap();
-        let stream = tokio::net::UnixStream::from_std(stream).unwrap();
-        let (reader, writer) = stream.compat().split();
+    task::block_on(async {
+        let stream = async_std::os::unix::net::UnixStream::from(stream);
+        let (reader, writer) = (stream.clone(), stream);
         let server = Shared(Rc::new(Server {
             makes,
             asked,
-            named: Rc::default(),
             calls: Rc::default(),
         }));
         let network = twoparty::VatNetwork::new(reader, writer, Side::Server, Default::default());
         let init: init::Client = new_client(server);
         let system = RpcSystem::new(Box::new(network), Some(init.client));
-        let ended = tokio::time::timeout(LIMIT, system.map(drop));
+        let ended = timeout(LIMIT, system.map(drop));
         ended.await.unwrap();
     });
 }

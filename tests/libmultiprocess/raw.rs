@@ -8,8 +8,6 @@ use bitcoin_ipc::protocol::Protocol;
 use bitcoin_ipc::protocol::capnp::Capnp;
 use bitcoin_ipc::rt::wire::proxy_capnp::{thread, thread_map};
 use capnp_rpc::rpc_twoparty_capnp::Side;
-use futures::AsyncReadExt;
-use tokio_util::compat::TokioAsyncReadCompatExt;
 
 use crate::foo::interfaces::foo::FooInterface;
 use crate::foo::wire::foo_capnp::foo_interface;
@@ -25,11 +23,9 @@ pub fn raw<F: Future<Output = ()>>(
     let (ours, theirs) = UnixStream::pair().unwrap();
     let serving =
         std::thread::spawn(move || Protocol::<dyn FooInterface>::serve(&server, theirs, foo));
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().build().unwrap().block_on(async move {
-        ours.set_nonblocking(true).unwrap();
-        let stream = tokio::net::UnixStream::from_std(ours).unwrap();
-        let (reader, writer) = stream.compat().split();
+    async_std::task::block_on(async move {
+        let stream = async_std::os::unix::net::UnixStream::from(ours);
+        let (reader, writer) = (stream.clone(), stream);
         let network =
             capnp_rpc::twoparty::VatNetwork::new(reader, writer, Side::Client, Default::default());
         let mut system = capnp_rpc::RpcSystem::new(Box::new(network), None);

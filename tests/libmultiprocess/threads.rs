@@ -251,7 +251,7 @@ fn requests_queued_on_a_thread_nest_only_so_deep() {
             assert!(client.add_request().send().promise.await.is_ok());
             queued.send(()).unwrap();
             first.await.unwrap();
-            tokio::time::sleep(SHORT).await;
+            async_std::task::sleep(SHORT).await;
             // The process is there, and so is the connection.
             assert!(client.add_request().send().promise.await.is_ok());
             drop(nested);

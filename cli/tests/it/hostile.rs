@@ -9,15 +9,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::common::{Running, Sandbox};
+use async_std::future::timeout;
+use async_std::os::unix::net::UnixStream;
+use async_std::task;
 use bitcoin_ipc::rt::wire::echo_capnp::echo;
 use bitcoin_ipc::rt::wire::init_capnp::init;
 use bitcoin_ipc::rt::wire::proxy_capnp::{context, thread, thread_map};
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::{RpcSystem, twoparty};
 use futures::future::{Either, select};
-use futures::{AsyncRead, AsyncReadExt, FutureExt};
+use futures::{AsyncRead, FutureExt};
 use rustix::process::Signal;
-use tokio_util::compat::TokioAsyncReadCompatExt;
 
 fn serve(sandbox: &Sandbox) -> (Running, String) {
     let address = format!("unix:{}", sandbox.path("s").display());
@@ -47,11 +49,10 @@ impl<R: AsyncRead + Unpin> AsyncRead for Ears<R> {
 
 /// Runs `attack` as a client; gives false when the connection ended before it was done.
 fn attack(address: &str, attack: impl AsyncFnOnce(init::Client, Rc<Cell<bool>>)) -> bool {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_all().build().unwrap().block_on(async {
+    task::block_on(async {
         let path = address.strip_prefix("unix:").unwrap();
-        let stream = tokio::net::UnixStream::connect(path).await.unwrap();
-        let (reader, writer) = stream.compat().split();
+        let stream = UnixStream::connect(path).await.unwrap();
+        let (reader, writer) = (stream.clone(), stream);
         let deaf = Rc::new(Cell::new(false));
         let ears = Ears {
             reader,
@@ -61,7 +62,7 @@ fn attack(address: &str, attack: impl AsyncFnOnce(init::Client, Rc<Cell<bool>>))
         let mut rpc = RpcSystem::new(Box::new(network), None);
         let init: init::Client = rpc.bootstrap(Side::Server);
         let attacking = attack(init, deaf).boxed_local();
-        match tokio::time::timeout(crate::common::LIMIT, select(rpc, attacking))
+        match timeout(crate::common::LIMIT, select(rpc, attacking))
             .await
             .unwrap()
         {
@@ -176,7 +177,7 @@ fn a_client_that_calls_and_never_reads_is_disconnected() {
             set(request.get().init_context(), &thread);
             request.get().set_echo(&text[..]);
             calls.push(request.send().promise);
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            task::sleep(Duration::from_millis(10)).await;
             if calls.len() % 50 == 0 {
                 sandbox
                     .run(&["-a", &address, "call", "echo", "hi"])
