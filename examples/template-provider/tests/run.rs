@@ -7,27 +7,11 @@
     reason = "a test fails by panicking; the node's file serves other tests as well"
 )]
 
+mod common;
 #[path = "../../../cli/tests/bitcoin_core/node.rs"]
 mod node;
 #[path = "../../../cli/tests/bitcoin_core/releases.rs"]
 mod releases;
-
-mod common {
-    use std::time::{Duration, Instant};
-
-    /// Waits until `f` returns something.
-    #[track_caller]
-    pub fn poll<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        loop {
-            if let Some(value) = f() {
-                return value;
-            }
-            assert!(Instant::now() < deadline, "waited in vain for {what:?}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
