@@ -3,6 +3,7 @@
 //! Knows blocks as the crate `bitcoin` has them; nothing of connections. Real work is done by hashing
 //! hardware: what solves here is for regtest.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bitcoin::block::Header;
@@ -104,6 +105,15 @@ impl Job {
         let coinbase = serialize(&self.coinbase);
         self.template
             .submit_solution(version, time, nonce, &coinbase)
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job")
+            .field("header", &self.header)
+            .field("coinbase", &self.coinbase)
+            .finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,8 @@ use std::fmt;
 use std::os::unix::net::UnixStream;
 
 /// The process at the other end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Peer {
     /// Its process id when it connected; `None` where it has none here, as from another
     /// container.

@@ -326,7 +326,7 @@ fn chain() -> ValueParser {
 }
 
 fn role() -> ValueParser {
-    PossibleValuesParser::new(Role::ALL.map(Role::name))
+    PossibleValuesParser::new(Role::ALL.iter().map(|role| role.name()))
         .try_map(|name| name.parse::<Role>())
         .into()
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The source of a child's standard input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Stdin {
     /// The parent's own, as in Bitcoin Core.
     #[default]
@@ -16,6 +17,7 @@ pub enum Stdin {
 
 /// The destination of a child's standard error.
 #[derive(Default)]
+#[non_exhaustive]
 pub enum Stderr {
     /// The parent's own, as in Bitcoin Core.
     #[default]

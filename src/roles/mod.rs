@@ -13,7 +13,8 @@ use crate::interfaces::mining::Mining;
 use crate::interfaces::rpc::Rpc;
 
 /// A process's role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Role {
     /// The node.
     Node,
@@ -25,7 +26,7 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Node, Self::Wallet, Self::Gui];
+    pub const ALL: &[Self] = &[Self::Node, Self::Wallet, Self::Gui];
 
     /// Returns its name on the command line.
     pub fn name(self) -> &'static str {
@@ -47,7 +48,8 @@ impl Role {
 
     /// Returns the role whose executable has this name.
     pub fn of_exe(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.exe_name() == name)
+        let mut all = Self::ALL.iter().copied();
+        all.find(|role| role.exe_name() == name)
     }
 
     /// Returns the `Init` that it serves.
@@ -64,9 +66,8 @@ impl FromStr for Role {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.name() == name)
+        let mut all = Self::ALL.iter().copied();
+        all.find(|role| role.name() == name)
             .ok_or_else(|| Error::Usage(format!("{name:?} is no role: node, wallet or gui")))
     }
 }
