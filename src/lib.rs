@@ -19,6 +19,7 @@
 //!   # Ok(()) }
 //!   ```
 //! - A program that spawns, is spawned, or serves begins with [`Ipc`].
+//! - A test calls an implementor over the wire, in one process, by [`pair()`].
 //! - The interfaces are in [`interfaces`], the errors in [`error`](mod@error), and [`generation`] tells
 //!   what differs between the releases of Bitcoin Core.
 //! - Interfaces of other schemas come from `bitcoin-ipc-codegen` and [`include_schema!`].
@@ -34,6 +35,7 @@ pub mod ipc;
 pub mod limits;
 #[cfg(feature = "bitcoin")]
 pub mod miner;
+mod pair;
 mod peer;
 pub mod process;
 pub mod protocol;
@@ -46,6 +48,7 @@ pub use error::{Error, RemoteKind, Result};
 pub use generation::Generation;
 pub use ipc::{Ipc, Listener, Relay, Spawned};
 pub use limits::Limits;
+pub use pair::pair;
 pub use process::Program;
 #[doc(hidden)]
 pub use protocol::capnp::rt;

@@ -264,6 +264,7 @@ fn a_type_of_capnp_elsewhere_is_found() {
     );
     finds(rule, 1, "src/call.rs", "use crate::protocol::capnp::Capnp;");
     finds(rule, 1, "src/call.rs", "use crate::rt::Object;");
+    finds(rule, 1, "src/pair.rs", "use crate::protocol::capnp::Capnp;");
     finds(
         rule,
         0,

@@ -65,7 +65,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "interfaces",
         ],
     ),
-    ("ipc", &["client", "miner", "dynamic"]),
+    ("ipc", &["client", "miner", "dynamic", "pair"]),
     (
         "client",
         &["protocol", "process", "roles", "dynamic", "miner"],
@@ -149,6 +149,8 @@ pub fn capnp_at_home(source: &Source, tree: &Tree) -> Vec<String> {
                         path == "protocol::capnp"
                             || ENTRY_POINTS.iter().any(|entry| is_below(&path, entry))
                     }
+                    // Both ends of a connection, by the façade.
+                    "src/pair.rs" => path == "protocol::capnp::rt::Interface",
                     // For generated code in other crates.
                     "src/lib.rs" => path == "protocol::capnp::rt",
                     _ => false,

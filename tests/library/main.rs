@@ -7,6 +7,7 @@
 )]
 
 mod async_calls;
+mod pair;
 mod threads;
 
 use std::os::unix::net::UnixStream;
