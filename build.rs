@@ -2,9 +2,13 @@
 
 use bitcoin_ipc_codegen::{Error, Generations};
 
+#[path = "src/interfaces/meaning.rs"]
+mod meaning;
+
 fn main() -> Result<(), Error> {
+    println!("cargo:rerun-if-changed=src/interfaces/meaning.rs");
     // The generations of Bitcoin Core's interfaces, the oldest first, and what no rule maps between them.
-    Generations::new("schema", ["core30", "core31", "core32"])
+    let mut generations = Generations::new("schema", ["core30", "core31", "core32"])
         .lacking("core30", "Mining.createNewBlock.cooldown")
         .by_hand("core30", "BlockTemplate.getCoinbaseTx")
         .by_hand("core30", "BlockTemplate.submitSolution")
@@ -13,6 +17,15 @@ fn main() -> Result<(), Error> {
         .layer("Mining")
         .layer("BlockTemplate")
         .wrap("Init", "super::any_init")
-        .wrap("BlockTemplate", "super::any_block_template")
-        .generate()
+        .wrap("BlockTemplate", "super::any_block_template");
+    for (field, hash) in meaning::HASHES.iter().chain(meaning::PLAIN_HASHES) {
+        generations = generations.value(field, &format!("crate::interfaces::{hash}"));
+    }
+    for field in meaning::MILLISECONDS {
+        generations = generations.value(field, "std::time::Duration");
+    }
+    for field in meaning::NULLABLE {
+        generations = generations.nullable(field);
+    }
+    generations.generate()
 }

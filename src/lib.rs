@@ -41,11 +41,14 @@ pub mod process;
 pub mod protocol;
 pub mod roles;
 pub mod transport;
+#[cfg(feature = "bitcoin")]
+mod values;
 
 pub use call::{CallOptions, CancelToken};
 pub use client::Client;
 pub use error::{Error, RemoteKind, Result};
 pub use generation::Generation;
+pub use interfaces::{BlockHash, MerkleHash, Txid, Wtxid};
 pub use ipc::{Ipc, Listener, Relay, Spawned};
 pub use limits::Limits;
 pub use pair::pair;
@@ -53,6 +56,8 @@ pub use process::Program;
 #[doc(hidden)]
 pub use protocol::capnp::rt;
 pub use transport::Address;
+#[cfg(feature = "bitcoin")]
+pub use values::{BlockTemplateExt, MiningExt};
 
 /// Includes the code that `bitcoin-ipc-codegen` generated under this name. Use it inside a module
 /// of the same name at the crate's root.

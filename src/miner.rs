@@ -7,33 +7,23 @@ use std::fmt;
 use std::sync::Arc;
 
 use bitcoin::block::Header;
-use bitcoin::consensus::{deserialize, serialize};
+use bitcoin::consensus::serialize;
 use bitcoin::hashes::{Hash, sha256d};
 use bitcoin::{
     Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode, TxOut, Witness,
     absolute, transaction,
 };
 
-use crate::client::{BlockHash, Work};
+use crate::client::Work;
 use crate::error::{Error, Result};
+use crate::interfaces::MerkleHash;
 use crate::interfaces::mining::{BlockTemplate, BlockTemplateSubmitSolutionResults, CoinbaseTx};
+use crate::values::read;
 
 /// The longest scriptSig of a coinbase, in bytes.
 const MAX_SCRIPT_SIG: usize = 100;
 /// The shortest.
 const MIN_SCRIPT_SIG: usize = 2;
-
-impl From<BlockHash> for bitcoin::BlockHash {
-    fn from(hash: BlockHash) -> Self {
-        Self::from_byte_array(hash.0)
-    }
-}
-
-impl From<bitcoin::BlockHash> for BlockHash {
-    fn from(hash: bitcoin::BlockHash) -> Self {
-        Self(hash.to_byte_array())
-    }
-}
 
 /// A block to be solved: a template with a coinbase.
 #[derive(Clone)]
@@ -62,7 +52,7 @@ impl Job {
         let coinbase = coinbase(&wanted, outputs, extra)?;
         let path = template.get_coinbase_merkle_path()?;
         let mut header: Header = read("BlockTemplate.getBlockHeader.result", &work.header)?;
-        header.merkle_root = merkle_root(&coinbase, &path)?;
+        header.merkle_root = merkle_root(&coinbase, &path);
         Ok(Self {
             template,
             header,
@@ -139,9 +129,7 @@ pub fn coinbase(
             "the coinbase may pay {reward} satoshis, and its outputs are more"
         )));
     }
-    for required in &wanted.required_outputs {
-        output.push(read("CoinbaseTx.requiredOutputs", required)?);
-    }
+    output.extend(wanted.outputs()?);
     let mut script_sig = wanted.script_sig_prefix.clone();
     script_sig.extend_from_slice(extra);
     if script_sig.len() > MAX_SCRIPT_SIG {
@@ -171,33 +159,21 @@ pub fn coinbase(
 }
 
 /// Returns the merkle root of a block with this coinbase. `path` has the hash beside the coinbase's on
-/// each level of the tree, from the leaves to the root, each of 32 bytes in the order of the wire.
-///
-/// # Errors
-/// Returns [`Error::Conversion`] for a hash of another size.
-pub fn merkle_root(coinbase: &Transaction, path: &[Vec<u8>]) -> Result<TxMerkleNode> {
+/// each level of the tree, from the leaves to the root.
+#[must_use]
+pub fn merkle_root(coinbase: &Transaction, path: &[MerkleHash]) -> TxMerkleNode {
     let mut hash = coinbase.compute_txid().to_byte_array();
     for beside in path {
-        if beside.len() != hash.len() {
-            let reason = format!("{} bytes instead of {}", beside.len(), hash.len());
-            return Err(Error::conversion(
-                "BlockTemplate.getCoinbaseMerklePath",
-                reason,
-            ));
-        }
-        let both = [&hash[..], beside].concat();
+        let both = [hash, beside.0].concat();
         hash = sha256d::Hash::hash(&both).to_byte_array();
     }
-    Ok(TxMerkleNode::from_byte_array(hash))
-}
-
-fn read<T: bitcoin::consensus::Decodable>(field: &str, bytes: &[u8]) -> Result<T> {
-    deserialize(bytes).map_err(|error| Error::conversion(field, error.to_string()))
+    TxMerkleNode::from_byte_array(hash)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bitcoin::consensus::deserialize;
 
     fn wanted() -> CoinbaseTx {
         let commitment = TxOut {
@@ -271,10 +247,8 @@ mod tests {
         let coinbase: Transaction = bitcoin::consensus::encode::deserialize_hex(coinbase).unwrap();
         let payment = "f4184fc596403b9d638783cf57adfe4c75c605f6356fbc91338530e9831e9e16";
         let payment: bitcoin::Txid = payment.parse().unwrap();
-        let root = merkle_root(&coinbase, &[payment.to_byte_array().to_vec()]).unwrap();
+        let root = merkle_root(&coinbase, &[MerkleHash(payment.to_byte_array())]);
         let expected = "7dac2c5666815c17a3b36427de37bb9d2e2c5ccec3f8633eb91a4205cb4c10ff";
         assert_eq!(root.to_string(), expected);
-        let error = merkle_root(&coinbase, &[vec![0; 31]]).unwrap_err();
-        assert!(error.to_string().contains("31 bytes instead of 32"));
     }
 }

@@ -19,6 +19,8 @@ pub struct Builder {
     runtime: String,
     module: Option<String>,
     wraps: Vec<(String, String)>,
+    values: Vec<(String, String)>,
+    nullable: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -59,6 +61,8 @@ impl Builder {
             runtime: "::bitcoin_ipc".to_owned(),
             module: None,
             wraps: Vec::new(),
+            values: Vec::new(),
+            nullable: Vec::new(),
         }
     }
 
@@ -86,6 +90,24 @@ impl Builder {
     #[must_use]
     pub fn wrap(mut self, interface: impl Into<String>, function: impl Into<String>) -> Self {
         self.wraps.push((interface.into(), function.into()));
+        self
+    }
+
+    /// Has a type of yours stand for data, a number, or each element of a list of them. `field` is a name
+    /// in the schema, such as `BlockRef.hash` for a struct's, `Mining.waitTipChanged.currentTip` for a
+    /// method's; `path` that of a type that is `Copy + Default` and implements `DataValue` or
+    /// `NumberValue` of `bitcoin_ipc::interfaces`.
+    #[must_use]
+    pub fn value(mut self, field: impl Into<String>, path: impl Into<String>) -> Self {
+        self.values.push((field.into(), path.into()));
+        self
+    }
+
+    /// Makes a struct an `Option` that is `None` where its pointer is null, as C++ has a `std::optional`
+    /// without a `hasX`. `field` is a name as for [`value`](Self::value).
+    #[must_use]
+    pub fn nullable(mut self, field: impl Into<String>) -> Self {
+        self.nullable.push(field.into());
         self
     }
 
@@ -135,6 +157,8 @@ impl Builder {
             false => Layout::library(),
         };
         layout.wraps.clone_from(&self.wraps);
+        layout.values.clone_from(&self.values);
+        layout.nullable.clone_from(&self.nullable);
         Ok(layout)
     }
 

@@ -24,6 +24,8 @@ pub struct Generations {
     results: Vec<(String, String)>,
     layers: Vec<String>,
     wraps: Vec<(String, String)>,
+    values: Vec<(String, String)>,
+    nullable: Vec<String>,
 }
 
 /// A generation.
@@ -67,6 +69,8 @@ impl Generations {
             results: Vec::new(),
             layers: Vec::new(),
             wraps: Vec::new(),
+            values: Vec::new(),
+            nullable: Vec::new(),
         }
     }
 
@@ -119,6 +123,20 @@ impl Generations {
         self
     }
 
+    /// Has a type stand for a field in all generations, as [`Builder::value`] does.
+    #[must_use]
+    pub fn value(mut self, field: &str, path: &str) -> Self {
+        self.values.push((field.to_owned(), path.to_owned()));
+        self
+    }
+
+    /// Makes a struct optional in all generations, as [`Builder::nullable`] does.
+    #[must_use]
+    pub fn nullable(mut self, field: &str) -> Self {
+        self.nullable.push(field.to_owned());
+        self
+    }
+
     /// Wraps the client of an interface of the newest generation, as [`Builder::wrap`] does.
     #[must_use]
     pub fn wrap(mut self, interface: &str, function: &str) -> Self {
@@ -149,10 +167,13 @@ impl Generations {
         };
         let mut newest_layout = Layout::library();
         newest_layout.wraps.clone_from(&self.wraps);
+        let meanings = (&self.values, &self.nullable);
+        newest_layout.mean(meanings);
         let mut newest = model::build(&newest_index, &newest_layout)?;
         let mut models = Vec::new();
         for (name, mut index) in self.names.iter().zip(indices) {
-            let layout = Layout::older(name);
+            let mut layout = Layout::older(name);
+            layout.mean(meanings);
             let differing = index.differing(&newest_index)?;
             index
                 .requested

@@ -44,6 +44,11 @@ pub(crate) struct Layout {
     /// The functions that wrap clients: the interface's name in the schema, and the function's
     /// path.
     pub(crate) wraps: Vec<(String, String)>,
+    /// The types that stand for data or numbers: the field, such as `Mining.getTip.result`, and the
+    /// type's path.
+    pub(crate) values: Vec<(String, String)>,
+    /// The fields that are absent where they are null.
+    pub(crate) nullable: Vec<String>,
 }
 
 impl Layout {
@@ -55,6 +60,8 @@ impl Layout {
             wire: "crate::protocol::capnp::generated::wire".to_owned(),
             is_newest: true,
             wraps: Vec::new(),
+            values: Vec::new(),
+            nullable: Vec::new(),
         }
     }
 
@@ -87,7 +94,15 @@ impl Layout {
             wire: format!("{module}::wire"),
             is_newest: false,
             wraps: Vec::new(),
+            values: Vec::new(),
+            nullable: Vec::new(),
         })
+    }
+
+    /// Sets the types that stand for fields, and the fields that are absent where they are null.
+    pub(crate) fn mean(&mut self, (values, nullable): (&Vec<(String, String)>, &Vec<String>)) {
+        self.values.clone_from(values);
+        self.nullable.clone_from(nullable);
     }
 
     /// Whether this is the runtime library generating its own code.

@@ -6,7 +6,7 @@
 
 mod connection;
 mod following;
-mod hash;
+
 mod pump;
 mod reconnecting;
 mod supervisor;
@@ -14,7 +14,7 @@ mod templates;
 mod tips;
 
 pub use self::connection::{Client, ClientBuilder};
-pub use self::hash::BlockHash;
+
 pub use self::pump::Pumped;
 pub use self::reconnecting::Reconnecting;
 pub use self::supervisor::Event;

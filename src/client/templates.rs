@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use super::connection::Client;
 use super::following::{Follower, SLICE, Step, mining};
-use super::hash::BlockHash;
+
 use super::pump::Pumped;
 use super::supervisor::Supervisor;
-use super::tips::{NO_BLOCK, Wait, milliseconds};
+use super::tips::{NO_BLOCK, Wait};
 use crate::call::CancelToken;
 use crate::error::{Error, Result};
 use crate::generation::Generation;
+use crate::interfaces::BlockHash;
 use crate::interfaces::mining::{BlockCreateOptions, BlockTemplate, BlockWaitOptions, Mining};
 
 /// The size of a block header, in bytes.
@@ -50,7 +51,7 @@ impl TemplateOptions {
     fn wait(&self) -> BlockWaitOptions {
         let default = BlockWaitOptions::default();
         BlockWaitOptions {
-            timeout: milliseconds(SLICE),
+            timeout: SLICE,
             fee_threshold: self.fees.unwrap_or(default.fee_threshold),
         }
     }

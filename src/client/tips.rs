@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use super::connection::Client;
 use super::following::{Follower, SLICE, Step, mining};
-use super::hash::BlockHash;
+
 use super::pump::Pumped;
 use super::supervisor::Supervisor;
 use crate::call::{CancelToken, Registration};
 use crate::error::{Error, Result};
 use crate::generation::Generation;
+use crate::interfaces::BlockHash;
 use crate::interfaces::common::BlockRef;
 use crate::interfaces::mining::Mining;
 use crate::interfaces::rpc::Rpc;
@@ -39,22 +40,19 @@ pub struct Tip {
 }
 
 impl Tip {
-    fn of(tip: &BlockRef) -> Result<Option<Self>> {
-        let Some(hash) = BlockHash::of_wire(&tip.hash)? else {
-            return Ok(None);
-        };
+    fn of(tip: &BlockRef) -> Result<Self> {
         let height = u32::try_from(tip.height).map_err(|_| {
             Error::conversion(
                 "the height of the tip",
                 format!("{} is negative", tip.height),
             )
         })?;
-        Ok(Some(Self {
-            hash,
+        Ok(Self {
+            hash: tip.hash,
             height,
             skipped: 0,
             between: Vec::new(),
-        }))
+        })
     }
 }
 
@@ -77,18 +75,12 @@ impl Wait {
     /// # Errors
     /// Returns the errors of the call.
     pub fn for_tip(mining: &dyn Mining, known: BlockHash, limit: Duration) -> Result<Self> {
-        let answer = mining.wait_tip_changed(&known.0, milliseconds(limit))?;
-        Ok(match Tip::of(&answer)? {
+        Ok(match mining.wait_tip_changed(known, limit)? {
             None => Self::Interrupted,
             Some(tip) if tip.hash == known => Self::TimedOut,
-            Some(tip) => Self::Changed(tip),
+            Some(tip) => Self::Changed(Tip::of(&tip)?),
         })
     }
-}
-
-/// Returns a time as Core's interfaces have it.
-pub(super) fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
 }
 
 /// The tips of a node's chain, each once, beginning with the one that it has. It goes on across

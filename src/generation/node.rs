@@ -4,6 +4,7 @@
 //! Knows which methods wait, and what Core answers when a wait ends; nothing of how generations differ.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::init::{BlockTemplateLayer, Layered, MiningLayer};
 use super::waiting::{Interrupts, Wait};
@@ -15,7 +16,7 @@ use crate::interfaces::mining::{
     BlockCreateOptions, BlockTemplate, BlockTemplateSubmitSolutionResults, BlockWaitOptions,
     Mining, MiningSubmitBlockResults,
 };
-use crate::interfaces::{Call, ready};
+use crate::interfaces::{BlockHash, Call, Txid, Wtxid, ready};
 
 /// The beginning of the text with which libraries of Cap'n Proto, and so Core, answer a call of an
 /// unknown method. An implementation that refuses a method itself may use other words.
@@ -93,29 +94,37 @@ impl MiningLayer for NodeMining {
         &self.inner
     }
 
-    fn wait_tip_changed(&self, current_tip: &[u8], timeout: f64) -> Result<BlockRef> {
+    fn wait_tip_changed(
+        &self,
+        current_tip: BlockHash,
+        timeout: Duration,
+    ) -> Result<Option<BlockRef>> {
         let mut wait = Wait::new(&self.interrupts, timeout);
         loop {
             let answer = wait.slice(|slice| self.inner.wait_tip_changed(current_tip, slice));
             let tip = wait.whole(answer)?;
-            if is_answer(&tip, current_tip, &wait) {
+            if is_answer(tip.as_ref(), current_tip, &wait) {
                 return Ok(tip);
             }
         }
     }
 
-    fn wait_tip_changed_async(&self, current_tip: &[u8], timeout: f64) -> Call<BlockRef> {
+    fn wait_tip_changed_async(
+        &self,
+        current_tip: BlockHash,
+        timeout: Duration,
+    ) -> Call<Option<BlockRef>> {
         let mut wait = Wait::new(&self.interrupts, timeout);
         let mut call = wait.slice(|slice| self.inner.wait_tip_changed_async(current_tip, slice));
-        let (inner, current_tip) = (self.inner.clone(), current_tip.to_vec());
+        let inner = self.inner.clone();
         Box::pin(async move {
             loop {
                 let answer = call.await;
                 let tip = wait.whole(answer)?;
-                if is_answer(&tip, &current_tip, &wait) {
+                if is_answer(tip.as_ref(), current_tip, &wait) {
                     return Ok(tip);
                 }
-                call = wait.slice(|slice| inner.wait_tip_changed_async(&current_tip, slice));
+                call = wait.slice(|slice| inner.wait_tip_changed_async(current_tip, slice));
             }
         })
     }
@@ -125,7 +134,7 @@ impl MiningLayer for NodeMining {
         options: &BlockCreateOptions,
         cooldown: bool,
     ) -> Result<Option<Arc<dyn BlockTemplate>>> {
-        let wait = Wait::new(&self.interrupts, f64::MAX);
+        let wait = Wait::new(&self.interrupts, Duration::MAX);
         loop {
             let mut creating = self.creating(cooldown);
             let made = self.inner.create_new_block(options, cooldown);
@@ -142,7 +151,7 @@ impl MiningLayer for NodeMining {
         options: &BlockCreateOptions,
         cooldown: bool,
     ) -> Call<Option<Arc<dyn BlockTemplate>>> {
-        let wait = Wait::new(&self.interrupts, f64::MAX);
+        let wait = Wait::new(&self.interrupts, Duration::MAX);
         let caller = CallOptions::current();
         let mut creating = self.creating(cooldown);
         let mut call = self.inner.create_new_block_async(options, cooldown);
@@ -180,22 +189,22 @@ impl MiningLayer for NodeMining {
         lacking_async("submitBlock", self.inner.submit_block_async(block))
     }
 
-    fn get_transactions_by_tx_id(&self, txids: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    fn get_transactions_by_tx_id(&self, txids: &[Txid]) -> Result<Vec<Vec<u8>>> {
         let answer = self.inner.get_transactions_by_tx_id(txids);
         lacking("getTransactionsByTxID", answer)
     }
 
-    fn get_transactions_by_tx_id_async(&self, txids: &[Vec<u8>]) -> Call<Vec<Vec<u8>>> {
+    fn get_transactions_by_tx_id_async(&self, txids: &[Txid]) -> Call<Vec<Vec<u8>>> {
         let call = self.inner.get_transactions_by_tx_id_async(txids);
         lacking_async("getTransactionsByTxID", call)
     }
 
-    fn get_transactions_by_witness_id(&self, wtxids: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    fn get_transactions_by_witness_id(&self, wtxids: &[Wtxid]) -> Result<Vec<Vec<u8>>> {
         let answer = self.inner.get_transactions_by_witness_id(wtxids);
         lacking("getTransactionsByWitnessID", answer)
     }
 
-    fn get_transactions_by_witness_id_async(&self, wtxids: &[Vec<u8>]) -> Call<Vec<Vec<u8>>> {
+    fn get_transactions_by_witness_id_async(&self, wtxids: &[Wtxid]) -> Call<Vec<Vec<u8>>> {
         let call = self.inner.get_transactions_by_witness_id_async(wtxids);
         lacking_async("getTransactionsByWitnessID", call)
     }
@@ -203,10 +212,10 @@ impl MiningLayer for NodeMining {
 
 /// Returns whether a slice of `waitTipChanged` has brought the answer of the whole: another tip, or none
 /// because it was interrupted or the node shuts down, or the same when the time is over.
-fn is_answer(tip: &BlockRef, current_tip: &[u8], wait: &Wait) -> bool {
-    match tip.hash.is_empty() {
-        true => wait.is_interrupted(),
-        false => tip.hash != current_tip || wait.is_over(),
+fn is_answer(tip: Option<&BlockRef>, current_tip: BlockHash, wait: &Wait) -> bool {
+    match tip {
+        None => wait.is_interrupted(),
+        Some(tip) => tip.hash != current_tip || wait.is_over(),
     }
 }
 
@@ -225,7 +234,7 @@ fn template(inner: Arc<dyn BlockTemplate>) -> Arc<dyn BlockTemplate> {
 }
 
 /// Returns the options of a slice.
-fn slice_of(options: &BlockWaitOptions, timeout: f64) -> BlockWaitOptions {
+fn slice_of(options: &BlockWaitOptions, timeout: Duration) -> BlockWaitOptions {
     BlockWaitOptions {
         timeout,
         ..options.clone()

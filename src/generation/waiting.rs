@@ -48,15 +48,15 @@ pub(super) struct Wait {
     asked: u64,
     options: CallOptions,
     begun: Instant,
-    /// The timeout that the caller asks for, in milliseconds.
-    timeout: f64,
-    /// When the current slice began, and how long it is; zero before the first.
+    /// The timeout that the caller asks for.
+    timeout: Duration,
+    /// When the current slice began, and how long it is.
     slice: (Instant, Duration),
 }
 
 impl Wait {
-    /// Begins a wait of `timeout` milliseconds, with the options that the caller has now.
-    pub(super) fn new(interrupts: &Arc<Interrupts>, timeout: f64) -> Self {
+    /// Begins a wait of this time, with the options that the caller has now.
+    pub(super) fn new(interrupts: &Arc<Interrupts>, timeout: Duration) -> Self {
         let now = Instant::now();
         Self {
             interrupts: interrupts.clone(),
@@ -68,21 +68,19 @@ impl Wait {
         }
     }
 
-    /// Makes the call of a slice with what is left of the caller's time limit. `call` gets the timeout of
-    /// the slice, in milliseconds.
-    pub(super) fn slice<T>(&mut self, call: impl FnOnce(f64) -> T) -> T {
+    /// Makes the call of a slice, whose timeout it gets, with what is left of the caller's time limit.
+    pub(super) fn slice<T>(&mut self, call: impl FnOnce(Duration) -> T) -> T {
         let now = Instant::now();
-        let elapsed = now.duration_since(self.begun);
+        let elapsed = match self.slice.1 {
+            // The first slice begins with the wait.
+            Duration::ZERO => Duration::ZERO,
+            _ => now.duration_since(self.begun),
+        };
         let left = self.options.time_limit();
         let left = left.map(|limit| limit.saturating_sub(elapsed));
         let bound = left.map_or(SLICE, |left| SLICE.min(left.saturating_add(MORE)));
-        let rest = match self.slice.1 {
-            Duration::ZERO => self.timeout,
-            _ => self.timeout - milliseconds(elapsed),
-        };
-        let timeout = rest.min(milliseconds(bound));
-        let slice = Duration::try_from_secs_f64(timeout / 1000.0);
-        self.slice = (now, slice.unwrap_or_default());
+        let timeout = self.timeout.saturating_sub(elapsed).min(bound);
+        self.slice = (now, timeout);
         match left {
             Some(left) => self.options.clone().timeout(left).run(|| call(timeout)),
             None => self.options.clone().run(|| call(timeout)),
@@ -95,18 +93,18 @@ impl Wait {
         let is_early = self.slice.0.elapsed() + EARLY < self.slice.1;
         match is_early {
             true => self.is_interrupted(),
-            false => {
-                self.asked != self.interrupts.asked.load(Ordering::SeqCst)
-                    || milliseconds(self.begun.elapsed()) >= self.timeout
-            }
+            false => self.is_asked_to_end() || self.begun.elapsed() >= self.timeout,
         }
+    }
+
+    fn is_asked_to_end(&self) -> bool {
+        self.asked != self.interrupts.asked.load(Ordering::SeqCst)
     }
 
     /// Returns whether an interrupt that the node tells of was meant for this wait, and not for one that
     /// was given up.
     pub(super) fn is_interrupted(&self) -> bool {
-        self.asked != self.interrupts.asked.load(Ordering::SeqCst)
-            || !self.interrupts.given_up.swap(false, Ordering::SeqCst)
+        self.is_asked_to_end() || !self.interrupts.given_up.swap(false, Ordering::SeqCst)
     }
 
     /// Returns an error as the caller's: a time limit is the whole one, and not what a slice had left.
@@ -118,38 +116,35 @@ impl Wait {
     }
 }
 
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn begin(timeout: f64) -> Wait {
+    fn begin(timeout: Duration) -> Wait {
         Wait::new(&Arc::default(), timeout)
     }
 
     #[test]
     fn a_slice_is_no_longer_than_what_is_asked_for_or_left() {
-        assert_eq!(begin(f64::MAX).slice(|timeout| timeout), 1000.0);
-        assert_eq!(begin(250.0).slice(|timeout| timeout), 250.0);
-        assert_eq!(begin(-1.0).slice(|timeout| timeout), -1.0);
-        let limit = CallOptions::new().timeout(Duration::from_millis(100));
-        limit.run(|| {
-            let slice = begin(f64::MAX).slice(|timeout| timeout);
-            assert!((100.0..=150.0).contains(&slice), "{slice}");
-            assert_eq!(begin(30.0).slice(|timeout| timeout), 30.0);
+        let slice = |timeout| begin(timeout).slice(|timeout| timeout);
+        assert_eq!(slice(Duration::MAX), SLICE);
+        let short = Duration::from_millis(30);
+        assert_eq!(slice(short), short);
+        assert_eq!(slice(Duration::ZERO), Duration::ZERO);
+        let limit = |limit| CallOptions::new().timeout(limit);
+        limit(Duration::from_millis(100)).run(|| {
+            assert_eq!(slice(Duration::MAX), Duration::from_millis(150));
+            assert_eq!(slice(short), short);
         });
-        CallOptions::new()
-            .timeout(Duration::MAX)
-            .run(|| assert_eq!(begin(f64::MAX).slice(|timeout| timeout), 1000.0));
+        limit(Duration::MAX).run(|| assert_eq!(slice(Duration::MAX), SLICE));
     }
 
     #[test]
     fn a_slice_has_what_is_left_of_the_time_limit() {
         let limit = Duration::from_secs(1000);
-        let mut wait = CallOptions::new().timeout(limit).run(|| begin(f64::MAX));
+        let options = CallOptions::new().timeout(limit);
+        let mut wait = options.run(|| begin(Duration::MAX));
+        wait.slice(|_| ());
         wait.begun = wait.begun.checked_sub(Duration::from_secs(600)).unwrap();
         let left = wait.slice(|_| CallOptions::current().time_limit()).unwrap();
         assert!(left <= Duration::from_secs(400) && left > Duration::from_secs(100));
@@ -166,21 +161,22 @@ mod tests {
     #[test]
     fn a_wait_is_over_when_its_time_has_passed_or_it_was_interrupted() {
         // A whole slice has passed, and the wait goes on.
-        let mut wait = begin(f64::MAX);
+        let mut wait = begin(Duration::MAX);
         wait.slice(|_| ());
         wait.slice.0 = wait.begun.checked_sub(SLICE).unwrap();
         assert!(!wait.is_over());
         wait.interrupts.ask();
         assert!(wait.is_over());
         // A slice ended early: the node was interrupted, or shuts down.
-        let mut wait = begin(f64::MAX);
+        let mut wait = begin(Duration::MAX);
         wait.slice(|_| ());
         assert!(wait.is_over());
         // Once for each that was given up, the interrupt was not for this wait.
         wait.interrupts.give_up();
         assert!(!wait.is_over());
         assert!(wait.is_over());
-        let mut wait = begin(500.0);
+        let mut wait = begin(Duration::from_millis(500));
+        wait.slice(|_| ());
         wait.begun = wait.begun.checked_sub(Duration::from_millis(600)).unwrap();
         wait.slice(|_| ());
         assert!(wait.is_over());

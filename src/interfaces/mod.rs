@@ -3,6 +3,11 @@
 //! Knows the standard library and [`crate::Error`], nothing of proxies, wires or processes: a
 //! program that only implements or uses an interface needs nothing else.
 
+#[cfg(feature = "dynamic")]
+#[allow(dead_code, reason = "`build.rs` reads the rest")]
+pub(crate) mod meaning;
+mod values;
+
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,6 +15,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+
+pub use values::{BlockHash, DataValue, MerkleHash, NumberValue, Txid, Wtxid};
 
 /// A call under way. The call is made when the method is called, not when this is first polled;
 /// dropping it cancels the call.

@@ -3,8 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use bitcoin_ipc::client::{BlockHash, Wait};
-use bitcoin_ipc::{Address, Client, Error, Generation};
+use bitcoin_ipc::client::Wait;
+use bitcoin_ipc::{Address, BlockHash, Client, Error, Generation};
 use futures::executor::block_on;
 
 use crate::mock::{Node, eventually, hash_at, timed};

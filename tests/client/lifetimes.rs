@@ -1,6 +1,7 @@
 //! Objects keep what they need.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::interfaces::mining::{BlockCreateOptions, BlockTemplate, Mining};
@@ -45,10 +46,10 @@ fn a_call_that_somebody_waits_for_keeps_its_connection() {
     let node = Node::start();
     let mining = mining(&node.address()).unwrap();
     let tip = mining.get_tip().unwrap().unwrap();
-    let waiting = mining.wait_tip_changed_async(&tip.hash, f64::MAX);
+    let waiting = mining.wait_tip_changed_async(tip.hash, Duration::MAX);
     drop(mining);
     node.chain.mine(1);
-    assert_eq!(block_on(waiting).unwrap().height, 1);
+    assert_eq!(block_on(waiting).unwrap().unwrap().height, 1);
     eventually("the client is gone", || node.clients() == 0);
 }
 
@@ -58,7 +59,7 @@ fn a_call_that_was_given_up_does_not_keep_its_connection() {
     let node = Node::start();
     let mining = mining(&node.address()).unwrap();
     let tip = mining.get_tip().unwrap().unwrap();
-    drop(mining.wait_tip_changed_async(&tip.hash, f64::MAX));
+    drop(mining.wait_tip_changed_async(tip.hash, Duration::MAX));
     drop(mining);
     eventually("the client is gone", || node.clients() == 0);
     node.chain.mine(1);

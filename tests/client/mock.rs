@@ -12,7 +12,7 @@ use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::interfaces::mining::{
     BlockCreateOptions, BlockTemplate, BlockWaitOptions, Mining,
 };
-use bitcoin_ipc::{Address, Ipc, Listener, Result};
+use bitcoin_ipc::{Address, BlockHash, Ipc, Listener, Result};
 use tempfile::TempDir;
 
 /// The state that the node's objects share.
@@ -40,10 +40,14 @@ impl Chain {
         self.changed.notify_all();
     }
 
-    /// Waits until the tip is another, for so many milliseconds at most; returns the tip, or none where
+    /// Waits until the tip is another, for this time at most; returns the tip, or none where
     /// it was interrupted.
-    fn wait(&self, known: &[u8], timeout: f64, interrupted: &AtomicBool) -> Option<BlockRef> {
-        let limit = Duration::try_from_secs_f64(timeout / 1000.0).unwrap_or(Duration::MAX);
+    fn wait(
+        &self,
+        known: BlockHash,
+        limit: Duration,
+        interrupted: &AtomicBool,
+    ) -> Option<BlockRef> {
         let deadline = Instant::now() + limit.min(Duration::from_secs(3600));
         let mut height = self.height.lock().unwrap();
         while tip_at(*height).hash == known {
@@ -68,7 +72,7 @@ pub fn hash_at(height: i32) -> [u8; 32] {
 fn tip_at(height: i32) -> BlockRef {
     BlockRef {
         height,
-        hash: hash_at(height).to_vec(),
+        hash: BlockHash(hash_at(height)),
     }
 }
 
@@ -90,9 +94,12 @@ impl Mining for NodeMining {
         Ok(Some(self.0.tip()))
     }
 
-    fn wait_tip_changed(&self, current_tip: &[u8], timeout: f64) -> Result<BlockRef> {
-        let tip = self.0.wait(current_tip, timeout, &self.1);
-        Ok(tip.unwrap_or_default())
+    fn wait_tip_changed(
+        &self,
+        current_tip: BlockHash,
+        timeout: Duration,
+    ) -> Result<Option<BlockRef>> {
+        Ok(self.0.wait(current_tip, timeout, &self.1))
     }
 
     fn interrupt(&self) -> Result<()> {
@@ -120,12 +127,12 @@ impl Template {
 impl BlockTemplate for Template {
     fn get_block_header(&self) -> Result<Vec<u8>> {
         let mut header = vec![0; 80];
-        header[4..36].copy_from_slice(&self.0.hash);
+        header[4..36].copy_from_slice(&self.0.hash.0);
         Ok(header)
     }
 
     fn wait_next(&self, options: &BlockWaitOptions) -> Result<Option<Arc<dyn BlockTemplate>>> {
-        let tip = self.1.wait(&self.0.hash, options.timeout, &self.2);
+        let tip = self.1.wait(self.0.hash, options.timeout, &self.2);
         let other = tip.filter(|tip| *tip != self.0);
         Ok(other.map(|tip| Self::of(tip, &self.1)))
     }

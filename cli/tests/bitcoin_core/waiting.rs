@@ -15,12 +15,12 @@ use crate::node::Node;
 use crate::releases::Peer;
 use crate::{ipc, mining, template, with_mining};
 
-/// Longer than what is waited for takes, in milliseconds.
-const LONG: f64 = 20_000.0;
+/// Longer than what is waited for takes.
+const LONG: Duration = Duration::from_secs(20);
 /// No limit.
-const FOREVER: f64 = f64::MAX;
+const FOREVER: Duration = Duration::MAX;
 
-fn wait_for(timeout: f64) -> BlockWaitOptions {
+fn wait_for(timeout: Duration) -> BlockWaitOptions {
     BlockWaitOptions {
         timeout,
         ..BlockWaitOptions::default()
@@ -37,10 +37,10 @@ fn several_threads_wait_and_others_call(peer: &Peer) {
     let genesis = mining.get_tip().unwrap().unwrap();
     thread::scope(|scope| {
         let (mining, genesis) = (&mining, &genesis);
-        let wait = || mining.wait_tip_changed(&genesis.hash, LONG);
+        let wait = || mining.wait_tip_changed(genesis.hash, LONG);
         let blocking: Vec<_> = (0..4).map(|_| scope.spawn(wait)).collect();
         let later: Vec<_> = (0..4)
-            .map(|_| mining.wait_tip_changed_async(&genesis.hash, LONG))
+            .map(|_| mining.wait_tip_changed_async(genesis.hash, LONG))
             .collect();
         node.wait_received("Mining.waitTipChanged", 8);
         // Each wait has a thread of its own, so that calls go on beside them.
@@ -54,10 +54,10 @@ fn several_threads_wait_and_others_call(peer: &Peer) {
 
         node.mine(1);
         for waiting in blocking {
-            assert_eq!(waiting.join().unwrap().unwrap().height, 1);
+            assert_eq!(waiting.join().unwrap().unwrap().unwrap().height, 1);
         }
         for waiting in later {
-            assert_eq!(block_on(waiting).unwrap().height, 1);
+            assert_eq!(block_on(waiting).unwrap().unwrap().height, 1);
         }
     });
     assert!(node.running());
@@ -68,7 +68,9 @@ fn the_next_template(peer: &Peer) {
     with_mining(peer.start_for_templates(), |node, mining| {
         let template = template(mining);
         let started = Instant::now();
-        let none = template.wait_next(&wait_for(300.0)).unwrap();
+        let none = template
+            .wait_next(&wait_for(Duration::from_millis(300)))
+            .unwrap();
         assert!(none.is_none());
         assert!(started.elapsed() >= Duration::from_millis(300));
 
@@ -76,7 +78,7 @@ fn the_next_template(peer: &Peer) {
         node.mine(1);
         let next = block_on(next).unwrap().unwrap();
         let tip = mining.get_tip().unwrap().unwrap();
-        assert_eq!(next.get_block_header().unwrap()[4..36], tip.hash);
+        assert_eq!(next.get_block_header().unwrap()[4..36], tip.hash.0);
         drop((template, next));
         node.wait_logged("BlockTemplate.destroy$Results", 2);
         assert_eq!(node.received("BlockTemplate.destroy"), 2);
@@ -89,7 +91,7 @@ fn a_wait_that_is_given_up(peer: &Peer) {
     with_mining(peer.start(), |node, mining| {
         let tip = mining.get_tip().unwrap().unwrap();
         let soon = CallOptions::new().timeout(Duration::from_millis(100));
-        let late = soon.run(|| mining.wait_tip_changed(&tip.hash, FOREVER));
+        let late = soon.run(|| mining.wait_tip_changed(tip.hash, FOREVER));
         assert!(matches!(late, Err(Error::Timeout { .. })), "{late:?}");
         // On another thread of the node than the one that waits.
         assert_eq!(mining.get_tip().unwrap(), Some(tip));
@@ -140,10 +142,10 @@ fn interrupt_what_waits(peer: &Peer) {
         let interrupted = interrupt(
             node,
             "Mining.waitTipChanged",
-            || mining.wait_tip_changed(&tip.hash, FOREVER),
+            || mining.wait_tip_changed(tip.hash, FOREVER),
             || mining.interrupt().unwrap(),
         );
-        assert!(interrupted.unwrap().hash.is_empty());
+        assert!(interrupted.unwrap().is_none());
         // A chain without blocks is in initial block download, which this waits for the end of.
         let options = BlockCreateOptions::default();
         let interrupted = interrupt(
@@ -176,7 +178,7 @@ fn it_exits_while_calls_wait(peer: &Peer) {
     let tip = mining.get_tip().unwrap().unwrap();
     let template = template(&*mining);
     thread::scope(|scope| {
-        let changed = scope.spawn(|| mining.wait_tip_changed(&tip.hash, FOREVER));
+        let changed = scope.spawn(|| mining.wait_tip_changed(tip.hash, FOREVER));
         let next = scope.spawn(|| template.wait_next(&wait_for(FOREVER)));
         node.wait_received("Mining.waitTipChanged", 1);
         node.wait_received("BlockTemplate.waitNext", 1);
@@ -184,7 +186,7 @@ fn it_exits_while_calls_wait(peer: &Peer) {
         let status = node.wait_exit();
         assert!(status.success(), "{status}");
         match changed.join().unwrap() {
-            Ok(none) => assert!(none.hash.is_empty()),
+            Ok(none) => assert!(none.is_none()),
             Err(error) => assert!(error.is_disconnected(), "{error:?}"),
         }
         match next.join().unwrap() {
@@ -203,13 +205,14 @@ fn it_exits_when_a_wait_has_ended(peer: &Peer) {
     let mining = mining(&*init);
     let tip = mining.get_tip().unwrap().unwrap();
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| mining.wait_tip_changed(&tip.hash, 1500.0));
+        let waiting =
+            scope.spawn(|| mining.wait_tip_changed(tip.hash, Duration::from_millis(1500)));
         node.wait_received("Mining.waitTipChanged", 1);
         node.terminate();
         let status = node.wait_exit();
         assert!(status.success(), "{status}");
         match waiting.join().unwrap() {
-            Ok(none) => assert!(none.hash.is_empty()),
+            Ok(none) => assert!(none.is_none()),
             Err(error) => assert!(error.is_disconnected(), "{error:?}"),
         }
     });

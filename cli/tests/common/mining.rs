@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use bitcoin_ipc::interfaces::NumberValue;
 use bitcoin_ipc::interfaces::common::BlockRef;
 use bitcoin_ipc::interfaces::echo::Echo;
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::interfaces::mining::*;
 use bitcoin_ipc::interfaces::rpc::Rpc;
-use bitcoin_ipc::{Address, Error, Ipc, Listener, Result};
+use bitcoin_ipc::{Address, BlockHash, Error, Ipc, Listener, MerkleHash, Result, Txid, Wtxid};
 
 use super::{LIMIT, Sandbox};
 
@@ -158,9 +159,9 @@ fn unimplemented<T>() -> Result<T> {
 }
 
 fn tip() -> BlockRef {
-    let mut hash = vec![0; 32];
-    hash[0] = 0xaa;
-    hash[31] = 0x01;
+    let mut hash = BlockHash::default();
+    hash.0[0] = 0xaa;
+    hash.0[31] = 0x01;
     BlockRef { hash, height: 7 }
 }
 
@@ -202,13 +203,18 @@ impl Mining for All {
         Ok(Some(tip()))
     }
 
-    fn wait_tip_changed(&self, current_tip: &[u8], timeout: f64) -> Result<BlockRef> {
+    fn wait_tip_changed(
+        &self,
+        current_tip: BlockHash,
+        timeout: Duration,
+    ) -> Result<Option<BlockRef>> {
+        let timeout = timeout.to_wire();
         self.0.add(format!("wait {timeout}"));
         if current_tip == tip().hash && self.2.wait(timeout) {
             self.0.add("wait interrupted".into());
-            return Ok(BlockRef::default());
+            return Ok(None);
         }
-        Ok(tip())
+        Ok(Some(tip()))
     }
 
     fn create_new_block(
@@ -258,12 +264,12 @@ impl Mining for All {
         unimplemented()
     }
 
-    fn get_transactions_by_tx_id(&self, txids: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
-        Ok(txids.to_vec())
+    fn get_transactions_by_tx_id(&self, txids: &[Txid]) -> Result<Vec<Vec<u8>>> {
+        Ok(txids.iter().map(|txid| txid.0.to_vec()).collect())
     }
 
-    fn get_transactions_by_witness_id(&self, wtxids: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
-        Ok(wtxids.to_vec())
+    fn get_transactions_by_witness_id(&self, wtxids: &[Wtxid]) -> Result<Vec<Vec<u8>>> {
+        Ok(wtxids.iter().map(|wtxid| wtxid.0.to_vec()).collect())
     }
 }
 
@@ -288,7 +294,7 @@ impl BlockTemplate for Template {
         Ok(CoinbaseTx::default())
     }
 
-    fn get_coinbase_merkle_path(&self) -> Result<Vec<Vec<u8>>> {
+    fn get_coinbase_merkle_path(&self) -> Result<Vec<MerkleHash>> {
         Ok(Vec::new())
     }
 
@@ -306,9 +312,10 @@ impl BlockTemplate for Template {
     }
 
     fn wait_next(&self, options: &BlockWaitOptions) -> Result<Option<Arc<dyn BlockTemplate>>> {
-        self.0.0.add(format!("wait next {}", options.timeout));
+        let timeout = options.timeout.to_wire();
+        self.0.0.add(format!("wait next {timeout}"));
         // A threshold that marks a wait: a node waits whatever the threshold is.
-        if options.fee_threshold == 1 && self.0.2.wait(options.timeout) {
+        if options.fee_threshold == 1 && self.0.2.wait(timeout) {
             self.0.0.add("wait next interrupted".into());
         }
         Ok(None)

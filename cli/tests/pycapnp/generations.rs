@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::interfaces::mining::*;
-use bitcoin_ipc::{CallOptions, CancelToken, Error, Generation, Result};
+use bitcoin_ipc::{BlockHash, CallOptions, CancelToken, Error, Generation, MerkleHash, Result};
 use futures::executor::block_on;
 
 use crate::servers::{Server, with_server};
@@ -43,8 +43,15 @@ fn expect_reached(server: &Server, interface: &str, methods: &[&str], about: &st
     assert_eq!(arrived(server, interface), methods, "{about}");
 }
 
-fn tip() -> Vec<u8> {
-    (0..32).collect()
+/// The timeout of a wait.
+const LIMIT: Duration = Duration::from_millis(250);
+
+fn bytes() -> [u8; 32] {
+    std::array::from_fn(|index| u8::try_from(index).unwrap())
+}
+
+fn tip() -> BlockHash {
+    BlockHash(bytes())
 }
 
 fn create_options() -> BlockCreateOptions {
@@ -57,7 +64,7 @@ fn create_options() -> BlockCreateOptions {
 
 fn wait_options(fee_threshold: i64) -> BlockWaitOptions {
     BlockWaitOptions {
-        timeout: 250.0,
+        timeout: LIMIT,
         fee_threshold,
     }
 }
@@ -124,7 +131,7 @@ fn every_call_reaches_its_method() {
             assert!(mining.is_test_chain().unwrap());
             assert_eq!(mining.get_tip().unwrap(), None);
             assert_eq!(mining.get_tip().unwrap().unwrap().height, 101);
-            let changed = mining.wait_tip_changed(&tip(), 250.0).unwrap();
+            let changed = mining.wait_tip_changed(tip(), LIMIT).unwrap().unwrap();
             assert_eq!((changed.hash, changed.height), (tip(), 7));
             let options = BlockCheckOptions {
                 check_pow: false,
@@ -143,7 +150,7 @@ fn every_call_reaches_its_method() {
             assert_eq!(template.get_tx_fees().unwrap(), [1, -2, 1 << 62]);
             expect_coinbase(&template.get_coinbase_tx().unwrap());
             let path = template.get_coinbase_merkle_path().unwrap();
-            assert_eq!(path, [tip(), tip()]);
+            assert_eq!(path, [MerkleHash(bytes()), MerkleHash(bytes())]);
             expect_submitted(kind, &template.submit_solution(1, 2, 3, b"ab").unwrap());
             let none = template.wait_next(&wait_options(2_100_000_000_000_000));
             assert!(none.unwrap().is_none());
@@ -167,7 +174,8 @@ fn every_async_call_reaches_its_method() {
             assert_eq!(block_on(mining.get_tip_async()).unwrap(), None);
             let known = block_on(mining.get_tip_async()).unwrap().unwrap();
             assert_eq!(known.height, 101);
-            let changed = block_on(mining.wait_tip_changed_async(&tip(), 250.0)).unwrap();
+            let changed = block_on(mining.wait_tip_changed_async(tip(), LIMIT));
+            let changed = changed.unwrap().unwrap();
             assert_eq!((changed.hash, changed.height), (tip(), 7));
             let options = BlockCheckOptions {
                 check_pow: false,
@@ -187,7 +195,7 @@ fn every_async_call_reaches_its_method() {
             assert_eq!(fees, [1, -2, 1 << 62]);
             expect_coinbase(&block_on(template.get_coinbase_tx_async()).unwrap());
             let path = block_on(template.get_coinbase_merkle_path_async()).unwrap();
-            assert_eq!(path, [tip(), tip()]);
+            assert_eq!(path, [MerkleHash(bytes()), MerkleHash(bytes())]);
             let answer = block_on(template.submit_solution_async(1, 2, 3, b"ab"));
             expect_submitted(kind, &answer.unwrap());
             let none = block_on(template.wait_next_async(&wait_options(2_100_000_000_000_000)));

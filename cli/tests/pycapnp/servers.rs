@@ -9,7 +9,9 @@ use bitcoin_ipc::call::CallOptions;
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::interfaces::mining::{BlockCheckOptions, BlockCreateOptions, BlockWaitOptions};
 use bitcoin_ipc::roles::Role;
-use bitcoin_ipc::{Address, Error, Ipc, Limits, RemoteKind, Result};
+use bitcoin_ipc::{
+    Address, BlockHash, Error, Ipc, Limits, MerkleHash, RemoteKind, Result, Txid, Wtxid,
+};
 
 use crate::foo::interfaces::foo::*;
 use crate::python::{Process, pycapnp};
@@ -140,14 +142,18 @@ fn one_thread_here_is_one_thread_there() {
 fn the_typed_interfaces() {
     with_server("32", |server| {
         let init = server.core();
-        let tip: Vec<u8> = (0..32).collect();
+        let bytes: [u8; 32] = std::array::from_fn(|index| u8::try_from(index).unwrap());
+        let tip = BlockHash(bytes);
         let mining = init.make_mining().unwrap().unwrap();
         assert!(mining.is_test_chain().unwrap());
         assert_eq!(mining.get_tip().unwrap(), None);
         let block = mining.get_tip().unwrap().unwrap();
-        assert_eq!((&block.hash, block.height), (&tip, 101));
-        let block = mining.wait_tip_changed(&tip, f64::MAX).unwrap();
-        assert_eq!((&block.hash, block.height), (&tip, 7));
+        assert_eq!((block.hash, block.height), (tip, 101));
+        let block = mining
+            .wait_tip_changed(tip, Duration::MAX)
+            .unwrap()
+            .unwrap();
+        assert_eq!((block.hash, block.height), (tip, 7));
         // The first slice.
         assert_eq!(server.line("waitTipChanged")[1], "1000.0");
         let checked = mining
@@ -163,12 +169,13 @@ fn the_typed_interfaces() {
         );
         mining.interrupt().unwrap();
         server.line("interrupt");
-        let reversed = mining
-            .get_transactions_by_tx_id(&[vec![1, 2], vec![]])
-            .unwrap();
-        assert_eq!(reversed, [vec![2, 1], vec![]]);
+        let reversed = mining.get_transactions_by_tx_id(&[Txid(bytes), Txid::default()]);
+        let backwards: Vec<u8> = bytes.into_iter().rev().collect();
+        assert_eq!(reversed.unwrap(), [backwards, vec![0; 32]]);
         assert_eq!(
-            mining.get_transactions_by_witness_id(&[vec![1]]).unwrap(),
+            mining
+                .get_transactions_by_witness_id(&[Wtxid(bytes)])
+                .unwrap(),
             [Vec::<u8>::new()]
         );
 
@@ -185,7 +192,7 @@ fn the_typed_interfaces() {
         assert_eq!(template.get_tx_fees().unwrap(), [1, -2, 1 << 62]);
         assert_eq!(
             template.get_coinbase_merkle_path().unwrap(),
-            [tip.clone(), tip]
+            [MerkleHash(bytes), MerkleHash(bytes)]
         );
         let coinbase = template.get_coinbase_tx().unwrap();
         assert_eq!((coinbase.version, coinbase.sequence), (2, u32::MAX - 1));

@@ -240,7 +240,10 @@ fn emit_conversion(
     ));
     code.add(format!("{} {{", to.path(&conversion.to)));
     for (field, convert) in &conversion.fields {
-        let is_copied = matches!(field.ty, Type::Void | Type::Bool | Type::Number(_));
+        let is_copied = matches!(
+            field.ty,
+            Type::Void | Type::Bool | Type::Number(_) | Type::Value { .. }
+        );
         let clone = match convert {
             Convert::Same | Convert::Wrap(_) if !is_copied => ".clone()",
             _ => "",

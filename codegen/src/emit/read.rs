@@ -120,6 +120,10 @@ fn expression(scope: &Scope<'_>, field: &Field, from: &str, path: &str) -> Expre
     };
     let value = read_type(scope, &field.ty, &get, &present, path, 1);
     match &field.has {
+        None if is_optional(field) => Expression::sure(format!(
+            "if {present} {{\nSome({})\n}} else {{\nNone\n}}",
+            value.value()
+        )),
         Some(has) if is_optional(field) => Expression::sure(format!(
             "if {from}.get_{has}() {{\nSome({})\n}} else {{\nNone\n}}",
             value.value()
@@ -142,6 +146,10 @@ fn read_type(
         Type::Void | Type::Bool | Type::Number(_) => Expression::sure(get.to_owned()),
         Type::Text => Expression::fallible(format!("rt::text({get}, {path:?})")),
         Type::Data => Expression::fallible(format!("rt::data({get}, {path:?})")),
+        Type::Value { path: ty, of } => match **of {
+            Type::Data => Expression::fallible(format!("rt::data_value::<{ty}>({get}, {path:?})")),
+            _ => Expression::sure(format!("<{ty} as rt::NumberValue>::of_wire({get})")),
+        },
         Type::Enum(named) => Expression::sure(format!(
             "{}::from({get}.map_or_else(|unknown| unknown.0, u16::from))",
             scope.path(named)

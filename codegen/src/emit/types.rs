@@ -50,6 +50,11 @@ impl<'m> Scope<'m> {
         }
     }
 
+    /// The trait of a type that stands for a number.
+    pub(super) fn number_value(&self) -> String {
+        format!("{}::interfaces::NumberValue", self.layout.runtime)
+    }
+
     /// The function that wraps an interface's client.
     pub(super) fn wrap(&self, interface: &Named) -> Option<&str> {
         self.layout.wrap(&interface.schema)
@@ -104,6 +109,7 @@ impl<'m> Scope<'m> {
             Type::Enum(named) | Type::Struct(named) => self.path(named),
             Type::Interface(named) => format!("Option<Arc<dyn {}>>", self.path(named)),
             Type::List(element) => format!("Vec<{}>", self.owned(element)),
+            Type::Value { path, .. } => path.clone(),
         }
     }
 
@@ -168,7 +174,7 @@ pub(super) fn local(field: &Field) -> String {
 
 /// Whether a field is an `Option` because of its `hasX`. An interface is an `Option` as it is.
 pub(super) fn is_optional(field: &Field) -> bool {
-    field.has.is_some() && !matches!(field.ty, Type::Interface(_))
+    field.is_nullable || field.has.is_some() && !matches!(field.ty, Type::Interface(_))
 }
 
 fn optional(field: &Field, ty: String) -> String {

@@ -55,6 +55,13 @@ pub(super) fn default_value(scope: &Scope<'_>, field: &Field) -> String {
     if is_optional(field) {
         return "None".to_owned();
     }
+    if let (Type::Value { path, of }, Some(Default::Float64(x))) = (&field.ty, &field.default) {
+        let Type::Number(number) = &**of else {
+            return format!("{path}::default()");
+        };
+        let number = float(*x, format!("{x:?}"), number, *x == f64::MAX);
+        return format!("<{path} as {}>::of_wire({number})", scope.number_value());
+    }
     match &field.default {
         None => match &field.ty {
             Type::Void => "()".to_owned(),
@@ -65,6 +72,7 @@ pub(super) fn default_value(scope: &Scope<'_>, field: &Field) -> String {
             Type::Data | Type::List(_) => "Vec::new()".to_owned(),
             Type::Interface(_) => "None".to_owned(),
             Type::Enum(named) | Type::Struct(named) => format!("{}::default()", scope.path(named)),
+            Type::Value { path, .. } => format!("{path}::default()"),
         },
         Some(Default::True) => "true".to_owned(),
         Some(Default::Integer(n)) => n.to_string(),

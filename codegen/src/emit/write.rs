@@ -178,6 +178,16 @@ fn write_present(
             code.add(format!("rt::length({text}.len(), {path:?})?;"));
             code.add(format!("{to}.set_{name}({});", value.lent()));
         }
+        Type::Value { path: ty, of } => code.add(match **of {
+            Type::Data => format!(
+                "{to}.set_{name}(rt::DataValue::to_wire({}));",
+                value.borrowed()
+            ),
+            _ => format!(
+                "{to}.set_{name}(<{ty} as rt::NumberValue>::to_wire({}));",
+                value.copied()
+            ),
+        }),
         Type::Enum(_) => {
             code.add(format!(
                 "super::enums_by_number::set_field({to}.reborrow(), {:?}, {}.into())\n\
@@ -262,6 +272,10 @@ fn write_list(
             code.add(format!("rt::length({item}.len(), {path:?})?;"));
             code.add(format!("{list}.set({index}, {item});"));
         }
+        Type::Value { path: ty, of } => code.add(match **of {
+            Type::Data => format!("{list}.set({index}, rt::DataValue::to_wire({item}));"),
+            _ => format!("{list}.set({index}, <{ty} as rt::NumberValue>::to_wire(*{item}));"),
+        }),
         Type::Struct(named) => {
             let to = format!("{list}.reborrow().get({index})");
             code.add(format!(

@@ -312,11 +312,11 @@ impl Adapting<'_> {
         towards: Towards,
         place: &str,
     ) -> Result<Convert> {
-        if newest.has.is_some() != older.has.is_some() {
+        if newest.has.is_some() != older.has.is_some() || newest.is_nullable != older.is_nullable {
             return Err(self.unmapped(place, "it may be absent in one of the two alone"));
         }
         let convert = self.value(&newest.ty, &older.ty, towards, place)?;
-        match newest.has.is_some() && convert != Convert::Same {
+        match (newest.has.is_some() || newest.is_nullable) && convert != Convert::Same {
             true => Err(self.unmapped(place, "it may be absent, and its type is another")),
             false => Ok(convert),
         }
@@ -335,6 +335,11 @@ impl Adapting<'_> {
             | (Type::Text, Type::Text)
             | (Type::Data, Type::Data) => Ok(Convert::Same),
             (Type::Number(newest), Type::Number(older)) if newest == older => Ok(Convert::Same),
+            (Type::Value { path: newest, .. }, Type::Value { path: older, .. })
+                if newest == older =>
+            {
+                Ok(Convert::Same)
+            }
             (Type::Enum(newest) | Type::Struct(newest) | Type::Interface(newest), ty)
                 if shared(ty) == Some(newest.id) =>
             {

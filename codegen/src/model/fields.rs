@@ -22,6 +22,8 @@ const CAPNPC_ANNOTATIONS: &[u64] = &[
 pub(super) struct RawField<'a> {
     pub(super) name: &'a str,
     pub(super) place: String,
+    /// The name of its struct or method and its own, such as `Mining.getTip.result`.
+    key: String,
     /// The index among the struct's fields.
     position: u32,
     slot: field::slot::Reader<'a>,
@@ -66,6 +68,7 @@ impl<'a> Resolver<'a> {
             return unsupported(place, "unions");
         }
         let mut fields = Vec::new();
+        let owner = place.split_once(": ").map_or(place, |(_, owner)| owner);
         for (position, reader) in (0..).zip(body.get_fields().map_err(|e| wrong(place, e))?) {
             let name = string(reader.get_name(), place)?;
             let place = format!("{place}: {kind} {name}");
@@ -82,6 +85,7 @@ impl<'a> Resolver<'a> {
             fields.push(RawField {
                 name,
                 place,
+                key: format!("{owner}.{name}"),
                 position,
                 slot,
                 reader,
@@ -133,6 +137,8 @@ impl<'a> Resolver<'a> {
                 field.slot.get_type().map_err(|e| wrong(&field.place, e))?,
                 &field.place,
             )?;
+            let ty = self.valued(ty, field)?;
+            let is_nullable = self.is_nullable(&ty, field)?;
             let name = names::value(field.name);
             if let Some(other) = fields.iter().find(|other| other.name == name) {
                 return Err(Error::schema(
@@ -147,10 +153,44 @@ impl<'a> Resolver<'a> {
                 docs: docs::lines(self.index.member_comment(id, field.position)),
                 default: default(field, &ty)?,
                 ty,
+                is_nullable,
                 has: flag.map(|flag| names::wire_field(flag.name)),
             });
         }
         Ok(fields)
+    }
+}
+
+impl Resolver<'_> {
+    /// Returns the type of a field with the value that was said to stand for its data or number.
+    fn valued(&self, ty: Type, field: &RawField<'_>) -> Result<Type> {
+        let said = self.layout.values.iter().find(|(key, _)| *key == field.key);
+        let Some((_, path)) = said else {
+            return Ok(ty);
+        };
+        match ty {
+            Type::List(element) => Ok(Type::List(Box::new(self.valued(*element, field)?))),
+            Type::Data | Type::Number(_) => Ok(Type::Value {
+                path: path.clone(),
+                of: Box::new(ty),
+            }),
+            _ => Err(Error::schema(
+                &field.place,
+                format!("{path} is to stand for it, which is neither data nor a number"),
+            )),
+        }
+    }
+
+    /// Whether a field was said to be absent where its pointer is null.
+    fn is_nullable(&self, ty: &Type, field: &RawField<'_>) -> Result<bool> {
+        match self.layout.nullable.contains(&field.key) {
+            true if matches!(ty, Type::Struct(_)) => Ok(true),
+            true => Err(Error::schema(
+                &field.place,
+                "it is to be absent where it is null, and is no struct",
+            )),
+            false => Ok(false),
+        }
     }
 }
 

@@ -158,6 +158,8 @@ pub(crate) struct Field {
     pub(crate) ty: Type,
     /// The accessor name of the `hasX` that tells whether it is present.
     pub(crate) has: Option<String>,
+    /// Whether it is absent where its pointer is null.
+    pub(crate) is_nullable: bool,
     /// The default in the schema, where it is not zero or empty.
     pub(crate) default: Option<Default>,
 }
@@ -174,6 +176,12 @@ pub(crate) enum Type {
     Struct(Named),
     Interface(Named),
     List(Box<Type>),
+    /// A type of the library or the user, which is copied, by its path.
+    Value {
+        path: String,
+        /// `Data` or a number.
+        of: Box<Type>,
+    },
 }
 
 /// A default that is not zero or empty.

@@ -3,6 +3,7 @@
 //! Knows what people want to see of which field; nothing of how values are read or written.
 
 use crate::dynamic::schema::model::Type;
+use crate::interfaces::meaning;
 
 /// Options for showing and taking values.
 #[derive(Debug, Clone)]
@@ -99,21 +100,15 @@ pub enum Meaning {
 
 /// Returns the meaning of a field of Bitcoin Core's interfaces.
 pub fn core_meaning(owner: &str, field: &str, ty: &Type) -> Meaning {
+    let is = |key: &str| key.rsplit_once('.') == Some((owner, field));
     let is_data = match ty {
         Type::Data => true,
         Type::List(element) => **element == Type::Data,
         _ => false,
     };
-    match (owner, field, ty) {
-        ("BlockRef", "hash", _)
-        | ("Mining.waitTipChanged", "currentTip", _)
-        | ("Mining.getTransactionsByTxID", "txids", _)
-        | ("Mining.getTransactionsByWitnessID", "wtxids", _)
-            if is_data =>
-        {
-            Meaning::Hash
-        }
-        (_, "timeout", Type::Float64) => Meaning::Milliseconds,
+    match ty {
+        _ if is_data && meaning::HASHES.iter().any(|(key, _)| is(key)) => Meaning::Hash,
+        Type::Float64 if meaning::MILLISECONDS.iter().any(|key| is(key)) => Meaning::Milliseconds,
         _ => Meaning::Plain,
     }
 }

@@ -8,6 +8,7 @@ use capnp::any_pointer;
 
 use super::info::Method;
 use crate::error::{Error, Result};
+use crate::interfaces::DataValue;
 use crate::limits::Limits;
 
 /// The longest list, text or data that the wire can hold: its length has 29 bits (Cap'n Proto encoding
@@ -70,6 +71,23 @@ pub fn data_in<'m>(
     field: &str,
 ) -> Result<&'m [u8]> {
     reader.map_err(malformed(field))
+}
+
+/// Reads a Data field that a type stands for.
+///
+/// # Errors
+/// Returns [`Error::Conversion`] when the message is malformed or the bytes are no such value.
+pub fn data_value<T: DataValue>(
+    reader: capnp::Result<capnp::data::Reader<'_>>,
+    field: &str,
+) -> Result<T> {
+    let bytes = reader.map_err(malformed(field))?;
+    T::of_wire(bytes).ok_or_else(|| {
+        Error::conversion(
+            field,
+            format!("{} bytes, which is not {}", bytes.len(), T::NAME),
+        )
+    })
 }
 
 /// Converts the length of a list, text or data for the wire.

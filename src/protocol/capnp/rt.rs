@@ -6,11 +6,11 @@
 pub use std::borrow::Cow;
 
 pub use crate::error::{Error, Result};
-pub use crate::interfaces::{Call, Remote, ready};
+pub use crate::interfaces::{Call, DataValue, NumberValue, Remote, ready};
 pub use capnp;
 
 pub use super::calls::{call, call_async, implements};
-pub use super::convert::{data, data_in, length, malformed, show, text, text_in};
+pub use super::convert::{data, data_in, data_value, length, malformed, show, text, text_in};
 pub use super::generated;
 pub use super::info::{Info, Method, Pace, Role, Show, StaticOrShared};
 pub use super::object::Object;

@@ -4,8 +4,8 @@
 //! rehearsal's Core 33, which has other methods.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bitcoin_ipc::Result;
 use bitcoin_ipc::interfaces::common::BlockRef;
 use bitcoin_ipc::interfaces::echo::Echo;
 use bitcoin_ipc::interfaces::init::Init;
@@ -14,6 +14,7 @@ use bitcoin_ipc::interfaces::mining::{
     BlockWaitOptions, CoinbaseTx, Mining, MiningCheckBlockResults, MiningSubmitBlockResults,
 };
 use bitcoin_ipc::interfaces::rpc::Rpc;
+use bitcoin_ipc::{BlockHash, MerkleHash, Result, Txid, Wtxid};
 
 /// A node of a user's.
 #[derive(Debug, Default)]
@@ -50,11 +51,8 @@ impl Mining for Node {
         Ok(None)
     }
 
-    fn wait_tip_changed(&self, current_tip: &[u8], _: f64) -> Result<BlockRef> {
-        Ok(BlockRef {
-            hash: current_tip.to_vec(),
-            height: 1,
-        })
+    fn wait_tip_changed(&self, hash: BlockHash, _: Duration) -> Result<Option<BlockRef>> {
+        Ok(Some(BlockRef { hash, height: 1 }))
     }
 
     fn create_new_block(
@@ -77,12 +75,12 @@ impl Mining for Node {
         Ok(MiningSubmitBlockResults::default())
     }
 
-    fn get_transactions_by_tx_id(&self, txids: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
-        Ok(txids.to_vec())
+    fn get_transactions_by_tx_id(&self, txids: &[Txid]) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![Vec::new(); txids.len()])
     }
 
-    fn get_transactions_by_witness_id(&self, wtxids: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
-        Ok(wtxids.to_vec())
+    fn get_transactions_by_witness_id(&self, wtxids: &[Wtxid]) -> Result<Vec<Vec<u8>>> {
+        Ok(vec![Vec::new(); wtxids.len()])
     }
 }
 
@@ -107,7 +105,7 @@ impl BlockTemplate for Node {
         Ok(CoinbaseTx::default())
     }
 
-    fn get_coinbase_merkle_path(&self) -> Result<Vec<Vec<u8>>> {
+    fn get_coinbase_merkle_path(&self) -> Result<Vec<MerkleHash>> {
         Ok(Vec::new())
     }
 
