@@ -3,7 +3,7 @@
 //! Bitcoin Core's `interfaces::Ipc`, in Rust.
 
 use std::ffi::OsString;
-use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::process::{self, Child, ExitStatus, Program};
 use crate::protocol::capnp::rt::Interface;
 use crate::protocol::capnp::{self, Capnp};
 use crate::protocol::{Listening, Protocol};
-use crate::transport::{self, Address, DataDir, Trust};
+use crate::transport::{self, Acceptor, Address, DataDir, Stream, Trust};
 
 /// The time a program that ended its connection without an answer gets to exit, so that the error
 /// can tell how it ended.
@@ -113,11 +113,11 @@ impl<I: ?Sized> Ipc<I> {
     pub fn connect_child(
         &self,
         program: &str,
-        stream: UnixStream,
+        stream: impl Into<Box<dyn Stream>>,
         child: &Child,
     ) -> Result<Arc<I>> {
         self.protocol
-            .connect(stream)
+            .connect(stream.into())
             .map_err(|error| no_peer(program, child, error))
     }
 
@@ -143,12 +143,13 @@ impl<I: ?Sized> Ipc<I> {
         Ok(Some(0))
     }
 
-    /// Serves `init` to the peer of a connected stream until it is gone. Blocks.
+    /// Serves `init` to the peer of a connected stream until it is gone. Blocks. The stream may be a
+    /// `UnixStream`, or one of your own.
     ///
     /// # Errors
     /// Fails when the stream cannot be used at all.
-    pub fn serve(&self, stream: UnixStream) -> Result<()> {
-        self.protocol.serve(stream, self.init.clone())
+    pub fn serve(&self, stream: impl Into<Box<dyn Stream>>) -> Result<()> {
+        self.protocol.serve(stream.into(), self.init.clone())
     }
 
     /// Connects to a process that listens at `address`, and returns its `Init`. The connection ends
@@ -163,12 +164,13 @@ impl<I: ?Sized> Ipc<I> {
             .transpose()
     }
 
-    /// Makes a connected stream a client connection and returns the peer's `Init`.
+    /// Makes a connected stream a client connection and returns the peer's `Init`. The stream may be a
+    /// `UnixStream`, or one of your own. Whether its peer can be trusted is not checked here.
     ///
     /// # Errors
     /// Returns the errors of the handshake.
-    pub fn connect_stream(&self, stream: UnixStream) -> Result<Arc<I>> {
-        self.protocol.connect(stream)
+    pub fn connect_stream(&self, stream: impl Into<Box<dyn Stream>>) -> Result<Arc<I>> {
+        self.protocol.connect(stream.into())
     }
 
     /// Listens at `address` and serves `init` to everyone who connects, until the result is
@@ -177,10 +179,23 @@ impl<I: ?Sized> Ipc<I> {
     /// # Errors
     /// [`Error::Address`] and [`Error::Io`].
     pub fn listen(&self, address: &Address) -> Result<Listener> {
-        let (listener, file) = transport::bind(address, &self.data_dir)?.into_parts();
+        let acceptor = transport::bind(address, &self.data_dir)?;
+        let path = acceptor.path().map(Path::to_owned);
+        let listener = self.listen_on(acceptor)?;
+        Ok(Listener { path, ..listener })
+    }
+
+    /// Serves `init` to everyone who connects to an acceptor of your own, or to a `UnixListener`, until
+    /// the result is dropped, which drops the acceptor. Whoever it accepts can call all that `init`
+    /// offers.
+    ///
+    /// # Errors
+    /// Fails when the acceptor cannot be used at all.
+    pub fn listen_on(&self, acceptor: impl Into<Box<dyn Acceptor>>) -> Result<Listener> {
+        let init = self.init.clone();
         Ok(Listener {
-            _listening: self.protocol.listen(listener, self.init.clone())?,
-            file,
+            _listening: self.protocol.listen(acceptor.into(), init)?,
+            path: None,
         })
     }
 
@@ -203,7 +218,7 @@ impl<I: ?Sized> Ipc<I> {
 pub(crate) fn connect_stream<I: Interface + ?Sized>(
     exe_name: &str,
     limits: Limits,
-    stream: UnixStream,
+    stream: Box<dyn Stream>,
 ) -> Result<Arc<I>> {
     Capnp::new(exe_name, limits)?.connect(stream)
 }
@@ -222,17 +237,17 @@ pub fn add_cleanup(remote: Option<&dyn Remote>, f: impl FnOnce() + Send + 'stati
     }
 }
 
-/// A socket that peers can connect to.
+/// An address or acceptor that peers can connect to.
 #[must_use = "dropping it stops listening"]
 pub struct Listener {
     _listening: Listening,
-    file: Option<transport::SocketFile>,
+    path: Option<PathBuf>,
 }
 
 impl Listener {
-    /// Returns where it listens, when that is a file.
-    pub fn path(&self) -> Option<&std::path::Path> {
-        self.file.as_ref().map(transport::SocketFile::path)
+    /// Returns where it listens, when that is a file that [`Ipc::listen`] made.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 }
 
@@ -240,21 +255,32 @@ impl Listener {
 /// interface: capabilities are forwarded untouched. Dropping it disconnects the clients, removes
 /// the socket's file, and releases the child.
 #[must_use = "dropping it ends it"]
-pub struct Relay {
-    relay: capnp::Relay,
-    _file: Option<transport::SocketFile>,
-}
+pub struct Relay(capnp::Relay);
 
 impl Relay {
     /// Listens at `address`, an absolute path, for clients of the peer on `stream`.
     ///
     /// # Errors
     /// [`Error::Address`] and [`Error::Io`].
-    pub fn start(stream: UnixStream, address: &Address, limits: Limits) -> Result<Self> {
+    pub fn start(
+        stream: impl Into<Box<dyn Stream>>,
+        address: &Address,
+        limits: Limits,
+    ) -> Result<Self> {
         let data_dir = DataDir::new("", transport::Chain::Main);
-        let (listener, file) = transport::bind(address, &data_dir)?.into_parts();
-        let relay = capnp::Relay::start(Capnp::new("relay", limits)?, stream, listener)?;
-        Ok(Self { relay, _file: file })
+        Self::start_on(stream, transport::bind(address, &data_dir)?, limits)
+    }
+
+    /// Accepts clients of the peer on `stream` from an acceptor of your own, or from a `UnixListener`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn start_on(
+        stream: impl Into<Box<dyn Stream>>,
+        acceptor: impl Into<Box<dyn Acceptor>>,
+        limits: Limits,
+    ) -> Result<Self> {
+        capnp::Relay::start(Capnp::new("relay", limits)?, stream, acceptor).map(Self)
     }
 
     /// Blocks until the peer has answered with its `Init`, or `timeout` has passed. Returns whether
@@ -263,13 +289,13 @@ impl Relay {
     /// # Errors
     /// [`Error::Disconnected`] where the peer ended the connection instead.
     pub fn wait_ready(&self, timeout: Duration) -> Result<bool> {
-        self.relay.wait_ready(timeout)
+        self.0.wait_ready(timeout)
     }
 
     /// Blocks until the peer has ended the connection, or `timeout` has passed. Returns whether it
     /// has.
     pub fn wait_closed(&self, timeout: Option<Duration>) -> bool {
-        self.relay.wait_closed(timeout)
+        self.0.wait_closed(timeout)
     }
 }
 

@@ -1,16 +1,32 @@
-//! The credentials of the process at the other end of a connection, as the kernel tells them.
+//! The other end of a connection, as its channel tells it.
 //!
-//! Knows a stream's credentials; nothing of addresses or messages.
+//! Knows what tells one peer from another; nothing of sockets, addresses or messages.
 
 use std::fmt;
-use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
-/// The process at the other end of a connection.
+/// The other end of a connection, as far as its channel tells.
+///
+/// Everything that a peer makes this process hold is charged to it, so connections whose peers are
+/// equal share the limits of one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Peer {
+    /// A process of this machine, as the kernel tells it.
+    Process(Credentials),
+    /// A peer that the channel tells by a name of its own: the address of a host without the port,
+    /// or whom a certificate is for.
+    Named(Arc<str>),
+    /// A peer of which the channel tells nothing. All such peers count as one.
+    #[default]
+    Unknown,
+}
+
+/// The credentials of a process when it connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Peer {
-    /// Its process id when it connected; `None` where it has none here, as from another
-    /// container.
+pub struct Credentials {
+    /// Its process id; `None` where it has none here, as from another container.
     pub pid: Option<u32>,
     /// Its user's id.
     pub uid: u32,
@@ -18,7 +34,28 @@ pub struct Peer {
     pub gid: u32,
 }
 
+impl Peer {
+    /// Returns the credentials of a peer that is a process of this machine.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        match self {
+            Self::Process(credentials) => Some(credentials),
+            Self::Named(_) | Self::Unknown => None,
+        }
+    }
+}
+
 impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(credentials) => credentials.fmt(f),
+            // It may come from the peer, and goes to the log.
+            Self::Named(name) => name.escape_debug().fmt(f),
+            Self::Unknown => f.write_str("an unknown peer"),
+        }
+    }
+}
+
+impl fmt::Display for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pid {
             Some(pid) => write!(f, "process {pid} of user {}", self.uid),
@@ -27,23 +64,13 @@ impl fmt::Display for Peer {
     }
 }
 
-impl Peer {
-    /// Returns who is at the other end of `stream`, where the system tells (Linux does).
-    #[cfg(target_os = "linux")]
-    pub fn of(stream: &UnixStream) -> Option<Self> {
-        use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-        // rustix reads the pid as one that cannot be 0, which it is from another pid namespace.
-        let peer = getsockopt(stream, PeerCredentials).ok()?;
-        Some(Self {
-            pid: u32::try_from(peer.pid()).ok().filter(|&pid| pid != 0),
-            uid: peer.uid(),
-            gid: peer.gid(),
-        })
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Returns who is at the other end of `stream`, where the system tells (Linux does).
-    #[cfg(not(target_os = "linux"))]
-    pub fn of(_stream: &UnixStream) -> Option<Self> {
-        None
+    #[test]
+    fn a_name_from_afar_stays_on_its_line() {
+        let named = Peer::Named("CN=a\nIPC: b".into());
+        assert_eq!(named.to_string(), "CN=a\\nIPC: b");
     }
 }

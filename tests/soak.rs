@@ -63,7 +63,7 @@ impl Processes {
         let foo: Arc<dyn FooInterface> = Arc::new(foo);
         let listener = UnixListener::bind(&path).unwrap();
         Self {
-            _listening: server.listen(listener, foo).unwrap(),
+            _listening: server.listen(listener.into(), foo).unwrap(),
             client: Capnp::new("soak-client", Limits::default()).unwrap(),
             server,
             path,
@@ -73,7 +73,7 @@ impl Processes {
 
     fn connect(&self) -> Result<Arc<dyn FooInterface>, Error> {
         self.client
-            .connect(UnixStream::connect(&self.path).unwrap())
+            .connect(UnixStream::connect(&self.path).unwrap().into())
     }
 
     fn disconnect_everyone(&self) {

@@ -2,7 +2,6 @@
 //!
 //! Knows addresses, children and the façade; nothing of what is called.
 
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +10,8 @@ use bitcoin_ipc::interfaces::Disconnection;
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::protocol::capnp::Capnp;
 use bitcoin_ipc::roles::Role;
-use bitcoin_ipc::{Address, Error, Ipc, ipc, transport};
+use bitcoin_ipc::transport::{self, Stream};
+use bitcoin_ipc::{Address, Error, Ipc, ipc};
 use eyre::Result;
 
 use super::children::{self, Guard, What};
@@ -125,7 +125,7 @@ pub(crate) fn open_other(
     interface: &str,
 ) -> Result<(Link, String)> {
     let capnp = Arc::new(Capnp::new("bitcoin-ipc", context.limits())?);
-    let shake = |stream: UnixStream| {
+    let shake = |stream: Box<dyn Stream>| {
         let (objects, capnp) = (objects.clone(), capnp.clone());
         let interface = interface.to_owned();
         context
@@ -136,7 +136,7 @@ pub(crate) fn open_other(
     let (handle, child, name) = if let Address::Exec(program) = address {
         let what = What::Program(program.clone());
         let (stream, guard) = children::start(context, &what)?;
-        let handle = shake(stream)?.map_err(|error| {
+        let handle = shake(stream.into())?.map_err(|error| {
             Failure::connecting(ipc::no_peer(&what.full_name(), guard.child(), error))
         })?;
         let name = format!("{} (pid {})", what.name(), guard.pid());

@@ -1,15 +1,15 @@
 //! The communication of two processes, independent of the wire protocol.
 //!
-//! Knows connected streams and the two processes' `Init` objects, whose type is a parameter;
-//! nothing of addresses, child processes or roles, and no word of the wire's own language, which
-//! is the implementation's: [`capnp`].
+//! Knows streams, acceptors of streams, and the two processes' `Init` objects, whose type is a
+//! parameter; nothing of sockets, addresses, child processes or roles, and no word of the wire's own
+//! language, which is the implementation's: [`capnp`].
 
 pub mod capnp;
 
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::transport::{Acceptor, Stream};
 
 /// A wire protocol for processes whose bootstrap interface is `I`, a trait object such as
 /// `dyn Init`.
@@ -19,7 +19,7 @@ pub trait Protocol<I: ?Sized>: Send + Sync {
     ///
     /// # Errors
     /// Fails when the peer does not answer the handshake, or not in time.
-    fn connect(&self, stream: UnixStream) -> Result<Arc<I>>;
+    fn connect(&self, stream: Box<dyn Stream>) -> Result<Arc<I>>;
 
     /// Serves `init` to the peer of a connected stream, and blocks until the connection has ended and
     /// the objects it used are destroyed. A method that still runs then, on a thread of its own, is not
@@ -27,14 +27,14 @@ pub trait Protocol<I: ?Sized>: Send + Sync {
     ///
     /// # Errors
     /// Fails when the stream cannot be used at all.
-    fn serve(&self, stream: UnixStream, init: Arc<I>) -> Result<()>;
+    fn serve(&self, stream: Box<dyn Stream>, init: Arc<I>) -> Result<()>;
 
-    /// Serves `init` to every peer that connects to `listener`, until the returned value is dropped.
-    /// Connections that exist then go on.
+    /// Serves `init` to every peer that connects to `acceptor`, until the returned value is dropped,
+    /// which drops the acceptor. Connections that exist then go on.
     ///
     /// # Errors
-    /// Fails when the listener cannot be used at all.
-    fn listen(&self, listener: UnixListener, init: Arc<I>) -> Result<Listening>;
+    /// Fails when the acceptor cannot be used at all.
+    fn listen(&self, acceptor: Box<dyn Acceptor>, init: Arc<I>) -> Result<Listening>;
 
     /// Ends every connection that was served or accepted.
     fn disconnect_incoming(&self);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::address::Address;
 use super::datadir::DataDir;
+use super::stream::Stream;
 use super::trust::Trust;
 use crate::error::{Error, Result};
 use crate::process;
@@ -27,22 +28,23 @@ use crate::process;
 ///   program is started, not connected to.
 /// - [`Error::Usage`] where the descriptor of [`Address::Fd`] is not a connected stream socket
 ///   that this process inherited.
-pub fn connect(address: &Address, datadir: &DataDir, trust: &Trust) -> Result<Option<UnixStream>> {
+pub fn connect(
+    address: &Address,
+    datadir: &DataDir,
+    trust: &Trust,
+) -> Result<Option<Box<dyn Stream>>> {
+    let opened = |path: &Path| open(address, path, trust).map(|stream| Some(stream.into()));
     match address {
         Address::Off => Ok(None),
         Address::Auto => match datadir.socket(None) {
             Err(_) => Ok(None),
-            Ok(path) => match open(address, &path, trust) {
-                Ok(stream) => Ok(Some(stream)),
+            Ok(path) => match opened(&path) {
                 Err(error) if error.is_no_listener() => Ok(None),
-                Err(error) => Err(error),
+                result => result,
             },
         },
-        Address::Unix(given) => {
-            let path = datadir.socket(given.as_deref())?;
-            open(address, &path, trust).map(Some)
-        }
-        Address::Fd(fd) => process::inherited_stream(*fd).map(Some),
+        Address::Unix(given) => opened(&datadir.socket(given.as_deref())?),
+        Address::Fd(fd) => Ok(Some(process::inherited_stream(*fd)?.into())),
         Address::Exec(_) => Err(Error::Address {
             address: address.to_string(),
             reason: "a program is started, not connected to".into(),
@@ -58,7 +60,7 @@ fn open(address: &Address, path: &Path, trust: &Trust) -> Result<UnixStream> {
     };
     trust.check_path(path).map_err(refused)?;
     let stream = UnixStream::connect(path).map_err(|error| failed(address, path, error))?;
-    trust.check_peer(&stream).map_err(refused)?;
+    trust.check_peer(&stream.peer()).map_err(refused)?;
     Ok(stream)
 }
 
@@ -93,7 +95,7 @@ fn failed(address: &Address, path: &Path, error: io::Error) -> Error {
 mod tests {
     use super::super::datadir::Chain;
     use super::*;
-    use std::io::{Read, Write};
+    use std::io::{IoSlice, Read, Write};
     use std::os::fd::IntoRawFd;
     use std::os::unix::net::{UnixDatagram, UnixListener};
 
@@ -109,12 +111,12 @@ mod tests {
         let listener = UnixListener::bind(datadir.socket(None).unwrap()).unwrap();
         let absolute = format!("unix:{}/node.sock", datadir.base.display());
         for address in ["unix", "auto", "unix:node.sock", absolute.as_str()] {
-            let mut stream = connect(&address.parse().unwrap(), &datadir, &Trust::new())
+            let stream = connect(&address.parse().unwrap(), &datadir, &Trust::new())
                 .unwrap()
                 .unwrap();
             let (mut peer, _) = listener.accept().unwrap();
             peer.write_all(b"x").unwrap();
-            stream.read_exact(&mut [0]).unwrap();
+            assert_eq!(stream.receive(&mut Vec::with_capacity(1)).unwrap(), 1);
         }
         assert!(
             connect(&Address::Off, &datadir, &Trust::new())
@@ -224,10 +226,10 @@ mod tests {
         let (_directory, datadir) = datadir();
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let fd = process::tests::inherited(&theirs, 3).into_raw_fd();
-        let mut stream = connect(&Address::Fd(fd), &datadir, &Trust::new())
+        let stream = connect(&Address::Fd(fd), &datadir, &Trust::new())
             .unwrap()
             .unwrap();
-        stream.write_all(b"x").unwrap();
+        assert_eq!(stream.send(&[IoSlice::new(b"x")]).unwrap(), 1);
         ours.read_exact(&mut [0]).unwrap();
         let error = connect(&Address::Fd(9999), &datadir, &Trust::new())
             .unwrap_err()

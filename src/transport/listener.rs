@@ -15,9 +15,10 @@
 //! behind. Core takes no lock and removes any socket; against it nothing helps.
 
 use std::fs::{self, DirBuilder, Permissions};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,8 +30,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use super::address::Address;
 use super::datadir::DataDir;
 use super::socket_file::SocketFile;
+use super::stream::{Acceptor, Stream};
 use crate::error::{Error, Result};
-use crate::peer::Peer;
 use crate::process;
 
 /// How many peers may wait to be accepted.
@@ -128,7 +129,7 @@ fn make_way(path: &Path, refused: &dyn Fn(String) -> Error) -> Result<()> {
                 path.display()
             )));
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(look(error)),
     }
     let probe = || {
@@ -210,28 +211,19 @@ impl Drop for DirectoryLock {
 }
 
 impl Listener {
-    /// Blocks until a peer connects; tells who it is where the system does.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where the operating system refuses, such as for too many open files. The
-    /// listener goes on.
-    pub fn accept(&self) -> Result<(UnixStream, Option<Peer>)> {
-        let (stream, _) = self
-            .socket
-            .accept()
-            .map_err(|error| Error::io("accept a connection", error))?;
-        let peer = Peer::of(&stream);
-        Ok((stream, peer))
-    }
-
     /// Where its file is, absolute; an inherited socket has none of ours.
     pub fn path(&self) -> Option<&Path> {
         self.file.as_ref().map(SocketFile::path)
     }
+}
 
-    /// The socket, and the guard of its file, which is to be dropped first.
-    pub fn into_parts(self) -> (UnixListener, Option<SocketFile>) {
-        (self.socket, self.file)
+impl Acceptor for Listener {
+    fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        Acceptor::accept(&self.socket)
+    }
+
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.socket.set_nonblocking(nonblocking)
     }
 }
 
@@ -248,6 +240,7 @@ mod tests {
     use super::super::trust::Trust;
     use super::*;
     use std::os::fd::IntoRawFd;
+    use std::os::unix::net::UnixStream;
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -275,8 +268,8 @@ mod tests {
         assert_eq!(mode(&datadir.path().join("a/b")), 0o700);
 
         let _stream = connect(&address, &datadir, &Trust::new()).unwrap().unwrap();
-        let (_accepted, peer) = listener.accept().unwrap();
-        let peer = peer.unwrap();
+        let peer = listener.accept().unwrap().peer();
+        let peer = peer.credentials().unwrap();
         assert_eq!(peer.pid, Some(std::process::id()));
         assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
         drop(listener);
@@ -344,17 +337,6 @@ mod tests {
         let _other = UnixListener::bind(&path).unwrap();
         drop(listener);
         assert!(path.exists());
-    }
-
-    #[test]
-    fn the_parts_outlive_the_listener() {
-        let (_directory, datadir) = datadir();
-        let (socket, file) = bind(&UNIX, &datadir).unwrap().into_parts();
-        let _stream = connect(&UNIX, &datadir, &Trust::new()).unwrap().unwrap();
-        socket.accept().unwrap();
-        let path = file.as_ref().unwrap().path().to_owned();
-        drop(file);
-        assert!(!path.exists());
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
 
 use crate::peer::Peer;
@@ -106,9 +105,9 @@ impl Trust {
     ///
     /// # Errors
     /// Returns the reason when it is another user.
-    pub(super) fn check_peer(&self, stream: &UnixStream) -> Result<(), String> {
-        match Peer::of(stream) {
-            Some(peer) if !self.includes(peer.uid) => Err(format!(
+    pub(super) fn check_peer(&self, peer: &Peer) -> Result<(), String> {
+        match peer.credentials() {
+            Some(credentials) if !self.includes(credentials.uid) => Err(format!(
                 "{peer} listens there, who is neither this user nor root"
             )),
             _ => Ok(()),
@@ -129,9 +128,11 @@ fn names(path: &Path) -> VecDeque<OsString> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
-    use std::os::unix::net::UnixListener;
+    use std::os::unix::net::{UnixListener, UnixStream};
 
+    use super::super::stream::Stream;
     use super::*;
+    use crate::peer::Credentials;
 
     /// A user that no test runs as.
     const OTHER: u32 = 54_321;
@@ -209,6 +210,14 @@ mod tests {
     #[test]
     fn the_peer_of_a_stream_is_looked_at() {
         let (stream, _peer) = UnixStream::pair().unwrap();
-        assert_eq!(Trust::new().check_peer(&stream), Ok(()));
+        assert_eq!(Trust::new().check_peer(&stream.peer()), Ok(()));
+        let peer = Peer::Process(Credentials {
+            pid: Some(7),
+            uid: OTHER,
+            gid: 0,
+        });
+        let reason = Trust::new().check_peer(&peer).unwrap_err();
+        assert!(reason.starts_with("process 7 of user 54321"), "{reason}");
+        assert_eq!(Trust::new().with(OTHER).check_peer(&peer), Ok(()));
     }
 }

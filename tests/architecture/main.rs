@@ -162,6 +162,17 @@ fn a_forbidden_arrow_is_found() {
         ("src/transport/a.rs", "fn f(x: Vec<crate::roles::Role>) {}"),
         ("src/protocol/capnp/a.rs", "use crate::transport::Address;"),
         ("src/protocol/capnp/a.rs", "use crate::Address;"),
+        (
+            "src/protocol/capnp/a.rs",
+            "use crate::transport::{self, Stream};",
+        ),
+        ("src/protocol/mod.rs", "use crate::transport::*;"),
+        (
+            "src/protocol/mod.rs",
+            "fn f() { crate::transport::socket::send() }",
+        ),
+        ("src/dynamic/a.rs", "use crate::transport::Acceptor;"),
+        ("src/process/a.rs", "use crate::transport::Stream;"),
         ("src/protocol/mod.rs", "use super::process;"),
         ("src/ipc.rs", "use crate::client::Client;"),
         ("src/client/a.rs", "use crate::protocol::Protocol;"),
@@ -188,9 +199,38 @@ fn a_forbidden_arrow_is_found() {
             "use crate::process::inherited_stream;",
         ),
         ("src/ipc.rs", "use crate::{process, protocol, transport};"),
+        (
+            "src/protocol/mod.rs",
+            "use crate::transport::{Acceptor, Stream};",
+        ),
+        ("src/dynamic/a.rs", "use crate::transport::Stream;"),
     ] {
         finds(rules::arrows, 0, name, text);
     }
+}
+
+#[test]
+fn protocols_run_over_channels_of_every_kind() {
+    hold(rules::any_channel, |source| source.root.is_none());
+}
+
+#[test]
+fn a_protocol_that_knows_a_socket_is_found() {
+    let rule = rules::any_channel;
+    for text in [
+        "use std::os::unix::net::{UnixListener as L};",
+        "use std::net::Shutdown;",
+        "use std::os::unix; fn f(x: unix::net::UnixStream) {}",
+        "fn f() { rustix::net::sockopt::set_socket_send_buffer_size() }",
+    ] {
+        finds(rule, 1, "src/protocol/capnp/a.rs", text);
+        finds(rule, 1, "src/dynamic/call/a.rs", text);
+        finds(rule, 0, "src/transport/unix.rs", text);
+        finds(rule, 0, "src/protocol/capnp/rpc/tests/a.rs", text);
+    }
+    let text = "use std::os::fd::AsFd; use rustix::process; use crate::transport::Stream;
+        #[cfg(test)] mod tests { use std::os::unix::net::UnixStream; }";
+    finds(rule, 0, "src/protocol/capnp/a.rs", text);
 }
 
 #[test]

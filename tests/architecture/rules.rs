@@ -72,12 +72,25 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The items of such a module that a folder may name nevertheless: the channel, which is all that a
+/// protocol knows of a transport.
+const EXCEPTIONS: &[(&str, &[&str])] = &[
+    ("protocol", &["transport::Stream", "transport::Acceptor"]),
+    ("dynamic", &["transport::Stream"]),
+];
+
 /// A layer names only the layers below it.
 pub fn arrows(source: &Source, tree: &Tree) -> Vec<String> {
     let mut wrong = Vec::new();
     for target in source.targets(tree) {
         let Target::Own(path) = target else { continue };
         for (folder, forbidden) in ARROWS {
+            let is_exception = |(of, items): &(&str, &[&str])| {
+                of == folder && items.iter().any(|item| is_below(&path, item))
+            };
+            if EXCEPTIONS.iter().any(is_exception) {
+                continue;
+            }
             if is_in(source, folder) && forbidden.iter().any(|module| is_below(&path, module)) {
                 wrong.push(format!("names {path}: {folder} must not"));
             }
@@ -265,6 +278,26 @@ pub fn pure(source: &Source, tree: &Tree) -> Vec<String> {
     let wrong = wrong.into_iter();
     wrong
         .map(|path| format!("names {path}: the state of a connection must not"))
+        .collect()
+}
+
+/// The modules of sockets, of which a protocol knows none: it has streams and acceptors.
+const SOCKETS: &[&str] = &["std::net", "std::os::unix::net", "rustix::net", "mio::net"];
+
+/// A protocol, and calls by name over it, run over channels of every kind.
+pub fn any_channel(source: &Source, tree: &Tree) -> Vec<String> {
+    let is_above = is_in(source, "protocol") || is_in(source, "dynamic");
+    if !is_above || is_test(&source.name) {
+        return Vec::new();
+    }
+    let homes = source.homes(tree).into_iter();
+    let foreign = homes.filter_map(|home| match home {
+        Home::Foreign(path) => Some(path),
+        Home::Item { .. } | Home::Module(_) => None,
+    });
+    foreign
+        .filter(|path| SOCKETS.iter().any(|module| is_below(path, module)))
+        .map(|path| format!("names {path}: a protocol knows only Stream and Acceptor"))
         .collect()
 }
 

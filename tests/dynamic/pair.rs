@@ -32,7 +32,7 @@ impl Pair {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let serving = std::thread::spawn(move || {
             let server = Capnp::new("server", Limits::default())?;
-            Protocol::<I>::serve(&server, theirs, init)
+            Protocol::<I>::serve(&server, theirs.into(), init)
         });
         let client = Capnp::new("client", Limits::default()).unwrap();
         let objects = Objects::new(registry(), Options::core());

@@ -32,7 +32,7 @@ impl ListenSetup {
         let listener = UnixListener::bind(&path).unwrap();
         let foo: Arc<dyn FooInterface> = Arc::new(Foo::default());
         Self {
-            _listening: protocol.listen(listener, foo).unwrap(),
+            _listening: protocol.listen(listener.into(), foo).unwrap(),
             clients: Capnp::new("mptest", Limits::default()).unwrap(),
             protocol,
             path,
@@ -42,7 +42,7 @@ impl ListenSetup {
 
     fn client(&self) -> Arc<dyn FooInterface> {
         let stream = UnixStream::connect(&self.path).unwrap();
-        self.clients.connect(stream).unwrap()
+        self.clients.connect(stream.into()).unwrap()
     }
 
     /// A client that may have to wait until it is served.
@@ -50,7 +50,7 @@ impl ListenSetup {
         let stream = UnixStream::connect(&self.path).unwrap();
         let clients = Capnp::new("mptest", Limits::default()).unwrap();
         let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || sender.send(clients.connect(stream).unwrap()));
+        std::thread::spawn(move || sender.send(clients.connect(stream.into()).unwrap()));
         receiver
     }
 

@@ -7,7 +7,10 @@
 )]
 
 mod async_calls;
+mod channels;
 mod pair;
+mod records;
+mod tcp;
 mod threads;
 
 use std::os::unix::net::UnixStream;
@@ -270,7 +273,7 @@ fn what_a_listener_serves_is_not_destroyed_on_the_event_loop() {
         });
         let init: Arc<dyn FooInterface> = Arc::new(foo);
         let server = Capnp::new("mptest-server", Limits::default()).unwrap();
-        drop(server.listen(listener, init).unwrap());
+        drop(server.listen(listener.into(), init).unwrap());
         assert_ne!(drops.recv().unwrap(), LOOP);
     });
 }
@@ -350,7 +353,8 @@ fn a_bootstrap_that_gives_no_object_harms_nobody_else() {
         ] {
             let (ours, theirs) = UnixStream::pair().unwrap();
             let peer = thread::spawn(move || answer(&theirs, content));
-            let connected: Result<Arc<dyn FooInterface>, Error> = good.protocol.connect(ours);
+            let connected: Result<Arc<dyn FooInterface>, Error> =
+                good.protocol.connect(ours.into());
             if let Ok(foo) = connected {
                 // Any result is allowed: the peer chooses its answers, also to these.
                 let _ = foo.add(1, 2);

@@ -15,7 +15,6 @@ mod host;
 mod request;
 mod table;
 
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -33,6 +32,7 @@ use crate::error::{Error, Result};
 use crate::interfaces::{Call, Disconnection, Remote};
 use crate::protocol::capnp::Capnp;
 use crate::protocol::capnp::rt::{self, Object};
+use crate::transport::Stream;
 
 /// Objects of peers and of this process, by handle. Clones share them.
 #[derive(Clone)]
@@ -60,7 +60,12 @@ impl Objects {
     /// # Errors
     /// [`Error::Usage`] when the schema has no such interface; otherwise the errors of the
     /// handshake.
-    pub fn connect(&self, by: &Capnp, stream: UnixStream, interface: &str) -> Result<String> {
+    pub fn connect(
+        &self,
+        by: &Capnp,
+        stream: impl Into<Box<dyn Stream>>,
+        interface: &str,
+    ) -> Result<String> {
         let facts = self.0.facts_named(interface)?;
         let object = by.connect_object(stream, facts.info.clone())?;
         Ok(self.0.hold_new(Entry::Remote(object, facts)))
@@ -129,7 +134,12 @@ impl Objects {
     /// # Errors
     /// [`Error::Usage`] when the handle stands for no object that is hosted here;
     /// [`Error::Io`] when the stream cannot be used at all.
-    pub fn serve(&self, by: &Capnp, stream: UnixStream, handle: &str) -> Result<()> {
+    pub fn serve(
+        &self,
+        by: &Capnp,
+        stream: impl Into<Box<dyn Stream>>,
+        handle: &str,
+    ) -> Result<()> {
         match self.0.get(handle).ok_or_else(|| no_handle(handle))? {
             Entry::Local(hosted) => by.serve_object(stream, hosted),
             Entry::Remote(..) => Err(Error::Usage(format!("{handle:?} is not hosted here"))),

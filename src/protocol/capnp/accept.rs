@@ -1,10 +1,9 @@
 //! The connections that are served, and the listeners that accept them.
 //!
-//! Knows sockets, accounts and connections; nothing of what is served over them.
+//! Knows streams, accounts and connections; nothing of what is served over them.
 
 use std::collections::HashMap;
 use std::io;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use super::event_loop::waiter::ConnectionId;
 use super::event_loop::{EventLoop, OffLoop, Ready, Source, Timer, Token};
 use super::rpc::{Host, refuse};
 use super::sync::{Mutex, lock};
+use crate::transport::{Acceptor, Stream};
 
 /// The pause of a listener after the system refused it a connection, for example for lack of
 /// descriptors.
@@ -48,7 +48,7 @@ impl Serving {
         event_loop: &Arc<EventLoop>,
         terms: &Terms,
         account: Arc<Account>,
-        stream: UnixStream,
+        stream: Box<dyn Stream>,
         bootstrap: impl FnOnce(&Arc<Connection>) -> Arc<dyn Host>,
         over: impl FnOnce() + Send + 'static,
     ) -> io::Result<Arc<Connection>> {
@@ -86,7 +86,9 @@ pub type Bootstrap = Box<dyn Fn(&Arc<Connection>) -> Arc<dyn Host> + Send + Sync
 /// queue, as with libmultiprocess.
 pub struct Accepting {
     token: Token,
-    listener: UnixListener,
+    /// `None` once it is stopped. Locked while it accepts, so that it is dropped when
+    /// [`Accepting::stop`] returns.
+    acceptor: Mutex<Option<Arc<dyn Acceptor>>>,
     event_loop: Arc<EventLoop>,
     terms: Terms,
     serving: Arc<Serving>,
@@ -99,21 +101,22 @@ pub struct Accepting {
 }
 
 impl Accepting {
-    /// Accepts connections on `listener` until [`Accepting::stop`].
+    /// Accepts connections on `acceptor` until [`Accepting::stop`].
     ///
     /// # Errors
-    /// Returns the errors of the listener.
+    /// Returns the errors of the acceptor.
     pub fn start(
         event_loop: &Arc<EventLoop>,
         terms: Terms,
         serving: &Arc<Serving>,
-        listener: UnixListener,
+        acceptor: Box<dyn Acceptor>,
         bootstrap: Bootstrap,
     ) -> io::Result<Arc<Self>> {
-        listener.set_nonblocking(true)?;
+        acceptor.set_nonblocking(true)?;
+        let acceptor: Arc<dyn Acceptor> = acceptor.into();
         let this = Arc::new(Self {
             token: event_loop.token(),
-            listener,
+            acceptor: Mutex::new(Some(acceptor.clone())),
             event_loop: event_loop.clone(),
             terms,
             serving: serving.clone(),
@@ -122,15 +125,25 @@ impl Accepting {
             pause: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
-        event_loop.add(this.token, &this.listener, this.clone())?;
+        event_loop.add(this.token, acceptor.as_fd(), this.clone())?;
         event_loop.attend();
         Ok(this)
     }
 
-    /// Stops accepting. Accepted connections go on.
+    /// Stops accepting, and drops the acceptor. Accepted connections go on.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        self.event_loop.remove(self.token, &self.listener);
+        let acceptor = lock(&self.acceptor).take();
+        if let Some(acceptor) = acceptor {
+            self.event_loop.remove(self.token, acceptor.as_fd());
+        }
+    }
+
+    fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        match &*lock(&self.acceptor) {
+            Some(acceptor) => acceptor.accept(),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 
     /// Counts a connection, unless the limit is reached; returns whether it did.
@@ -143,7 +156,7 @@ impl Accepting {
 
     /// Charges a connection to its process. Refuses the connection of a process that has used its share
     /// of connections, so that others are served.
-    fn admit(&self, account: &Arc<Account>, stream: &UnixStream) -> Option<Charge> {
+    fn admit(&self, account: &Arc<Account>, stream: &dyn Stream) -> Option<Charge> {
         let exceeded = match account.charge(Resource::Connections, 1) {
             Ok(charge) => return Some(charge),
             Err(exceeded) => exceeded,
@@ -179,8 +192,8 @@ impl Accepting {
 impl Source for Accepting {
     fn ready(self: Arc<Self>, _: Ready, _: &mut Vec<u8>) -> bool {
         while !self.stopped.load(Ordering::SeqCst) && self.begin() {
-            let stream = match self.listener.accept() {
-                Ok((stream, _)) => stream,
+            let stream = match self.accept() {
+                Ok(stream) => stream,
                 Err(error) => {
                     *lock(&self.active) -= 1;
                     match error.kind() {
@@ -191,8 +204,8 @@ impl Source for Accepting {
                     return false;
                 }
             };
-            let account = self.terms.account(&stream);
-            let Some(charge) = self.admit(&account, &stream) else {
+            let account = self.terms.account(&*stream);
+            let Some(charge) = self.admit(&account, &*stream) else {
                 *lock(&self.active) -= 1;
                 continue;
             };

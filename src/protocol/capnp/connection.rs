@@ -4,7 +4,6 @@
 //! `rpc` has the messages, and `threads` knows which thread is which.
 
 use std::collections::BTreeMap;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -24,7 +23,7 @@ use super::threads::thread_context::{self, Calling, Route};
 use super::wakers::Wakers;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::peer::Peer;
+use crate::transport::Stream;
 
 /// The time that the end of a connection, and the answer to a request, wait for the peer to answer the
 /// last `destroy` calls.
@@ -98,9 +97,9 @@ impl Terms {
         }
     }
 
-    /// Returns the account of the process at the other end of a stream.
-    pub fn account(&self, stream: &UnixStream) -> Arc<Account> {
-        self.accounts.of(Peer::of(stream))
+    /// Returns the account of whoever is at the other end of a stream.
+    pub fn account(&self, stream: &dyn Stream) -> Arc<Account> {
+        self.accounts.of(stream.peer())
     }
 }
 
@@ -127,7 +126,7 @@ impl Connection {
         event_loop: &Arc<EventLoop>,
         terms: &Terms,
         account: Arc<Account>,
-        stream: UnixStream,
+        stream: Box<dyn Stream>,
         side: Side,
         bootstrap: impl FnOnce(&Arc<Self>) -> Option<Arc<dyn Host>>,
         over: impl FnOnce(&Arc<Self>) + Send + 'static,

@@ -40,7 +40,6 @@ mod wakers;
 pub mod wire;
 
 use std::io;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -59,6 +58,7 @@ use self::values::Interface;
 use super::{Listening, Protocol};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::transport::{Acceptor, Stream};
 
 /// Cap'n Proto RPC with an event loop of its own. When it is dropped, the connections that it
 /// serves end; those that it made go on until the last handle to an object of the peer is dropped.
@@ -97,7 +97,12 @@ impl Capnp {
     ///
     /// # Errors
     /// Returns the errors of [`Protocol::serve`].
-    pub fn serve_object(&self, stream: UnixStream, object: Arc<dyn Served>) -> Result<()> {
+    pub fn serve_object(
+        &self,
+        stream: impl Into<Box<dyn Stream>>,
+        object: Arc<dyn Served>,
+    ) -> Result<()> {
+        let stream = stream.into();
         self.event_loop.check_not_on_loop()?;
         let bootstrap = |connection: &Arc<Connection>| -> Arc<dyn Host> {
             ObjectServer::new(connection, object)
@@ -114,7 +119,7 @@ impl Capnp {
                 }
             }
         };
-        let account = self.terms.account(&stream);
+        let account = self.terms.account(&*stream);
         let (event_loop, terms) = (&self.event_loop, &self.terms);
         let opened = self
             .serving
@@ -132,12 +137,12 @@ impl Capnp {
     /// Opens a connection over a connected stream.
     fn open(
         &self,
-        stream: UnixStream,
+        stream: Box<dyn Stream>,
         side: Side,
         bootstrap: impl FnOnce(&Arc<Connection>) -> Option<Arc<dyn Host>>,
         over: impl FnOnce(&Arc<Connection>) + Send + 'static,
     ) -> Result<Arc<Connection>> {
-        let account = self.terms.account(&stream);
+        let account = self.terms.account(&*stream);
         self.open_with(&self.terms, account, stream, side, bootstrap, over)
     }
 
@@ -146,7 +151,7 @@ impl Capnp {
         &self,
         terms: &Terms,
         account: Arc<Account>,
-        stream: UnixStream,
+        stream: Box<dyn Stream>,
         side: Side,
         bootstrap: impl FnOnce(&Arc<Connection>) -> Option<Arc<dyn Host>>,
         over: impl FnOnce(&Arc<Connection>) + Send + 'static,
@@ -161,9 +166,13 @@ impl Capnp {
     ///
     /// # Errors
     /// Returns the errors of [`Protocol::connect`].
-    pub fn connect_object(&self, stream: UnixStream, info: StaticOrShared<Info>) -> Result<Object> {
+    pub fn connect_object(
+        &self,
+        stream: impl Into<Box<dyn Stream>>,
+        info: StaticOrShared<Info>,
+    ) -> Result<Object> {
         self.event_loop.check_not_on_loop()?;
-        let connection = self.open(stream, Side::Client, |_| None, |_| ())?;
+        let connection = self.open(stream.into(), Side::Client, |_| None, |_| ())?;
         let import = handshake::ask(&connection, &info).inspect_err(|_| connection.disconnect())?;
         Ok(Object::new(&connection, import, info))
     }
@@ -172,11 +181,11 @@ impl Capnp {
         self.serving.disconnect();
     }
 
-    /// Accepts connections on `listener`, until the returned value is dropped. `bootstrap` makes the
+    /// Accepts connections on `acceptor`, until the returned value is dropped. `bootstrap` makes the
     /// object that each peer gets.
     fn accept_with(
         &self,
-        listener: UnixListener,
+        acceptor: Box<dyn Acceptor>,
         terms: Terms,
         bootstrap: impl Fn(&Arc<Connection>) -> Arc<dyn Host> + Send + Sync + 'static,
     ) -> Result<Listening> {
@@ -184,11 +193,10 @@ impl Capnp {
             &self.event_loop,
             terms,
             &self.serving,
-            listener,
+            acceptor,
             Box::new(bootstrap),
         );
-        let accepting =
-            accepting.map_err(|error| Error::io("prepare the listening socket", error))?;
+        let accepting = accepting.map_err(|error| Error::io("prepare the listener", error))?;
         Ok(Listening::new(move || accepting.stop()))
     }
 }
@@ -200,17 +208,17 @@ impl Drop for Capnp {
 }
 
 impl<I: Interface + ?Sized> Protocol<I> for Capnp {
-    fn connect(&self, stream: UnixStream) -> Result<Arc<I>> {
+    fn connect(&self, stream: Box<dyn Stream>) -> Result<Arc<I>> {
         Ok(I::client(self.connect_object(stream, I::INFO.into())?))
     }
 
-    fn serve(&self, stream: UnixStream, init: Arc<I>) -> Result<()> {
+    fn serve(&self, stream: Box<dyn Stream>, init: Arc<I>) -> Result<()> {
         self.serve_object(stream, Arc::new(Local(init)))
     }
 
-    fn listen(&self, listener: UnixListener, init: Arc<I>) -> Result<Listening> {
+    fn listen(&self, acceptor: Box<dyn Acceptor>, init: Arc<I>) -> Result<Listening> {
         let init: Arc<dyn Served> = Arc::new(Local(init));
-        self.accept_with(listener, self.terms.clone(), move |connection| {
+        self.accept_with(acceptor, self.terms.clone(), move |connection| {
             ObjectServer::new(connection, init.clone())
         })
     }

@@ -10,7 +10,6 @@
 //! their way, and threads. A client that exceeds its share gets an overloaded error, and the others are
 //! served.
 
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -26,7 +25,9 @@ use super::sync::{Mutex, lock};
 use super::wire::proxy_capnp::thread_map;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::peer::Peer;
 use crate::protocol::Listening;
+use crate::transport::{Acceptor, Stream};
 
 /// The divisor for one client's share of what the peer gives to this process.
 const SHARE: usize = 4;
@@ -45,21 +46,25 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Gives every client of `listener` the bootstrap capability of the peer on `stream`.
+    /// Gives every client of `acceptor` the bootstrap capability of the peer on `stream`.
     ///
     /// # Errors
-    /// Fails when one of the sockets cannot be used at all.
-    pub fn start(capnp: Capnp, stream: UnixStream, listener: UnixListener) -> Result<Self> {
+    /// Fails when one of them cannot be used at all.
+    pub fn start(
+        capnp: Capnp,
+        stream: impl Into<Box<dyn Stream>>,
+        acceptor: impl Into<Box<dyn Acceptor>>,
+    ) -> Result<Self> {
         let limits = &capnp.terms.limits;
         // Messages to the peer are charged to the clients.
         let unbounded = limits.clone().with_total_bytes(usize::MAX);
-        let account = Accounts::new(&unbounded).of(None);
+        let account = Accounts::new(&unbounded).of(Peer::Unknown);
         let to_peer = Terms {
             limits: unbounded.with_queued_bytes(limits.total_bytes),
             ..capnp.terms.clone()
         };
         let (side, none) = (Side::Client, |_: &_| None);
-        let peer = capnp.open_with(&to_peer, account, stream, side, none, |_| ())?;
+        let peer = capnp.open_with(&to_peer, account, stream.into(), side, none, |_| ())?;
         let (given, ready) = mpsc::channel();
         let bootstrap = Arc::new(Bootstrap::default());
         let asking = bootstrap.clone();
@@ -87,7 +92,7 @@ impl Relay {
             ..capnp.terms.clone()
         };
         let threads = limits.threads_per_connection / SHARE;
-        let listening = capnp.accept_with(listener, of_client, move |connection| {
+        let listening = capnp.accept_with(acceptor.into(), of_client, move |connection| {
             let client = Client {
                 account: connection.account.clone(),
                 threads: AtomicUsize::new(0),

@@ -260,9 +260,9 @@ impl Setup {
     pub fn another(&mut self) -> Arc<dyn FooInterface> {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (server, foo) = (self.server.clone(), self.foo.clone());
-        let serve = move || Protocol::<dyn FooInterface>::serve(&*server, theirs, foo);
+        let serve = move || Protocol::<dyn FooInterface>::serve(&*server, theirs.into(), foo);
         self.serving.push(std::thread::spawn(serve));
-        Protocol::<dyn FooInterface>::connect(&self.protocol, ours).unwrap()
+        Protocol::<dyn FooInterface>::connect(&self.protocol, ours.into()).unwrap()
     }
 
     pub fn client(&self) -> Arc<dyn FooInterface> {

@@ -1,7 +1,11 @@
 //! Accounts of the memory, threads and connections that peers make this process hold, by process and by
 //! user, across all connections.
 //!
-//! Knows credentials, counters and shares, and the event loop's timers for lines left out of the log;
+//! A peer that is no process of this machine has an account by the name that its channel tells, or
+//! shares one with all of which nothing is told. These together are as one user's processes, so hosts of
+//! a network cannot lock out the processes of this machine.
+//!
+//! Knows peers, counters and shares, and the event loop's timers for lines left out of the log;
 //! nothing of what is counted. Each peer process has one [`Account`], which all its connections share.
 //! A process may hold no more than it leaves free to others: the first may take half of a total, the
 //! next half of the rest, and so a newcomer always finds something. A small amount is never refused
@@ -9,9 +13,12 @@
 //! out another. The rule is that of dbus-broker, which charges everything to a user across connections.
 
 mod log_rate;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -103,6 +110,7 @@ impl Usage {
 pub struct Accounts {
     limits: Limits,
     total: Usage,
+    /// By the user's id; `None` has the peers that are no processes of this machine.
     users: Mutex<HashMap<Option<u32>, Weak<User>>>,
 }
 
@@ -110,7 +118,15 @@ pub struct Accounts {
 #[derive(Debug, Default)]
 struct User {
     used: Usage,
-    processes: Mutex<HashMap<Option<u32>, Weak<Account>>>,
+    processes: Mutex<HashMap<Process, Weak<Account>>>,
+}
+
+/// Tells a user's processes apart.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Process {
+    Id(Option<u32>),
+    Named(Arc<str>),
+    Unknown,
 }
 
 impl Accounts {
@@ -123,10 +139,15 @@ impl Accounts {
         })
     }
 
-    /// Returns the account of a process. All processes that the system does not identify share one.
-    pub fn of(self: &Arc<Self>, peer: Option<Peer>) -> Arc<Account> {
-        let user = entry(&self.users, peer.map(|peer| peer.uid), Arc::default);
-        entry(&user.processes, peer.and_then(|peer| peer.pid), || {
+    /// Returns the account of a peer. Equal peers share one, and so do all that are not known.
+    pub fn of(self: &Arc<Self>, peer: Peer) -> Arc<Account> {
+        let (user, process) = match &peer {
+            Peer::Process(of) => (Some(of.uid), Process::Id(of.pid)),
+            Peer::Named(name) => (None, Process::Named(name.clone())),
+            Peer::Unknown => (None, Process::Unknown),
+        };
+        let user = entry(&self.users, user, Arc::default);
+        entry(&user.processes, process, || {
             Arc::new(Account {
                 accounts: self.clone(),
                 user: user.clone(),
@@ -155,9 +176,9 @@ impl Accounts {
 }
 
 /// Returns the live entry of this key, or inserts a new one.
-fn entry<T>(
-    entries: &Mutex<HashMap<Option<u32>, Weak<T>>>,
-    key: Option<u32>,
+fn entry<K: Eq + Hash, T>(
+    entries: &Mutex<HashMap<K, Weak<T>>>,
+    key: K,
     new: impl FnOnce() -> Arc<T>,
 ) -> Arc<T> {
     let mut entries = lock(entries);
@@ -181,7 +202,7 @@ pub struct Account {
     charged: Usage,
     /// Held while `charged` and the counters of the user and the total change together.
     step: Mutex<()>,
-    peer: Option<Peer>,
+    peer: Peer,
     log: Mutex<LogRate>,
 }
 
@@ -224,7 +245,7 @@ impl Account {
             return Ok(());
         }
         Err(Exceeded {
-            peer: self.peer,
+            peer: self.peer.clone(),
             resource,
             held: process,
             limit,
@@ -306,10 +327,7 @@ impl Drop for Account {
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.peer {
-            Some(peer) => peer.fmt(f),
-            None => f.write_str("an unknown process"),
-        }
+        self.peer.fmt(f)
     }
 }
 
@@ -366,7 +384,7 @@ impl Drop for Charge {
 /// The error of a process that would make this one hold more than its share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exceeded {
-    peer: Option<Peer>,
+    peer: Peer,
     resource: Resource,
     held: usize,
     limit: usize,
@@ -374,112 +392,11 @@ pub struct Exceeded {
 
 impl fmt::Display for Exceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.peer {
-            Some(peer) => peer.fmt(f)?,
-            None => f.write_str("the peer")?,
-        }
-        let (what, held, limit) = (self.resource.name(), self.held, self.limit);
+        let (peer, what) = (&self.peer, self.resource.name());
+        let (held, limit) = (self.held, self.limit);
         write!(
             f,
-            " would hold {held} {what} here, beyond its share of {limit}"
+            "{peer} would hold {held} {what} here, beyond its share of {limit}"
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn peer(pid: u32, uid: u32) -> Option<Peer> {
-        Some(Peer {
-            pid: Some(pid),
-            uid,
-            gid: 0,
-        })
-    }
-
-    fn accounts(connections: usize) -> Arc<Accounts> {
-        Accounts::new(&Limits::default().with_connections(connections))
-    }
-
-    /// Takes connections until one is refused.
-    fn all(account: &Arc<Account>) -> Vec<Charge> {
-        let charge = || account.charge(Resource::Connections, 1).ok();
-        std::iter::from_fn(charge).collect()
-    }
-
-    #[test]
-    fn a_process_leaves_as_much_to_others_as_it_takes() {
-        let accounts = accounts(1000);
-        let first = all(&accounts.of(peer(1, 7)));
-        let second = all(&accounts.of(peer(2, 7)));
-        let third = all(&accounts.of(peer(3, 8)));
-        assert_eq!([first.len(), second.len(), third.len()], [500, 250, 125]);
-        assert_eq!(accounts.used(Resource::Connections), 875);
-        drop((first, second, third));
-        assert_eq!(accounts.used(Resource::Connections), 0);
-    }
-
-    #[test]
-    fn a_user_leaves_an_eighth_to_others() {
-        let accounts = accounts(8000);
-        let held: Vec<_> = (0..20).map(|pid| all(&accounts.of(peer(pid, 7)))).collect();
-        // Each process may hold a small amount besides.
-        assert!(held.iter().flatten().count() <= 7000 + 20 * 16);
-        assert!(all(&accounts.of(peer(99, 8))).len() > 300);
-    }
-
-    #[test]
-    fn a_little_is_not_refused_and_the_total_is_not_exceeded() {
-        let accounts = accounts(20);
-        let first = all(&accounts.of(peer(1, 7)));
-        let second = all(&accounts.of(peer(2, 7)));
-        assert_eq!([first.len(), second.len()], [16, 4]);
-    }
-
-    #[test]
-    fn one_process_has_one_account_however_many_its_connections() {
-        let accounts = accounts(100);
-        let (one, same) = (accounts.of(peer(1, 7)), accounts.of(peer(1, 7)));
-        assert!(Arc::ptr_eq(&one, &same));
-        let _held = all(&one);
-        let refused = same.charge(Resource::Connections, 1).unwrap_err();
-        assert_eq!(
-            refused.to_string(),
-            "process 1 of user 7 would hold 51 connections here, beyond its share of 100"
-        );
-    }
-
-    #[test]
-    fn threads_that_charge_at_once_leave_nothing() {
-        let accounts = Accounts::new(&Limits::default());
-        let account = accounts.of(peer(1, 7));
-        std::thread::scope(|scope| {
-            for thread in 0..8 {
-                let account = &account;
-                scope.spawn(move || {
-                    for round in 0..20_000 {
-                        let charge = account.bytes(16 * 1024 + thread * 100 + round % 999);
-                        drop(charge.unwrap());
-                    }
-                });
-            }
-        });
-        assert_eq!(account.used(Resource::Bytes), 0);
-        drop(account);
-        assert_eq!(accounts.used(Resource::Bytes), 0);
-    }
-
-    #[test]
-    fn a_process_that_comes_again_does_not_begin_anew_in_the_log() {
-        let accounts = accounts(10);
-        let event_loop = EventLoop::new("test").unwrap();
-        for _ in 0..30 {
-            accounts
-                .of(peer(1, 7))
-                .warn(&event_loop, format_args!("a line"));
-        }
-        let account = accounts.of(peer(1, 7));
-        assert_eq!(lock(&account.log).left_out, 20);
     }
 }

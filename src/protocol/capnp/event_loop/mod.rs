@@ -22,7 +22,7 @@ mod timers;
 pub mod waiter;
 
 use std::collections::BTreeMap;
-use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -209,7 +209,7 @@ impl EventLoop {
     pub fn add(
         &self,
         token: Token,
-        descriptor: &impl AsRawFd,
+        descriptor: BorrowedFd<'_>,
         source: Arc<dyn Source>,
     ) -> std::io::Result<()> {
         lock(&self.0.sources).insert(token, source);
@@ -232,14 +232,14 @@ impl EventLoop {
     pub fn watch_writable(
         &self,
         token: Token,
-        descriptor: &impl AsRawFd,
+        descriptor: BorrowedFd<'_>,
         writable: bool,
     ) -> std::io::Result<()> {
         self.0.watch.writable(descriptor, token, writable)
     }
 
     /// Stops watching a source's descriptor, and releases the source.
-    pub fn remove(&self, token: Token, descriptor: &impl AsRawFd) {
+    pub fn remove(&self, token: Token, descriptor: BorrowedFd<'_>) {
         self.0.watch.remove(descriptor);
         let source = lock(&self.0.sources).remove(&token);
         drop(source);

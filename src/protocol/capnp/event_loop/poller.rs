@@ -5,7 +5,7 @@
 //! arrives, and not again for what was there before, so its reader has to take all of it.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -143,7 +143,7 @@ impl Watch {
     ///
     /// # Errors
     /// Returns the error of the operating system when it cannot watch the descriptor.
-    pub fn add(&self, descriptor: &impl AsRawFd, token: Token) -> io::Result<()> {
+    pub fn add(&self, descriptor: BorrowedFd<'_>, token: Token) -> io::Result<()> {
         let descriptor: RawFd = descriptor.as_raw_fd();
         self.registry.register(
             &mut SourceFd(&descriptor),
@@ -159,7 +159,7 @@ impl Watch {
     /// Returns the error of the operating system when it cannot watch the descriptor.
     pub fn writable(
         &self,
-        descriptor: &impl AsRawFd,
+        descriptor: BorrowedFd<'_>,
         token: Token,
         writable: bool,
     ) -> io::Result<()> {
@@ -173,7 +173,7 @@ impl Watch {
     }
 
     /// Stops watching a descriptor.
-    pub fn remove(&self, descriptor: &impl AsRawFd) {
+    pub fn remove(&self, descriptor: BorrowedFd<'_>) {
         let descriptor: RawFd = descriptor.as_raw_fd();
         // It fails for one that is not watched.
         let _ = self.registry.deregister(&mut SourceFd(&descriptor));

@@ -37,6 +37,7 @@ impl Drop for StandIn<'_> {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
+    use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, mpsc};
@@ -77,7 +78,7 @@ mod tests {
         let (told, by) = mpsc::channel();
         let token = event_loop.token();
         let source = Arc::new(Told(stream, told));
-        event_loop.add(token, &watched, source).unwrap();
+        event_loop.add(token, watched.as_fd(), source).unwrap();
 
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -96,7 +97,7 @@ mod tests {
         peer.write_all(b"2").unwrap();
         let reader = by.recv_timeout(LONG).unwrap();
         assert_eq!(reader.as_deref(), Some(THREAD));
-        event_loop.remove(token, &watched);
+        event_loop.remove(token, watched.as_fd());
     }
 
     /// It was not, where the leader had been alarmed before: it slept on.

@@ -1,13 +1,9 @@
 //! The reading side of a connection's stream.
 //!
-//! Knows a socket and frames; nothing of what is in them, nor of time.
+//! Knows a stream and frames; nothing of what is in them, nor of time.
 
-use std::io::{self, ErrorKind};
-use std::os::unix::net::UnixStream;
+use std::io::ErrorKind;
 use std::sync::Arc;
-
-use rustix::buffer::spare_capacity;
-use rustix::net::{RecvFlags, recv};
 
 use super::super::accounts::Account;
 use super::wire::check::{Trail, check};
@@ -15,10 +11,13 @@ use super::wire::read::FrameReader;
 use super::wire::reason::CloseReason;
 use super::wire::received::Received;
 use crate::limits::Limits;
+use crate::transport::Stream;
 
 /// The reader of one stream's messages.
 pub struct Input {
-    stream: Arc<UnixStream>,
+    stream: Arc<dyn Stream>,
+    /// Set when a read that does not fill its buffer shows that no more is there.
+    takes_all: bool,
     frames: FrameReader,
     trail: Trail,
     nesting: u32,
@@ -35,9 +34,10 @@ pub enum Progress {
 
 impl Input {
     /// Makes a reader of a non-blocking stream. The memory of its messages is charged to `account`.
-    pub fn new(stream: &Arc<UnixStream>, limits: &Limits, account: &Arc<Account>) -> Self {
+    pub fn new(stream: &Arc<dyn Stream>, limits: &Limits, account: &Arc<Account>) -> Self {
         Self {
             stream: stream.clone(),
+            takes_all: stream.takes_all(),
             frames: FrameReader::new(limits, account),
             trail: Trail::default(),
             nesting: limits.nesting,
@@ -69,9 +69,8 @@ impl Input {
         };
         let buffer = body.unwrap_or(&mut *scratch);
         let room = buffer.capacity() - buffer.len();
-        let read = recv(&self.stream, spare_capacity(buffer), RecvFlags::empty());
-        let count = match read.map_err(io::Error::from) {
-            Ok((_, count)) => count,
+        let count = match self.stream.receive(buffer) {
+            Ok(count) => count,
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock => return Ok(Progress::Drained),
                 ErrorKind::Interrupted => return Ok(Progress::More),
@@ -95,9 +94,8 @@ impl Input {
             check(&mut frame, self.nesting, &mut self.trail).map_err(CloseReason::Violation)?;
             accept(Received::new(frame, self.nesting))?;
         }
-        // A read that does not fill its buffer shows that no more is there, which saves the next read.
-        // The end of the stream is reported only once, so then it is read for.
-        match count < room && !closed {
+        // This saves the next read. The end of the stream is reported only once, so then it is read for.
+        match count < room && self.takes_all && !closed {
             true => Ok(Progress::Drained),
             false => Ok(Progress::More),
         }

@@ -10,7 +10,6 @@
 //! threads read and answer.
 
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -33,10 +32,11 @@ use super::stream::StreamSink;
 use super::wire::reason::CloseReason;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::transport::Stream;
 
-/// The size of the socket's send buffer, in bytes. The fewer pieces of a large message wait for room,
+/// The room asked for in the stream, in bytes. The fewer pieces of a large message wait for room,
 /// the better.
-const SEND_BUFFER: usize = 256 * 1024;
+const SEND_ROOM: usize = 256 * 1024;
 /// The number of reads in a row that one connection gets before others get their turn.
 const TURN: usize = 16;
 
@@ -58,7 +58,7 @@ pub struct Link {
     /// Locked only by the thread that drives the loop, or tried at the end.
     input: Mutex<Option<Input>>,
     /// `None` once the connection is over.
-    stream: Mutex<Option<Arc<UnixStream>>>,
+    stream: Mutex<Option<Arc<dyn Stream>>>,
     released: Released,
     schedule: Schedule,
     deadlines: Deadlines,
@@ -80,14 +80,14 @@ impl Link {
         event_loop: &Arc<EventLoop>,
         limits: Limits,
         account: Arc<Account>,
-        stream: UnixStream,
+        stream: Box<dyn Stream>,
         bootstrap: Option<Arc<dyn Host>>,
         lifecycle: Arc<dyn Lifecycle>,
         observer: Option<Arc<dyn Observer>>,
     ) -> Arc<Self> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let token = event_loop.token();
-        let stream = Arc::new(stream);
+        let stream: Arc<dyn Stream> = stream.into();
         Arc::new_cyclic(|weak| Self {
             id,
             weak: weak.clone(),
@@ -119,8 +119,7 @@ impl Link {
         let Some(stream) = lock(&self.stream).clone() else {
             return Ok(());
         };
-        // The system may give less: it matters for speed alone.
-        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER);
+        stream.set_send_room(SEND_ROOM);
         if incoming {
             let time = self.limits.handshake_time;
             self.by(Deadline::Handshake, time, move |this| {
@@ -129,11 +128,12 @@ impl Link {
                 )));
             });
         }
-        self.event_loop.add(self.token, &stream, self.clone())?;
+        self.event_loop
+            .add(self.token, stream.as_fd(), self.clone())?;
         // It may have ended before it was added, and so was not removed.
         let is_over = |deciding: &Deciding| deciding.state.phase() == Phase::Over;
         if self.decisions.look(is_over) {
-            self.event_loop.remove(self.token, &stream);
+            self.event_loop.remove(self.token, stream.as_fd());
         }
         Ok(())
     }
@@ -285,8 +285,8 @@ impl Link {
         let stream = lock(&self.stream).take();
         if let Some(stream) = stream {
             // An error means that the peer was faster.
-            let _ = stream.shutdown(std::net::Shutdown::Both);
-            self.event_loop.remove(self.token, &stream);
+            let _ = stream.shut_down();
+            self.event_loop.remove(self.token, stream.as_fd());
         }
         self.deadlines.clear_all();
         self.forget_input();
@@ -470,7 +470,7 @@ impl Watch for Link {
         match &*lock(&self.stream) {
             Some(stream) => self
                 .event_loop
-                .watch_writable(self.token, &**stream, writable),
+                .watch_writable(self.token, stream.as_fd(), writable),
             None => Ok(()),
         }
     }

@@ -292,7 +292,7 @@ mod tests {
 
     fn errands(limits: Limits) -> Arc<Errands> {
         let event_loop = EventLoop::new("test").unwrap();
-        let account = Accounts::new(&limits).of(None);
+        let account = Accounts::new(&limits).of(crate::peer::Peer::Unknown);
         let threads = OwnThreads::new(&event_loop, &limits, &account);
         Errands::new(&event_loop, &threads)
     }

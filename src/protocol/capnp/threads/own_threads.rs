@@ -478,7 +478,7 @@ mod tests {
     fn no_thread_is_made_for_a_request_that_comes_after_the_end() {
         let event_loop = EventLoop::new("test").unwrap();
         let limits = Limits::default();
-        let account = Accounts::new(&limits).of(None);
+        let account = Accounts::new(&limits).of(crate::peer::Peer::Unknown);
         let threads = OwnThreads::new(&event_loop, &limits, &account);
         let made = threads.unthreaded().unwrap();
         let again = threads.unthreaded().unwrap();

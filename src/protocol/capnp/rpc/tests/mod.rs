@@ -153,7 +153,7 @@ impl Test {
         let event_loop = EventLoop::new("test").unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
         let service = Arc::<Service>::default();
-        let account = Accounts::new(&limits).of(None);
+        let account = Accounts::new(&limits).of(crate::peer::Peer::Unknown);
         let (link, over) = link(&event_loop, limits, &account, ours, service.clone());
         link.start(true).unwrap();
         Self {
@@ -264,7 +264,7 @@ fn link(
         event_loop,
         limits,
         account,
-        stream,
+        stream.into(),
         Some(service),
         lifecycle,
         None,
@@ -322,7 +322,10 @@ fn only() -> Box<dyn capnp::private::capability::ClientHook> {
 /// Makes a reader of the other side's messages, with an account of its own.
 fn reader() -> FrameReader {
     let limits = Limits::default();
-    FrameReader::new(&limits, &Accounts::new(&limits).of(None))
+    FrameReader::new(
+        &limits,
+        &Accounts::new(&limits).of(crate::peer::Peer::Unknown),
+    )
 }
 
 impl Peer {

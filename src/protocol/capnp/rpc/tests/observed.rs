@@ -24,14 +24,14 @@ fn every_message_is_seen_in_its_order() {
         reason: Mutex::default(),
         over,
     });
-    let account = Accounts::new(&limits).of(None);
+    let account = Accounts::new(&limits).of(crate::peer::Peer::Unknown);
     let (service, keeps) = (Arc::<Service>::default(), Arc::<Keeps>::default());
     let seen = Some(keeps.clone() as Arc<dyn Observer>);
     let link = Link::new(
         &event_loop,
         limits,
         account,
-        ours,
+        ours.into(),
         Some(service),
         ends,
         seen,

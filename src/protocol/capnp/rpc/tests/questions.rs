@@ -7,7 +7,7 @@ fn two_sides_call_each_other() {
     let (left, right) = UnixStream::pair().unwrap();
     let event_loop = EventLoop::new("test").unwrap();
     let service = Arc::<Service>::default();
-    let account = Accounts::new(&Limits::default()).of(None);
+    let account = Accounts::new(&Limits::default()).of(crate::peer::Peer::Unknown);
     let (left, left_over) = link(
         &event_loop,
         Limits::default(),

@@ -58,8 +58,8 @@ pub fn converse(seed: u64, sabotage: Option<Sabotage>, is_told: bool) -> Check<C
 impl Conversation {
     fn new(seed: u64, sabotage: Option<Sabotage>) -> Self {
         let limits = Limits::default();
-        let account = Accounts::new(&limits).of(None);
-        let nobody = Accounts::new(&limits).of(None);
+        let account = Accounts::new(&limits).of(crate::peer::Peer::Unknown);
+        let nobody = Accounts::new(&limits).of(crate::peer::Peer::Unknown);
         let mut random = Random::new(seed);
         let parties = 1 + random.below(2);
         let world = Arc::new(Mutex::new(World::default()));

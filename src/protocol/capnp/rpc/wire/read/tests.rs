@@ -44,7 +44,10 @@ fn feed(reader: &mut FrameReader, mut input: &[u8]) -> Result<Vec<Frame>, CloseR
 }
 
 fn with_limits(limits: &Limits) -> FrameReader {
-    FrameReader::new(limits, &Accounts::new(limits).of(None))
+    FrameReader::new(
+        limits,
+        &Accounts::new(limits).of(crate::peer::Peer::Unknown),
+    )
 }
 
 fn reader() -> FrameReader {
