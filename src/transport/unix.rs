@@ -10,8 +10,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use super::socket;
 use super::stream::{Acceptor, Stream};
 #[cfg(target_os = "linux")]
-use crate::peer::Credentials;
-use crate::peer::Peer;
+use crate::peer::{Credentials, Peer};
 
 impl Stream for UnixStream {
     fn receive(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {

@@ -1,4 +1,5 @@
-//! The library's promises to its users, over a socketpair within one process.
+//! The library's promises to its users, over a socketpair within one process and over channels that the
+//! tests bring.
 
 #![allow(
     missing_docs,

@@ -2,7 +2,7 @@
 //! is said over it.
 
 use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bitcoin_ipc::transport::{Acceptor, Peer, Stream, socket};
@@ -82,7 +82,7 @@ impl Acceptor for Listening {
 pub fn connect_as(host: u8, to: SocketAddr) -> Tcp {
     use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    let from = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, host), 0);
+    let from = std::net::SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, host), 0);
     bind(&socket, &from).unwrap();
     connect(&socket, &to).unwrap();
     Tcp(socket.into())
