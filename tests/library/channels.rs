@@ -78,11 +78,13 @@ impl Serving {
         let init: Arc<dyn FooInterface> = foo.clone();
         let server = Ipc::with_limits("mptest-server", init, limits).unwrap();
         let nothing: Arc<dyn FooInterface> = Arc::<Foo>::default();
+        // Longer than any end should take.
+        let limits = Limits::default().with_flush_time(Duration::from_secs(10));
         Self {
             foo,
             listener: server.listen_on(channel.acceptor).unwrap(),
             server,
-            clients: Ipc::new("mptest", nothing).unwrap(),
+            clients: Ipc::with_limits("mptest", nothing, limits).unwrap(),
             connect: channel.connect,
         }
     }
@@ -177,11 +179,13 @@ fn limits_hold_on_any_channel() {
         for channel in channels() {
             let limits = Limits::default()
                 .with_message_bytes(1 << 20)
-                .with_handshake_time(Duration::from_millis(100));
+                .with_handshake_time(Duration::from_secs(1));
             let serving = Serving::new(channel, limits);
             let (foo, other) = (serving.client(), serving.client());
+            let start = Instant::now();
             let too_large = foo.pass_data(&[1; 2 << 20]);
             assert!(too_large.unwrap_err().is_disconnected());
+            assert!(start.elapsed() < Duration::from_secs(5));
             assert_eq!(other.add(1, 2).unwrap(), 3);
             // A peer that says nothing is not waited for.
             let silent = (serving.connect)();

@@ -382,6 +382,10 @@ impl Link {
                 });
                 self.check_queued(queued);
             }
+            // Nothing is read any more either.
+            Flushed::Failed if !self.is_open.load(Ordering::SeqCst) => {
+                self.kill(CloseReason::PeerClosed);
+            }
             Flushed::Failed => self.event_loop.nudge(self.token),
             Flushed::Unwatched(error) => {
                 self.kill(CloseReason::Io(format!("watching the stream: {error}")));
