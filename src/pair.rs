@@ -42,5 +42,5 @@ pub fn pair<I: Interface + ?Sized>(init: Arc<I>) -> Result<Arc<I>> {
     let serve = move || drop(server.serve(theirs));
     let thread = thread::Builder::new().name("pair".into()).spawn(serve);
     thread.map_err(|error| Error::io("start the serving thread of a pair", error))?;
-    ipc::connect_stream("pair-client", Limits::default(), ours)
+    ipc::connect_stream("pair-client", Limits::default(), ours.into())
 }

@@ -21,10 +21,9 @@ pub fn raw<F: Future<Output = ()>>(
 ) {
     let server = Capnp::new("mptest-server", setup_limits).unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let serving =
-        std::thread::spawn(move || {
-            Protocol::<dyn FooInterface>::serve(&server, theirs.into(), foo)
-        });
+    let serving = std::thread::spawn(move || {
+        Protocol::<dyn FooInterface>::serve(&server, theirs.into(), foo)
+    });
     async_std::task::block_on(async move {
         let stream = async_std::os::unix::net::UnixStream::from(ours);
         let (reader, writer) = (stream.clone(), stream);

@@ -9,11 +9,8 @@
 
 mod async_calls;
 mod channels;
-mod channels;
 mod lines;
 mod pair;
-mod records;
-mod tcp;
 mod records;
 mod tcp;
 mod threads;

@@ -19,7 +19,8 @@ mod messages {
     capnp::generated_code!(pub mod rpc_capnp);
 }
 
-use std::{env, error::Error, os::unix::net::UnixStream, process::ExitCode};
+use std::os::{fd::AsFd, unix::net::UnixStream};
+use std::{env, error::Error, process::ExitCode};
 
 use async_std::task;
 use bitcoin_ipc::transport::{self, Chain, DataDir, Trust};
@@ -46,6 +47,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         let data_dir = DataDir::new(".", Chain::Main);
         let stream = transport::connect(&address, &data_dir, &Trust::new())?;
         let stream = stream.ok_or("nothing listens there")?;
+        let stream = UnixStream::from(stream.as_fd().try_clone_to_owned()?);
         println!("a node answers {}", task::block_on(echo(stream, "hi"))?);
     }
     Ok(ExitCode::SUCCESS)
