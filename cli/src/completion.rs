@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use bitcoin_ipc::dynamic::json::{Meaning, core_meaning};
+use bitcoin_ipc::dynamic::core;
+use bitcoin_ipc::dynamic::json::Meaning;
 use bitcoin_ipc::dynamic::schema::model::{Kind, Type};
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
@@ -278,7 +279,7 @@ impl Line {
                 _ => Vec::new(),
             },
             Type::Interface(..) => return vec!["=null".into(), ":=print".into()],
-            ty => match core_meaning(&method.full_name(), &param.name, ty) {
+            ty => match core::meaning(&method.full_name(), &param.name, ty) {
                 Meaning::Milliseconds => vec!["1s".into(), "forever".into()],
                 _ => Vec::new(),
             },

@@ -17,7 +17,6 @@ mod core_words;
 mod dispatch;
 mod each;
 mod errors;
-mod generations;
 mod jobs;
 mod lines;
 mod log;

@@ -5,14 +5,12 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::schema::model::{Brand, Field, Node, Place, Type};
 use bitcoin_ipc::dynamic::schema::{MethodInfo, Registry};
 
 use super::errors::Failure;
-use super::schemas::{NEWEST, Schema};
-
-/// Parameters that may be left out although the schema gives them no default.
-const OPTIONAL: &[(&str, &str)] = &[("Rpc.executeRpc", "uri"), ("Rpc.executeRpc", "user")];
+use super::schemas::Schema;
 
 /// A method as users call it: `context` and `threadMap` are not among its parameters.
 #[derive(Clone)]
@@ -51,7 +49,7 @@ impl Method {
     pub(crate) fn of(schema: &Schema, info: MethodInfo) -> Result<Self, Failure> {
         let registry = &schema.registry;
         let full_name = info.full_name();
-        let newest = newest_defaults(schema, &info);
+        let newest = core::newest_defaults(schema.generation, &info);
         let (_, layout) = registry.structure(info.method.params.0)?;
         let brand = info.method.params.1.within(&info.brand);
         let mut params = Vec::new();
@@ -63,7 +61,7 @@ impl Method {
             let optional = default
                 || matches!(ty, Type::Struct(..) | Type::Void)
                 || newest.contains(&field.name)
-                || OPTIONAL.contains(&(full_name.as_str(), field.name.as_str()));
+                || core::OPTIONAL.contains(&(full_name.as_str(), field.name.as_str()));
             params.push(Param {
                 name: field.name.clone(),
                 kind: registry.type_name(&ty),
@@ -132,26 +130,6 @@ fn visible<'f>(registry: &Registry, fields: &'f [Field]) -> Vec<&'f Field> {
         Place::Group(_) => true,
     });
     own.collect()
-}
-
-/// Returns the parameters of the same method that have a default in the newest schema of Core. An
-/// older generation gets these defaults too.
-fn newest_defaults(schema: &Schema, info: &MethodInfo) -> HashSet<String> {
-    let find = || {
-        schema
-            .generation
-            .filter(|generation| *generation < NEWEST)?;
-        let newest = Registry::core(NEWEST).ok()?;
-        let id = newest.find_interface(&info.interface.name).ok()?.id;
-        let method = newest.method_of(id, &Brand::default(), &info.method.name);
-        let (_, layout) = newest.structure(method.ok()?.method.params.0).ok()?;
-        let with_default = layout.fields.iter().filter(|field| match &field.place {
-            Place::Slot { default, .. } => !default.is_zero(),
-            Place::Group(_) => false,
-        });
-        Some(with_default.map(|field| field.name.clone()).collect())
-    };
-    find().unwrap_or_default()
 }
 
 impl Schema {
@@ -390,6 +368,7 @@ pub(crate) fn suggest(name: &str, names: &[&str]) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::schemas::NEWEST;
     use bitcoin_ipc::Generation;
 
     fn steps(path: &str) -> Result<Vec<String>, Failure> {

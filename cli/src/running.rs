@@ -10,13 +10,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::dynamic::call::Objects;
+use bitcoin_ipc::dynamic::core;
+use bitcoin_ipc::dynamic::schema::MethodInfo;
 use bitcoin_ipc::{CallOptions, CancelToken, Error};
 use eyre::Result;
 use serde_json::Value as Json;
 
 use super::context::Context;
 use super::errors::Failure;
-use super::methods::Method;
 use super::schemas::Schema;
 
 /// The interval at which a wait for an answer checks for signals.
@@ -24,9 +25,6 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The time a peer has to end a call once it is asked to.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
-
-/// The name of methods that end others, or the beginning of it.
-const INTERRUPT: &str = "interrupt";
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -64,7 +62,7 @@ pub(crate) enum Finished<T> {
 pub(crate) struct Ender {
     objects: Objects,
     handle: String,
-    method: Method,
+    method: MethodInfo,
 }
 
 impl Workers {
@@ -293,7 +291,8 @@ impl Ender {
         method: &str,
     ) -> Option<Self> {
         Some(Self {
-            method: ender(schema, objects.interface_of(handle)?, method)?,
+            method: core::interrupt_of(&schema.registry, objects.interface_of(handle)?, method)
+                .ok()??,
             objects: objects.clone(),
             handle: handle.to_owned(),
         })
@@ -301,27 +300,10 @@ impl Ender {
 
     fn start(&self, workers: &Workers) -> Result<Running<bitcoin_ipc::Result<Json>>, Error> {
         let (objects, handle) = (self.objects.clone(), self.handle.clone());
-        let method = self.method.name().to_owned();
+        let method = self.method.method.name.clone();
         workers.start(self.method.full_name(), move || {
             objects.call(&handle, &method, Json::Null)
         })
-    }
-}
-
-/// Returns the method that ends a method of an interface: of those without parameters and results
-/// the one called `interrupt`, or else the only one whose name begins so. Nothing ends such a
-/// method itself.
-fn ender(schema: &Schema, interface: u64, method: &str) -> Option<Method> {
-    let mut enders = schema.methods(interface).ok()?;
-    enders.retain(|ender| {
-        ender.params.is_empty() && !ender.has_result && ender.name().starts_with(INTERRUPT)
-    });
-    if enders.iter().any(|ender| ender.name() == method) {
-        return None;
-    }
-    match enders.iter().position(|ender| ender.name() == INTERRUPT) {
-        Some(exact) => Some(enders.swap_remove(exact)),
-        None => enders.pop().filter(|_| enders.is_empty()),
     }
 }
 
@@ -329,30 +311,6 @@ fn ender(schema: &Schema, interface: u64, method: &str) -> Option<Method> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use bitcoin_ipc::Generation;
-
-    #[test]
-    fn the_schema_tells_what_ends_a_method() {
-        let ends = |generation, interface: &str, method: &str| {
-            let schema = Schema::of_core(generation);
-            let id = schema.interface(interface).unwrap().id;
-            ender(&schema, id, method).map(|ender| ender.full_name())
-        };
-        let (old, new) = (Generation::Core30, Generation::Core32);
-        let some = |name: &str| Some(name.to_owned());
-        assert_eq!(
-            ends(new, "Mining", "waitTipChanged"),
-            some("Mining.interrupt")
-        );
-        assert_eq!(ends(new, "Mining", "interrupt"), None);
-        assert_eq!(ends(old, "Mining", "waitTipChanged"), None);
-        for generation in [old, new] {
-            let found = ends(generation, "BlockTemplate", "waitNext");
-            assert_eq!(found, some("BlockTemplate.interruptWait"));
-            assert_eq!(ends(generation, "Echo", "echo"), None);
-        }
-    }
-
     #[test]
     fn calls_in_a_row_are_made_on_one_thread() {
         let workers = Workers::default();

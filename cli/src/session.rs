@@ -6,13 +6,13 @@ mod connection;
 mod hosting;
 mod plan;
 mod start;
-mod submit;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bitcoin_ipc::dynamic::call::{Objects, Step};
-use bitcoin_ipc::dynamic::json::{Meaning, Options as Manner, core_meaning};
+use bitcoin_ipc::dynamic::core;
+use bitcoin_ipc::dynamic::json::{Meaning, Options as Manner};
 use bitcoin_ipc::{Address, Generation};
 use eyre::Result;
 use serde_json::{Value as Json, json};
@@ -22,7 +22,7 @@ pub(crate) use self::plan::Call;
 use self::plan::Plan;
 use super::context::Context;
 use super::errors::{Failure, Kind};
-use super::generations::{is_same, with_newest_defaults};
+
 use super::methods::{Method, Start, in_a_session};
 use super::output::Shown;
 use super::running::Workers;
@@ -263,7 +263,13 @@ impl Session {
                 // Their parameters are given by name, and no object is hosted for them.
                 false => failure.hint(in_a_session(method, path)),
             })?;
-            let params = with_newest_defaults(schema, method, Json::Object(bound.params));
+            let is_optional = |name: &str| {
+                let known = method.params.iter().find(|param| param.name == name);
+                known.is_some_and(|param| param.optional)
+            };
+            let params = Json::Object(bound.params);
+            let generation = schema.generation;
+            let params = core::with_newest_defaults(generation, &method.info, is_optional, params);
             prints = bound.prints;
             steps.push(Step::new(method.name(), params));
         }
@@ -335,7 +341,8 @@ impl Session {
         methods.all(|method| {
             older().all(|generation| {
                 let other = self.schemas.of(generation);
-                other.is_ok_and(|other| is_same(&self.schema.registry, &other, method))
+                let here = &self.schema.registry;
+                other.is_ok_and(|other| core::is_same(here, &other.registry, &method.info))
             })
         })
     }
@@ -460,9 +467,9 @@ impl Session {
 /// Returns the options for showing and taking values.
 pub(crate) fn manner(context: &Context) -> Manner {
     match context.options.wire_order {
-        false => Manner::core(),
+        false => core::options(),
         true => {
-            Manner::core().with_meaning(|owner, field, ty| match core_meaning(owner, field, ty) {
+            core::options().with_meaning(|owner, field, ty| match core::meaning(owner, field, ty) {
                 Meaning::Hash => Meaning::Plain,
                 meaning => meaning,
             })

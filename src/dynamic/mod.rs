@@ -6,17 +6,19 @@
 //!
 //! - [`schema`] loads compiled schemas and finds what they declare.
 //! - [`json`] converts values between JSON and the wire.
+//! - [`core`] has what is peculiar to Bitcoin Core's interfaces.
 //! - [`call`] calls methods of objects in other processes, and hosts objects whose calls arrive as
 //!   JSON.
 //!
 //! ```
 //! use bitcoin_ipc::Generation;
-//! use bitcoin_ipc::dynamic::json::{Converter, Options};
+//! use bitcoin_ipc::dynamic::core;
+//! use bitcoin_ipc::dynamic::json::Converter;
 //! use bitcoin_ipc::dynamic::schema::Registry;
 //! use bitcoin_ipc::dynamic::schema::model::{Brand, Type};
 //!
 //! let registry = Registry::core(Generation::Core32)?;
-//! let options = Options::core();
+//! let options = core::options();
 //! let block = registry.find_type("BlockRef")?;
 //! let value = serde_json::json!({ "hash": "00ff", "height": 7 });
 //! let converter = Converter::new(&registry, &options);
@@ -27,6 +29,7 @@
 //! ```
 
 pub mod call;
+pub mod core;
 pub mod json;
 mod raw;
 pub mod schema;

@@ -45,7 +45,6 @@ const SPLIT: &[Split] = &[
             "cli/src/session.rs",
             "cli/src/session/connection.rs",
             "cli/src/session/start.rs",
-            "cli/src/session/submit.rs",
         ],
     },
     Split {

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 
 use bitcoin_ipc::dynamic::call::{Objects, Step};
-use bitcoin_ipc::dynamic::json::Options;
+use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::schema::Registry;
 use bitcoin_ipc::protocol::capnp::Capnp;
 use bitcoin_ipc::{Error, Generation, Limits};
@@ -16,7 +16,7 @@ fn objects() -> Objects {
     let mut registry = Registry::core(Generation::Core32).unwrap();
     let bytes = include_bytes!("../../schema/every/compiled.bin");
     registry.add(bytes, "every").unwrap();
-    Objects::new(Arc::new(registry), Options::core())
+    Objects::new(Arc::new(registry), core::options())
 }
 
 /// Serves `Root`; gives what its keeper keeps, and the handles that are held while it is called.

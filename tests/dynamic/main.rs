@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bitcoin_ipc::dynamic::call::Objects;
-use bitcoin_ipc::dynamic::json::Options;
+use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::{CallOptions, CancelToken, Error};
 use bitcoin_ipc_foo::{foo, implementation};
 use serde_json::{Value as Json, json};
@@ -28,7 +28,7 @@ use pair::registry;
 fn options_of_calls_hold() {
     timed(|| {
         let setup = Setup::new();
-        let objects = Objects::new(registry(), Options::core());
+        let objects = Objects::new(registry(), core::options());
         let client = setup.client();
         let foo = objects
             .adopt(client.remote().unwrap(), "FooInterface")
@@ -70,7 +70,7 @@ fn options_of_calls_hold() {
 
 #[test]
 fn parameters_are_checked_without_a_call() {
-    let objects = Objects::new(registry(), Options::core());
+    let objects = Objects::new(registry(), core::options());
     let method = objects
         .registry()
         .find_method("Mining.waitTipChanged", &[])

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bitcoin_ipc::dynamic::call::{Objects, Step};
-use bitcoin_ipc::dynamic::json::Options;
+use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::schema::Registry;
 use bitcoin_ipc::protocol::Protocol;
 use bitcoin_ipc::protocol::capnp::Capnp;
@@ -35,7 +35,7 @@ impl Pair {
             Protocol::<I>::serve(&server, theirs.into(), init)
         });
         let client = Capnp::new("client", Limits::default()).unwrap();
-        let objects = Objects::new(registry(), Options::core());
+        let objects = Objects::new(registry(), core::options());
         let init = objects.connect(&client, ours, interface).unwrap();
         Self {
             objects,

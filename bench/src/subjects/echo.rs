@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin_ipc::dynamic::call::Objects;
-use bitcoin_ipc::dynamic::json::Options;
+use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::schema::Registry;
 use bitcoin_ipc::interfaces::echo::Echo;
 use bitcoin_ipc::interfaces::init::Init;
@@ -215,7 +215,7 @@ pub fn dynamic() -> Vec<Plan> {
     let start = |shared: &Shared| {
         let init = shared.init(&Server::Ours, Free)?;
         let registry = Arc::new(Registry::core(Generation::Core32)?);
-        let objects = Objects::new(registry, Options::core());
+        let objects = Objects::new(registry, core::options());
         let remote = init.remote().ok_or_else(|| eyre!("is no remote object"))?;
         let init = objects.adopt(remote, "Init")?;
         let echo = objects.call(&init, "makeEcho", Json::Null)?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bitcoin_ipc::dynamic::call::{Objects, Step};
-use bitcoin_ipc::dynamic::json::Options;
+use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::schema::Registry;
 use bitcoin_ipc::{Error, Ipc, Spawned};
 use eyre::{Result, WrapErr, ensure, eyre};
@@ -174,7 +174,7 @@ fn chain(name: &str, call: fn(&Objects, &str) -> bitcoin_ipc::Result<Json>) -> P
         let benching = shared.benching(Placement::Free)?;
         let mut registry = Registry::new();
         registry.add(SCHEMA, "bench")?;
-        let objects = Objects::new(Arc::new(registry), Options::core());
+        let objects = Objects::new(Arc::new(registry), core::options());
         let remote = benching.bench.remote();
         let remote = remote.ok_or_else(|| eyre!("is no remote object"))?;
         let bench = objects.adopt(remote, "Bench")?;

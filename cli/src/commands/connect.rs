@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::dynamic::call::Objects;
-use bitcoin_ipc::dynamic::json::Options;
+use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::schema::Registry;
 use bitcoin_ipc::dynamic::schema::model::Brand;
 use bitcoin_ipc::interfaces::echo::Echo;
@@ -130,7 +130,7 @@ fn offer_of(init: &dyn Init, generation: Generation, maker: &str) -> Result<Offe
     let registry = Arc::new(Registry::core(generation)?);
     let id = registry.find_interface(INIT)?.id;
     let has = registry.method_of(id, &Brand::default(), maker).is_ok();
-    let objects = Objects::new(registry, Options::core());
+    let objects = Objects::new(registry, core::options());
     let handle = objects.adopt(remote, INIT)?;
     match has && objects.implements(&handle, maker)? {
         true => Ok(Offer::Implemented),

@@ -6,7 +6,8 @@
 
 use std::fs;
 
-use bitcoin_ipc::dynamic::json::{Meaning, core_meaning};
+use bitcoin_ipc::dynamic::core;
+use bitcoin_ipc::dynamic::json::Meaning;
 use bitcoin_ipc::dynamic::schema::model::{Kind, Type};
 
 use super::super::methods::{Method, Param};
@@ -222,7 +223,7 @@ impl View {
                 _ => Vec::new(),
             },
             Type::Interface(id, _) => self.objects(*id),
-            ty => match core_meaning(&method.full_name(), &param.name, ty) {
+            ty => match core::meaning(&method.full_name(), &param.name, ty) {
                 Meaning::Milliseconds => vec![Candidate::new("forever")],
                 _ => Vec::new(),
             },

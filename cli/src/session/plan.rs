@@ -7,15 +7,11 @@ use std::collections::BTreeMap;
 
 use bitcoin_ipc::Generation;
 use bitcoin_ipc::dynamic::call::Step;
+use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::schema::model::Type;
 
 use crate::methods::{Method, Start};
 use crate::values::Words;
-
-/// A method of Core that may wait for longer than people expect.
-const SLOW_METHOD: &str = "Mining.createNewBlock";
-/// Its parameter that says whether it waits.
-const SLOW_PARAM: &str = "cooldown";
 
 /// A call whose words have been read.
 pub(crate) struct Call {
@@ -50,8 +46,9 @@ impl Call {
     pub(crate) fn advice(&self) -> Option<&'static str> {
         let mut steps = self.plan.methods.iter().zip(&self.plan.steps);
         let waits = steps.any(|(method, step)| {
-            let has_param = method.params.iter().any(|param| param.name == SLOW_PARAM);
-            has_param && method.full_name() == SLOW_METHOD && step.params[SLOW_PARAM] != false
+            let (slow, says) = core::SLOW;
+            let has_param = method.params.iter().any(|param| param.name == says);
+            has_param && method.full_name() == slow && step.params[says] != false
         });
         waits.then_some(
             "a node that is behind, or in initial block download, answers only after that: \

@@ -3,12 +3,12 @@
 //! Knows what has to be there before a call is sent, and what of it is sent; nothing of who waits
 //! for the answer, which is [`running`](crate::running)'s.
 
-use bitcoin_ipc::{Error, Generation};
+use bitcoin_ipc::Error;
+use bitcoin_ipc::dynamic::core::Submit;
 use eyre::Result;
 
-use super::submit::Submit;
 use super::{Answer, Call, Session, hosting};
-use crate::methods::Start;
+use crate::methods::{Method, Start};
 use crate::running::{Ender, Running};
 
 impl Session {
@@ -41,12 +41,17 @@ impl Session {
             Start::Made(maker, interface) => self.object_of(maker, *interface)?,
         };
         let plan = &call.plan;
-        let submit = match self.may_be_older(plan) {
-            true => {
-                let older = self.schemas.of(Generation::Core31)?.registry;
-                Some(Submit::new(&self.objects, older, plan)?)
+        // Which place the method has, a peer does not tell before it is called.
+        let mut methods = plan.methods.iter().rev().map(Method::full_name);
+        let submit = match methods.next() {
+            Some(last)
+                if self.schemas.fixed.is_none()
+                    && Submit::is_needed(self.schema.generation, &last) =>
+            {
+                let maker = methods.next().unwrap_or_default();
+                Some(Submit::new(&self.objects, &plan.steps, maker)?)
             }
-            false => None,
+            _ => None,
         };
         let ender = plan.methods.first().and_then(|first| {
             // Of a chain too: its first method may be the one that takes long.

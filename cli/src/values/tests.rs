@@ -5,14 +5,14 @@
 use super::*;
 use crate::args::Cli;
 use crate::schemas::Schemas;
-use bitcoin_ipc::dynamic::json::Options;
+use bitcoin_ipc::dynamic::core;
 use clap::Parser;
 
 fn bound(method: &str, words: &[&str]) -> Result<Json, String> {
     let cli = Cli::parse_from(["bitcoin-ipc", "man"]);
     let schema = Schemas::load(&cli.options).unwrap().assumed().unwrap();
     let (_, method) = schema.named(method).unwrap();
-    let objects = Objects::new(schema.registry, Options::core());
+    let objects = Objects::new(schema.registry, core::options());
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     let bound = Words::new(&words, false).bind(&[method], 0, &objects);
     let bound = bound.map_err(|failure| failure.message)?;
@@ -24,7 +24,7 @@ fn lined(words: &[&str], line: &str) -> Result<Option<Json>, String> {
     let cli = Cli::parse_from(["bitcoin-ipc", "man"]);
     let schema = Schemas::load(&cli.options).unwrap().assumed().unwrap();
     let (_, method) = schema.named("waitTipChanged").unwrap();
-    let objects = Objects::new(schema.registry, Options::core());
+    let objects = Objects::new(schema.registry, core::options());
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     let words = Words::new(&words, false).with_line(line);
     let Some(mut words) = words.map_err(|failure| failure.message)? else {

@@ -28,7 +28,7 @@ fn every_interface_can_be_called() {
         (&["MINING.getTip"], &tip),
         (&["--wire-order", "getTip"], &wire_tip),
         (&["isTestChain"], "true\n"),
-        (&["waitTipChanged", "00", "forever"], &tip),
+        (&["waitTipChanged", &"00".repeat(32), "forever"], &tip),
         (&["waitTipChanged", DISPLAYED, "timeout=50ms"], &tip),
         (&["mining.createNewBlock/getBlockHeader"], &header),
         (

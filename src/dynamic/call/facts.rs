@@ -9,7 +9,8 @@ use std::sync::Arc;
 use capnp::any_pointer;
 use capnp::private::capability::ClientHook;
 
-use crate::dynamic::json::{Converter, Handles, Options, is_runtimes};
+use crate::dynamic::core;
+use crate::dynamic::json::{Converter, Handles, is_runtimes};
 use crate::dynamic::schema::model::{Brand, Field, Place, Struct, Type};
 use crate::dynamic::schema::{MethodInfo, Registry};
 use crate::error::{Error, Result};
@@ -257,7 +258,7 @@ fn results_type(schema: &MethodInfo) -> Type {
 fn show(registry: &Arc<Registry>, ty: Type) -> StaticOrShared<rt::Show> {
     let registry = registry.clone();
     let show = move |message: any_pointer::Reader<'_>, writer: &mut dyn fmt::Write| {
-        let options = Options::core();
+        let options = core::options();
         let converter = Converter::new(&registry, &options);
         match converter.read(message, &ty, &mut Unnamed, "message") {
             Ok(json) => write!(writer, "{json}"),

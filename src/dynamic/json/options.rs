@@ -3,7 +3,6 @@
 //! Knows what people want to see of which field; nothing of how values are read or written.
 
 use crate::dynamic::schema::model::Type;
-use crate::interfaces::meaning;
 
 /// Options for showing and taking values.
 #[derive(Debug, Clone)]
@@ -11,8 +10,8 @@ use crate::interfaces::meaning;
 pub struct Options {
     /// The form in which `Data` is shown. Default: hex.
     pub data: DataFormat,
-    /// The rule for the meaning of a field beyond its type. Default: none. [`core_meaning`] knows
-    /// Bitcoin Core's fields.
+    /// The rule for the meaning of a field beyond its type. Default: none.
+    /// [`core::meaning`](crate::dynamic::core::meaning) knows Bitcoin Core's fields.
     pub meaning: Rule,
     /// Whether `x` with `hasX :Bool` is one field that is null when `hasX` is false. Default: no.
     pub optionals: bool,
@@ -32,16 +31,6 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Returns the options that people who use Bitcoin Core expect: hashes in display order,
-    /// durations where a parameter is a timeout, optional values as one field.
-    pub fn core() -> Self {
-        Self {
-            meaning: core_meaning,
-            optionals: true,
-            ..Self::default()
-        }
-    }
-
     /// Sets [`data`](Self::data).
     #[must_use]
     pub fn with_data(mut self, data: DataFormat) -> Self {
@@ -96,21 +85,6 @@ pub enum Meaning {
     /// A number of milliseconds: `"5s"`, `"250ms"` and `"forever"` are taken too, and the largest
     /// number is shown as `"forever"`.
     Milliseconds,
-}
-
-/// Returns the meaning of a field of Bitcoin Core's interfaces.
-pub fn core_meaning(owner: &str, field: &str, ty: &Type) -> Meaning {
-    let is = |key: &str| key.rsplit_once('.') == Some((owner, field));
-    let is_data = match ty {
-        Type::Data => true,
-        Type::List(element) => **element == Type::Data,
-        _ => false,
-    };
-    match ty {
-        _ if is_data && meaning::HASHES.iter().any(|(key, _)| is(key)) => Meaning::Hash,
-        Type::Float64 if meaning::MILLISECONDS.iter().any(|key| is(key)) => Meaning::Milliseconds,
-        _ => Meaning::Plain,
-    }
 }
 
 /// Bounds on the size of a value, so that a small input cannot make a large output.

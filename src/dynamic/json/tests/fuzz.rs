@@ -142,7 +142,7 @@ fn fuzz_json_reader() {
         let Ok(json) = serde_json::from_slice::<Json>(&text) else {
             return;
         };
-        let _ = write_with(&Options::core(), name, &json);
+        let _ = write_with(&core_options(), name, &json);
         if let Ok(words) = write_with(&options(), name, &json) {
             let read = read_with(&Options::default(), name, &words).map_err(|e| e.to_string());
             // Many lists of `Void` are together more than is read of one message.
@@ -178,7 +178,7 @@ fn fuzz_wire_reader() {
         // In part of a word nothing is read.
         let whole = words.len() / 8 * 8;
         let _ = read_with(&options(), name, &words);
-        let core = Options::core().with_bounds(options().bounds);
+        let core = core_options().with_bounds(options().bounds);
         let _ = read_with(&core, name, &words[..whole]);
         if let Ok(json) = read_with(&options(), name, &words[..whole]) {
             returns(name, &json);

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::Generation;
+use crate::dynamic::core::options as core_options;
 use crate::dynamic::json::shape::ANY_KEY;
 use crate::dynamic::schema::model::{Brand, Field, Kind, Place, Value};
 
@@ -324,7 +325,7 @@ fn bounds_hold_both_ways() {
 
 #[test]
 fn core_fields_have_their_meaning() {
-    let core = Options::core();
+    let core = core_options();
     let words = write_with(&core, "BlockRef", &json!({"hash": "0102", "height": 1})).unwrap();
     assert_eq!(
         read("BlockRef", &words),
@@ -340,7 +341,7 @@ fn core_fields_have_their_meaning() {
 
 #[test]
 fn a_flag_and_its_field_are_one() {
-    let (core, plain) = (Options::core(), Options::default());
+    let (core, plain) = (core_options(), Options::default());
     let name = "TextKeeper.size$Results";
     for (short, long) in [
         (
@@ -365,7 +366,7 @@ fn a_flag_and_its_field_are_one() {
 
 #[test]
 fn templates_are_written_out_and_end() {
-    let options = Options::core();
+    let options = core_options();
     let converter = Converter::new(registry(), &options);
     let template = |name: &str| converter.template(&ty(name), name).unwrap();
     assert_eq!(

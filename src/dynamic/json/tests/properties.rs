@@ -87,7 +87,7 @@ proptest! {
             words.extend(word.to_le_bytes());
         }
         let bounds = Bounds::default().with_json_bytes(1 << 24).with_list(100_000);
-        let _ = read_with(&Options::core().with_bounds(bounds), name, &words);
+        let _ = read_with(&core_options().with_bounds(bounds), name, &words);
     }
 
     #[test]
@@ -106,7 +106,7 @@ proptest! {
             spoil(&mut value, &mut random);
         }
         let _ = write(name, &value);
-        let _ = write_with(&Options::core(), name, &value);
+        let _ = write_with(&core_options(), name, &value);
         let _ = write(name, &random.json(4));
     }
 }

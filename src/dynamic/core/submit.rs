@@ -1,61 +1,61 @@
-//! `BlockTemplate.submitSolution` on a node between two generations.
-//!
-//! Builds between Core 31 and 32 have 32's `Init` and 31's `BlockTemplate`: they lack 32's @10, and
-//! their @7 is the method, where 32 has one that only refuses. Knows that one method; nothing of
-//! others.
+//! The call of `submitSolution` on a peer that has 32's `Init`: builds between 31 and 32 have it at 31's
+//! ordinal, and only the answer to a call tells.
 
 use std::sync::Arc;
 
-use bitcoin_ipc::dynamic::call::{Objects, Step};
-use bitcoin_ipc::dynamic::schema::Registry;
-use bitcoin_ipc::{Error, Generation};
 use serde_json::Value as Json;
 
-use super::Session;
-use super::plan::Plan;
+use crate::dynamic::call::{Objects, Step};
+use crate::dynamic::schema::Registry;
+use crate::error::{Error, Result};
+use crate::generation::Generation;
 
 /// The method whose ordinal has changed.
 const METHOD: &str = "BlockTemplate.submitSolution";
 
-impl Session {
-    /// Whether the call ends in `submitSolution` on a peer that looks like Core 32.
-    pub(super) fn may_be_older(&self, plan: &Plan) -> bool {
-        let last = plan.methods.last();
-        self.schemas.fixed.is_none()
-            && self.schema.generation == Some(Generation::Core32)
-            && last.is_some_and(|method| method.full_name() == METHOD)
-    }
-}
-
-/// A solution to submit.
-pub(super) struct Submit {
+/// A solution to submit to a template.
+pub struct Submit {
     objects: Objects,
     /// Core 31's schema.
     older: Arc<Registry>,
     way: Vec<Step>,
     submit: Step,
-    /// The method that makes the template.
+    /// The method that makes the template, for errors.
     maker: String,
 }
 
 impl Submit {
-    pub(super) fn new(objects: &Objects, older: Arc<Registry>, plan: &Plan) -> Result<Self, Error> {
-        let Some((submit, way)) = plan.steps.split_last() else {
+    /// Returns whether a method, by its full name, is one that a peer of this generation may have at
+    /// another place.
+    #[must_use]
+    pub fn is_needed(generation: Option<Generation>, method: &str) -> bool {
+        generation == Some(Generation::Core32) && method == METHOD
+    }
+
+    /// Makes the call of the last of `steps`, on what the others lead to. `maker` is the last of those,
+    /// by its name.
+    ///
+    /// # Errors
+    /// Returns [`Error::Usage`] without a step.
+    pub fn new(objects: &Objects, steps: &[Step], maker: String) -> Result<Self> {
+        let Some((submit, way)) = steps.split_last() else {
             return Err(Error::Usage("no method to call".into()));
         };
-        let maker = plan.methods.iter().rev().nth(1);
         Ok(Self {
             objects: objects.clone(),
-            older,
+            older: Arc::new(Registry::core(Generation::Core31)?),
             way: way.to_vec(),
             submit: submit.clone(),
-            maker: maker.map_or_else(String::new, super::Method::full_name),
+            maker,
         })
     }
 
     /// Submits the solution to the template that the call's other methods make, or that `handle`
     /// is. Both ordinals of the method are tried on the same template.
-    pub(super) fn run(self, handle: &str) -> Result<Json, Error> {
+    ///
+    /// # Errors
+    /// Returns the errors of the calls.
+    pub fn run(self, handle: &str) -> Result<Json> {
         if self.way.is_empty() {
             return self.submit_to(handle);
         }
@@ -73,7 +73,7 @@ impl Submit {
         answer
     }
 
-    fn submit_to(&self, template: &str) -> Result<Json, Error> {
+    fn submit_to(&self, template: &str) -> Result<Json> {
         let steps = std::slice::from_ref(&self.submit);
         match self.objects.chain(template, steps) {
             Err(Error::Unimplemented(_)) => {

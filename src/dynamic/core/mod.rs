@@ -1,0 +1,51 @@
+//! The peculiarities of Bitcoin Core's interfaces for what calls them by name: how values are shown,
+//! which defaults an older node gets, what ends a wait, which methods moved.
+//!
+//! Knows names of the schemas, and schemas; nothing of connections, but for the one method whose place a
+//! peer does not tell ([`Submit`]). The typed interfaces have the same in [`crate::generation`], and the
+//! facts that both need are in one table, which `build.rs` reads as well.
+
+mod defaults;
+mod interrupt;
+mod moved;
+mod submit;
+
+use crate::dynamic::json::{Meaning, Options};
+use crate::dynamic::schema::model::Type;
+use crate::interfaces::meaning;
+
+pub use self::defaults::{newest_defaults, with_newest_defaults};
+pub use self::interrupt::interrupt_of;
+pub use self::moved::is_same;
+pub use self::submit::Submit;
+
+/// The parameters that may be left out although no schema gives them a default, each with its method.
+pub const OPTIONAL: &[(&str, &str)] = &[("Rpc.executeRpc", "uri"), ("Rpc.executeRpc", "user")];
+
+/// A method that may wait for longer than people expect, and its parameter that says whether it does.
+pub const SLOW: (&str, &str) = ("Mining.createNewBlock", "cooldown");
+
+/// Returns the options that people who use Bitcoin Core expect: hashes in display order, durations where
+/// a parameter is a timeout, optional values as one field.
+#[must_use]
+pub fn options() -> Options {
+    Options {
+        optionals: true,
+        ..Options::default().with_meaning(meaning)
+    }
+}
+
+/// Returns the meaning of a field of Core's interfaces.
+pub fn meaning(owner: &str, field: &str, ty: &Type) -> Meaning {
+    let is = |key: &str| key.rsplit_once('.') == Some((owner, field));
+    let is_data = match ty {
+        Type::Data => true,
+        Type::List(element) => **element == Type::Data,
+        _ => false,
+    };
+    match ty {
+        _ if is_data && meaning::HASHES.iter().any(|(key, _)| is(key)) => Meaning::Hash,
+        Type::Float64 if meaning::MILLISECONDS.iter().any(|key| is(key)) => Meaning::Milliseconds,
+        _ => Meaning::Plain,
+    }
+}
