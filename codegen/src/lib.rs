@@ -32,7 +32,8 @@
 //!   `MiningCheckBlockResults`. A result with the annotation `Proxy.exception` makes it a
 //!   `Result<Result<T, E>>`.
 //! - `x` with `hasX :Bool` is an `Option`. An interface is an `Option<Arc<dyn X>>`: null is `None`.
-//! - A struct is a plain struct with the schema's defaults. An enum keeps values it does not name.
+//! - A struct is a plain struct with the schema's defaults, and a setter for each field. An enum keeps values
+//!   it does not name.
 //! - An interface with no methods but `destroy` and `call` is implemented by closures.
 //! - A method that would have the name of another's async form gets an underscore: beside `callFn`,
 //!   `callFnAsync` is `call_fn_async_`.

@@ -14,7 +14,7 @@ use crate::interfaces::echo::Echo;
 use crate::interfaces::init::Init;
 use crate::interfaces::mining::Mining;
 use crate::interfaces::rpc::Rpc;
-use crate::interfaces::{Call, Disconnection, Remote, ready};
+use crate::interfaces::{Call, Disconnection, Offload, Remote, ready};
 use crate::ipc::connect_stream;
 use crate::limits::Limits;
 use crate::transport::{self, Address, Chain, DataDir, Trust};
@@ -50,10 +50,13 @@ impl Client {
         Self::builder().address(address.clone()).connect()
     }
 
-    /// Wraps the `Init` of a peer, such as a child's or a local object.
+    /// Wraps the `Init` of a peer, such as a child's, or a local object, whose async forms run on threads
+    /// of their own then, as [`Offload`] has it.
     #[must_use]
     pub fn of(init: Arc<dyn Init>) -> Self {
-        Self { init }
+        Self {
+            init: init.offload(),
+        }
     }
 
     /// Returns the node's `Init`.

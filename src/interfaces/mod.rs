@@ -3,9 +3,11 @@
 //! Knows the standard library and [`crate::Error`], nothing of proxies, wires or processes: a
 //! program that only implements or uses an interface needs nothing else.
 
+mod call;
 #[cfg(feature = "dynamic")]
 #[allow(dead_code, reason = "`build.rs` reads the rest")]
 pub(crate) mod meaning;
+mod offload;
 mod values;
 
 use std::any::Any;
@@ -16,16 +18,9 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+pub use call::{Call, ready};
+pub use offload::{Offload, Offloaded, offload};
 pub use values::{BlockHash, DataValue, MerkleHash, NumberValue, Txid, Wtxid};
-
-/// A call under way. The call is made when the method is called, not when this is first polled;
-/// dropping it cancels the call.
-pub type Call<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
-
-/// Returns a call that already has its result, as the async form of a local object's method does.
-pub fn ready<T: Send + 'static>(result: Result<T>) -> Call<T> {
-    Box::pin(std::future::ready(result))
-}
 
 /// Returns the error of a method that an implementor of its trait leaves out. `method` names its
 /// interface as well, such as `Mining.getTip`.

@@ -9,4 +9,5 @@
 mod client;
 mod following;
 mod lifetimes;
+mod local;
 mod mock;

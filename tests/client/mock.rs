@@ -70,10 +70,9 @@ pub fn hash_at(height: i32) -> [u8; 32] {
 }
 
 fn tip_at(height: i32) -> BlockRef {
-    BlockRef {
-        height,
-        hash: BlockHash(hash_at(height)),
-    }
+    BlockRef::default()
+        .height(height)
+        .hash(BlockHash(hash_at(height)))
 }
 
 struct NodeInit(Arc<Chain>);

@@ -85,10 +85,9 @@ fn block_templates(peer: &Peer) {
         assert_eq!(u32::from(height), wanted.lock_time + 1);
 
         // A block made of nothing but the dummy is valid except for its work.
-        let options = BlockCheckOptions {
-            check_merkle_root: false,
-            check_pow: false,
-        };
+        let options = BlockCheckOptions::default()
+            .check_merkle_root(false)
+            .check_pow(false);
         let checked = mining.check_block(&block, &options).unwrap();
         assert!(checked.result, "{checked:?}");
 

@@ -21,10 +21,7 @@ const LONG: Duration = Duration::from_secs(20);
 const FOREVER: Duration = Duration::MAX;
 
 fn wait_for(timeout: Duration) -> BlockWaitOptions {
-    BlockWaitOptions {
-        timeout,
-        ..BlockWaitOptions::default()
-    }
+    BlockWaitOptions::default().timeout(timeout)
 }
 
 run_on!(several_threads_wait_and_others_call: core30, core31, core32);

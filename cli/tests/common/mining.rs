@@ -162,7 +162,7 @@ fn tip() -> BlockRef {
     let mut hash = BlockHash::default();
     hash.0[0] = 0xaa;
     hash.0[31] = 0x01;
-    BlockRef { hash, height: 7 }
+    BlockRef::default().hash(hash).height(7)
 }
 
 impl Init for All {

@@ -55,18 +55,16 @@ fn tip() -> BlockHash {
 }
 
 fn create_options() -> BlockCreateOptions {
-    BlockCreateOptions {
-        use_mempool: false,
-        block_reserved_weight: 9000,
-        coinbase_output_max_additional_sigops: 401,
-    }
+    BlockCreateOptions::default()
+        .use_mempool(false)
+        .block_reserved_weight(9000)
+        .coinbase_output_max_additional_sigops(401)
 }
 
 fn wait_options(fee_threshold: i64) -> BlockWaitOptions {
-    BlockWaitOptions {
-        timeout: LIMIT,
-        fee_threshold,
-    }
+    BlockWaitOptions::default()
+        .timeout(LIMIT)
+        .fee_threshold(fee_threshold)
 }
 
 fn expect_coinbase(coinbase: &CoinbaseTx) {
@@ -133,10 +131,7 @@ fn every_call_reaches_its_method() {
             assert_eq!(mining.get_tip().unwrap().unwrap().height, 101);
             let changed = mining.wait_tip_changed(tip(), LIMIT).unwrap().unwrap();
             assert_eq!((changed.hash, changed.height), (tip(), 7));
-            let options = BlockCheckOptions {
-                check_pow: false,
-                ..BlockCheckOptions::default()
-            };
+            let options = BlockCheckOptions::default().check_pow(false);
             let checked = mining.check_block(&[0; 10], &options).unwrap();
             assert_eq!(checked.reason, "bad-blk");
             assert_eq!(
@@ -177,10 +172,7 @@ fn every_async_call_reaches_its_method() {
             let changed = block_on(mining.wait_tip_changed_async(tip(), LIMIT));
             let changed = changed.unwrap().unwrap();
             assert_eq!((changed.hash, changed.height), (tip(), 7));
-            let options = BlockCheckOptions {
-                check_pow: false,
-                ..BlockCheckOptions::default()
-            };
+            let options = BlockCheckOptions::default().check_pow(false);
             let checked = block_on(mining.check_block_async(&[0; 10], &options)).unwrap();
             assert_eq!(
                 (checked.debug.as_str(), checked.result),

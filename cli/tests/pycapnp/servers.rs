@@ -179,10 +179,7 @@ fn the_typed_interfaces() {
             [Vec::<u8>::new()]
         );
 
-        let options = BlockCreateOptions {
-            use_mempool: false,
-            ..BlockCreateOptions::default()
-        };
+        let options = BlockCreateOptions::default().use_mempool(false);
         let template = mining.create_new_block(&options, true).unwrap().unwrap();
         assert_eq!(
             server.line("options"),

@@ -94,7 +94,9 @@ fn emit_method(code: &mut Code, scope: &Scope<'_>, interface: &Interface, method
     } else {
         format!("[`{name}`](Self::{name})")
     };
-    code.docs([format!("The async form of {link}.")]);
+    code.docs([format!(
+        "The async form of {link}. Of a local object it runs that at once."
+    )]);
     if crowded {
         code.add(allow);
     }

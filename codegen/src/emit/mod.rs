@@ -9,6 +9,7 @@ mod client;
 mod code;
 mod info;
 mod interfaces;
+mod offload;
 mod read;
 pub(crate) mod releases;
 mod server;
@@ -33,6 +34,7 @@ pub(crate) fn interfaces(model: &Model, layout: &Layout) -> String {
         let mut body = Code::new();
         for interface in &file.interfaces {
             interfaces::emit(&mut body, &scope, interface);
+            offload::emit(&mut body, &scope, interface);
         }
         for e in &file.enums {
             values::emit_enum(&mut body, e);
@@ -46,12 +48,22 @@ pub(crate) fn interfaces(model: &Model, layout: &Layout) -> String {
             imports.push("use std::sync::Arc;".to_owned());
         }
         if body.contains("Call<") {
-            let names = if body.contains("dyn Remote") {
-                "{Call, Remote, ready, unimplemented}"
-            } else {
-                "{Call, ready, unimplemented}"
+            let all = [
+                "Call",
+                "Offload",
+                "Offloaded",
+                "Remote",
+                "offload",
+                "ready",
+                "unimplemented",
+            ];
+            let used = |name: &&str| {
+                let mut words = body.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+                words.any(|word| word == *name)
             };
-            imports.push(format!("use {}::interfaces::{names};", layout.runtime));
+            let names: Vec<&str> = all.into_iter().filter(|name| used(name)).collect();
+            let names = names.join(", ");
+            imports.push(format!("use {}::interfaces::{{{names}}};", layout.runtime));
         } else if body.contains("dyn Remote") {
             imports.push(format!("use {}::interfaces::Remote;", layout.runtime));
         }

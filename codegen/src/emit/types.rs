@@ -50,6 +50,11 @@ impl<'m> Scope<'m> {
         }
     }
 
+    /// Whether the runtime library generates its own code.
+    pub(super) fn is_library(&self) -> bool {
+        self.layout.is_library()
+    }
+
     /// The trait of a type that stands for a number.
     pub(super) fn number_value(&self) -> String {
         format!("{}::interfaces::NumberValue", self.layout.runtime)

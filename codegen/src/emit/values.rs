@@ -27,6 +27,10 @@ pub(super) fn emit_struct(code: &mut Code, scope: &Scope<'_>, s: &Struct) {
         derives.push("Default");
     }
     code.add(format!("#[derive({})]", derives.join(", ")));
+    // A release of Core may add a field; the owner of another schema knows when it does.
+    if scope.is_library() {
+        code.add("#[non_exhaustive]");
+    }
     code.add(format!("pub struct {name} {{"));
     for field in &s.fields {
         if field.docs.is_empty() {
@@ -48,6 +52,39 @@ pub(super) fn emit_struct(code: &mut Code, scope: &Scope<'_>, s: &Struct) {
         }
         code.add("}\n}\n}");
     }
+    emit_setters(code, scope, s);
+}
+
+/// Emits a setter for each field.
+fn emit_setters(code: &mut Code, scope: &Scope<'_>, s: &Struct) {
+    let fields: Vec<&Field> = s.fields.iter().filter(|field| is_settable(field)).collect();
+    if fields.is_empty() {
+        return;
+    }
+    code.blank();
+    code.add(format!("impl {} {{", s.named.name));
+    for field in fields {
+        let name = &field.name;
+        let (ty, into) = match &field.ty {
+            _ if is_optional(field) => (format!("impl Into<{}>", scope.field(field)), ".into()"),
+            Type::Text | Type::Data => (format!("impl Into<{}>", scope.field(field)), ".into()"),
+            _ => (scope.field(field), ""),
+        };
+        code.blank();
+        code.docs([format!("Sets the field `{}`.", field.schema)]);
+        code.add("#[must_use]");
+        code.add(format!("pub fn {name}(mut self, {name}: {ty}) -> Self {{"));
+        code.add(format!("self.{name} = {name}{into};\nself\n}}"));
+    }
+    code.add("}");
+}
+
+/// Whether a setter of a field's name hides no method of the traits that values have.
+fn is_settable(field: &Field) -> bool {
+    let taken = [
+        "clone", "eq", "ne", "fmt", "default", "into", "from", "to_owned",
+    ];
+    !taken.contains(&field.name.as_str())
 }
 
 /// A field's default as Rust writes it.

@@ -25,6 +25,8 @@ const TAKEN: &[&str] = &[
     "From",
     "Into",
     "None",
+    "Offload",
+    "Offloaded",
     "Ok",
     "Option",
     "PartialEq",

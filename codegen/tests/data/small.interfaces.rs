@@ -3,7 +3,7 @@
 /// What `small.capnp` describes.
 pub mod small {
     use std::sync::Arc;
-    use ::bitcoin_ipc::interfaces::{Call, Remote, ready, unimplemented};
+    use ::bitcoin_ipc::interfaces::{Call, Offload, Offloaded, Remote, offload, ready, unimplemented};
     use ::bitcoin_ipc::Result;
 
     /// Counts, for \<whoever\> asks.
@@ -18,7 +18,7 @@ pub mod small {
             unimplemented("Counter.add")
         }
 
-        /// The async form of [`add`](Self::add).
+        /// The async form of [`add`](Self::add). Of a local object it runs that at once.
         fn add_async(&self, by: i32, label: Option<&str>) -> Call<CounterAddResults> {
             ready(self.add(by, label))
         }
@@ -32,7 +32,7 @@ pub mod small {
             unimplemented("Counter.watch")
         }
 
-        /// The async form of [`watch`](Self::watch).
+        /// The async form of [`watch`](Self::watch). Of a local object it runs that at once.
         fn watch_async(
             &self,
             watcher: Option<Arc<dyn Watcher>>,
@@ -45,7 +45,7 @@ pub mod small {
             unimplemented("Counter.reset")
         }
 
-        /// The async form of [`reset`](Self::reset).
+        /// The async form of [`reset`](Self::reset). Of a local object it runs that at once.
         fn reset_async(&self) -> Call<()> {
             ready(self.reset())
         }
@@ -54,6 +54,59 @@ pub mod small {
         #[doc(hidden)]
         fn remote(&self) -> Option<&dyn Remote> {
             None
+        }
+    }
+
+    impl Offload for dyn Counter {
+        fn offload(self: Arc<Self>) -> Arc<Self> {
+            match self.remote() {
+                Some(_) => self,
+                None => Arc::new(Offloaded::new(self)),
+            }
+        }
+    }
+
+    impl Counter for Offloaded<dyn Counter> {
+        fn add(&self, by: i32, label: Option<&str>) -> Result<CounterAddResults> {
+            self.object().add(by, label)
+        }
+
+        fn add_async(&self, by: i32, label: Option<&str>) -> Call<CounterAddResults> {
+            let object = self.object().clone();
+            let label = label.map(ToOwned::to_owned);
+            offload(move || object.add(by, label.as_deref()))
+        }
+
+        fn watch(
+            &self,
+            watcher: Option<Arc<dyn Watcher>>,
+        ) -> Result<Result<Option<Arc<dyn Watcher>>, Failure>> {
+            self.object().watch(watcher).map(|made| made.map(|made| made.map(Offload::offload)))
+        }
+
+        fn watch_async(
+            &self,
+            watcher: Option<Arc<dyn Watcher>>,
+        ) -> Call<Result<Option<Arc<dyn Watcher>>, Failure>> {
+            let object = self.object().clone();
+            offload(
+                move || object.watch(watcher).map(
+                    |made| made.map(|made| made.map(Offload::offload)),
+                ),
+            )
+        }
+
+        fn reset(&self) -> Result<()> {
+            self.object().reset()
+        }
+
+        fn reset_async(&self) -> Call<()> {
+            let object = self.object().clone();
+            offload(move || object.reset())
+        }
+
+        fn remote(&self) -> Option<&dyn Remote> {
+            self.object().remote()
         }
     }
 
@@ -67,7 +120,7 @@ pub mod small {
             unimplemented("Watcher.call")
         }
 
-        /// The async form of [`call`](Self::call).
+        /// The async form of [`call`](Self::call). Of a local object it runs that at once.
         fn call_async(&self, totals: &[i64]) -> Call<bool> {
             ready(self.call(totals))
         }
@@ -83,6 +136,31 @@ pub mod small {
     impl<F: Fn(&[i64]) -> Result<bool> + Send + Sync + 'static> Watcher for F {
         fn call(&self, totals: &[i64]) -> Result<bool> {
             self(totals)
+        }
+    }
+
+    impl Offload for dyn Watcher {
+        fn offload(self: Arc<Self>) -> Arc<Self> {
+            match self.remote() {
+                Some(_) => self,
+                None => Arc::new(Offloaded::new(self)),
+            }
+        }
+    }
+
+    impl Watcher for Offloaded<dyn Watcher> {
+        fn call(&self, totals: &[i64]) -> Result<bool> {
+            self.object().call(totals)
+        }
+
+        fn call_async(&self, totals: &[i64]) -> Call<bool> {
+            let object = self.object().clone();
+            let totals = totals.to_owned();
+            offload(move || object.call(&totals))
+        }
+
+        fn remote(&self) -> Option<&dyn Remote> {
+            self.object().remote()
         }
     }
 
@@ -137,6 +215,22 @@ pub mod small {
         }
     }
 
+    impl Failure {
+        /// Sets the field `text`.
+        #[must_use]
+        pub fn text(mut self, text: impl Into<String>) -> Self {
+            self.text = text.into();
+            self
+        }
+
+        /// Sets the field `codes`.
+        #[must_use]
+        pub fn codes(mut self, codes: Vec<Vec<u8>>) -> Self {
+            self.codes = codes;
+            self
+        }
+    }
+
     /// The results of `Counter.add`.
     #[derive(Debug, Clone, PartialEq, Default)]
     pub struct CounterAddResults {
@@ -144,5 +238,21 @@ pub mod small {
         pub total: i64,
         /// Field `state`.
         pub state: State,
+    }
+
+    impl CounterAddResults {
+        /// Sets the field `total`.
+        #[must_use]
+        pub fn total(mut self, total: i64) -> Self {
+            self.total = total;
+            self
+        }
+
+        /// Sets the field `state`.
+        #[must_use]
+        pub fn state(mut self, state: State) -> Self {
+            self.state = state;
+            self
+        }
     }
 }

@@ -101,10 +101,7 @@ fn a_peer_of_the_generation_before() {
     assert!(mining.is_test_chain().unwrap());
     // The method that is new.
     lacks(mining.get_fee_rate(3), "this node (Core 32) has no getFeeRate");
-    let options = BlockCreateOptions {
-        block_reserved_weight: 5000,
-        ..BlockCreateOptions::default()
-    };
+    let options = BlockCreateOptions::default().block_reserved_weight(5000);
     let template = mining.create_new_block(&options, false).unwrap().unwrap();
     // The method that was removed, and one whose ordinal stayed.
     assert_eq!(template.get_tx_sigops().unwrap(), [4, 5]);

@@ -52,7 +52,7 @@ impl Mining for Node {
     }
 
     fn wait_tip_changed(&self, hash: BlockHash, _: Duration) -> Result<Option<BlockRef>> {
-        Ok(Some(BlockRef { hash, height: 1 }))
+        Ok(Some(BlockRef::default().hash(hash).height(1)))
     }
 
     fn create_new_block(
@@ -128,9 +128,6 @@ impl BlockTemplate for Node {
         nonce: u32,
         _: &[u8],
     ) -> Result<BlockTemplateSubmitSolutionResults> {
-        Ok(BlockTemplateSubmitSolutionResults {
-            result: nonce == 7,
-            ..BlockTemplateSubmitSolutionResults::default()
-        })
+        Ok(BlockTemplateSubmitSolutionResults::default().result(nonce == 7))
     }
 }
