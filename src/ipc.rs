@@ -352,3 +352,8 @@ pub fn no_peer(program: &str, child: &Child, error: Error) -> Error {
         error => error,
     }
 }
+
+crate::opaque::opaque!(in [I: ?Sized] Ipc<I>, "Ipc");
+crate::opaque::opaque!(Listener, "Listener");
+crate::opaque::opaque!(Relay, "Relay");
+crate::opaque::opaque!(in [I: ?Sized] Spawned<I>, "Spawned");

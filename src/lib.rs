@@ -35,6 +35,7 @@ pub mod ipc;
 pub mod limits;
 #[cfg(feature = "bitcoin")]
 pub mod miner;
+mod opaque;
 mod pair;
 mod peer;
 pub mod process;

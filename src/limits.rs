@@ -89,12 +89,12 @@ impl Default for Limits {
 
 /// Defines a setter for each field, which takes and returns the value so that they can be chained.
 macro_rules! setters {
-    ($($setter:ident: $field:ident, $type:ty;)*) => {
+    ($($field:ident: $type:ty;)*) => {
         impl Limits {
             $(
-                #[doc = concat!("With [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+                #[doc = concat!("Sets the field `", stringify!($field), "`.")]
                 #[must_use]
-                pub fn $setter(mut self, $field: $type) -> Self {
+                pub fn $field(mut self, $field: $type) -> Self {
                     self.$field = $field;
                     self
                 }
@@ -104,20 +104,20 @@ macro_rules! setters {
 }
 
 setters! {
-    with_message_bytes: message_bytes, usize;
-    with_nesting: nesting, u32;
-    with_capabilities: capabilities, usize;
-    with_threads_per_connection: threads_per_connection, usize;
-    with_callback_depth: callback_depth, usize;
-    with_connections: connections, usize;
-    with_total_bytes: total_bytes, usize;
-    with_total_threads: total_threads, usize;
-    with_write_time: write_time, Duration;
-    with_calls_in_flight: calls_in_flight, usize;
-    with_objects: objects, usize;
-    with_received_bytes: received_bytes, usize;
-    with_queued_bytes: queued_bytes, usize;
-    with_frame_time: frame_time, Duration;
-    with_handshake_time: handshake_time, Duration;
-    with_flush_time: flush_time, Duration;
+    message_bytes: usize;
+    nesting: u32;
+    capabilities: usize;
+    threads_per_connection: usize;
+    callback_depth: usize;
+    connections: usize;
+    total_bytes: usize;
+    total_threads: usize;
+    write_time: Duration;
+    calls_in_flight: usize;
+    objects: usize;
+    received_bytes: usize;
+    queued_bytes: usize;
+    frame_time: Duration;
+    handshake_time: Duration;
+    flush_time: Duration;
 }

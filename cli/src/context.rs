@@ -38,7 +38,7 @@ impl Context {
     /// Returns the users whose sockets are connected to: with those of `--peer-uid`.
     pub(crate) fn trust(&self) -> Trust {
         let uids = self.options.peer_uid.iter();
-        uids.fold(Trust::new(), |trust, uid| trust.with(*uid))
+        uids.fold(Trust::new(), |trust, uid| trust.uid(*uid))
     }
 
     /// Returns the time limit of `--timeout`, if it sets one.
@@ -52,7 +52,7 @@ impl Context {
         match self.options.timeout {
             None => limits,
             // The clock must not overflow.
-            Some(limit) => limits.with_handshake_time(limit.0.unwrap_or(FOREVER)),
+            Some(limit) => limits.handshake_time(limit.0.unwrap_or(FOREVER)),
         }
     }
 

@@ -468,12 +468,10 @@ impl Session {
 pub(crate) fn manner(context: &Context) -> Manner {
     match context.options.wire_order {
         false => core::options(),
-        true => {
-            core::options().with_meaning(|owner, field, ty| match core::meaning(owner, field, ty) {
-                Meaning::Hash => Meaning::Plain,
-                meaning => meaning,
-            })
-        }
+        true => core::options().meaning(|owner, field, ty| match core::meaning(owner, field, ty) {
+            Meaning::Hash => Meaning::Plain,
+            meaning => meaning,
+        }),
     }
 }
 

@@ -199,7 +199,7 @@ impl ClientBuilder {
 
     /// Connects to a node of this user as well, and not only of this process's user and root.
     pub fn trust_uid(mut self, uid: u32) -> Self {
-        self.trust = self.trust.with(uid);
+        self.trust = self.trust.uid(uid);
         self
     }
 
@@ -257,3 +257,5 @@ impl ClientBuilder {
         })
     }
 }
+
+crate::opaque::opaque!(Client, "Client");

@@ -76,3 +76,5 @@ impl<T> Drop for Pumped<T> {
         self.stop.cancel();
     }
 }
+
+crate::opaque::opaque!(in [T] Pumped<T>, "Pumped");

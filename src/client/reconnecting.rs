@@ -67,3 +67,5 @@ impl Reconnecting {
         Templates::new(self.0.clone(), options)
     }
 }
+
+crate::opaque::opaque!(Reconnecting, "Reconnecting");

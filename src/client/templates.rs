@@ -187,3 +187,6 @@ impl Iterator for Templates {
         follower.next(Using::of, |using, stop| using.next(options, stop))
     }
 }
+
+crate::opaque::opaque!(Templates, "Templates");
+crate::opaque::opaque!(Work, "Work");

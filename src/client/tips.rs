@@ -58,6 +58,7 @@ impl Tip {
 
 /// The outcome of a wait for another tip.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Wait {
     /// There is another tip.
     Changed(Tip),
@@ -181,3 +182,5 @@ impl Iterator for Tips {
         })
     }
 }
+
+crate::opaque::opaque!(Tips, "Tips");

@@ -3,7 +3,6 @@
 //!
 //! Knows the typed interfaces of every generation; nothing of the wire. Ids are shared between
 //! generations while ordinals moved, so the wrong one would call another method in silence.
-//! PROTOCOL.md tells how to find out.
 //!
 //! The list of the generations is in `build.rs`, and all else that can be read off the schemas is
 //! generated from them: how a peer's `Init` tells its generation, which methods a generation lacks, and

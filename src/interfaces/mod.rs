@@ -11,6 +11,7 @@ mod offload;
 mod values;
 
 use std::any::Any;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -137,3 +138,12 @@ impl Future for Disconnection {
 
 include!(concat!(env!("OUT_DIR"), "/newest/interfaces.rs"));
 include!(concat!(env!("OUT_DIR"), "/older_interfaces.rs"));
+
+impl fmt::Debug for Disconnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = self.reason();
+        f.debug_struct("Disconnection")
+            .field("reason", &reason)
+            .finish_non_exhaustive()
+    }
+}

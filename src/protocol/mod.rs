@@ -65,3 +65,5 @@ impl Drop for Listening {
         }
     }
 }
+
+crate::opaque::opaque!(Listening, "Listening");

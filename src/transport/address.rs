@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 
 /// Where a peer is, or where to listen for peers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Address {
     /// `0` or nothing: no connection.
     Off,

@@ -16,6 +16,7 @@ pub const MAX_SOCKET_PATH: usize = if cfg!(any(target_os = "linux", target_os = 
 
 /// A chain, by the names of Bitcoin Core's `-chain=` (`src/util/chaintype.cpp`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Chain {
     /// `main`
     #[default]

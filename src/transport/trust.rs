@@ -37,7 +37,7 @@ impl Trust {
 
     /// Trusts this user as well.
     #[must_use]
-    pub fn with(mut self, uid: u32) -> Self {
+    pub fn uid(mut self, uid: u32) -> Self {
         self.uids.push(uid);
         self
     }
@@ -202,9 +202,9 @@ mod tests {
         assert_eq!(trust.check_path(&socket), Ok(()));
         chown(&socket, Some(OTHER), None).unwrap();
         assert!(trust.check_path(&socket).is_err());
-        assert_eq!(trust.clone().with(OTHER).check_path(&link), Ok(()));
+        assert_eq!(trust.clone().uid(OTHER).check_path(&link), Ok(()));
         chown(directory.path(), Some(OTHER + 1), None).unwrap();
-        assert!(trust.with(OTHER).check_path(&socket).is_err());
+        assert!(trust.uid(OTHER).check_path(&socket).is_err());
     }
 
     #[test]
@@ -218,6 +218,6 @@ mod tests {
         });
         let reason = Trust::new().check_peer(&peer).unwrap_err();
         assert!(reason.starts_with("process 7 of user 54321"), "{reason}");
-        assert_eq!(Trust::new().with(OTHER).check_peer(&peer), Ok(()));
+        assert_eq!(Trust::new().uid(OTHER).check_peer(&peer), Ok(()));
     }
 }

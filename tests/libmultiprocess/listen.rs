@@ -24,11 +24,8 @@ impl ListenSetup {
     fn new(connections: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("listen.sock");
-        let protocol = Capnp::new(
-            "mptest-server",
-            Limits::default().with_connections(connections),
-        )
-        .unwrap();
+        let protocol =
+            Capnp::new("mptest-server", Limits::default().connections(connections)).unwrap();
         let listener = UnixListener::bind(&path).unwrap();
         let foo: Arc<dyn FooInterface> = Arc::new(Foo::default());
         Self {

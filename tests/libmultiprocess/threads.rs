@@ -262,7 +262,7 @@ fn requests_queued_on_a_thread_nest_only_so_deep() {
 #[test]
 fn threads_beyond_the_limit_are_refused() {
     timed(|| {
-        let limits = Limits::default().with_threads_per_connection(3);
+        let limits = Limits::default().threads_per_connection(3);
         raw(limits, Arc::default(), |client, map| async move {
             let mut held = Vec::new();
             for _ in 0..3 {

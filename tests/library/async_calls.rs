@@ -273,7 +273,7 @@ fn what_came_before_the_end_of_a_connection_is_run() {
 #[test]
 fn calls_that_wait_for_a_worker_are_not_nested() {
     timed(|| {
-        let setup = Setup::with_limits(Limits::default().with_callback_depth(1));
+        let setup = Setup::with_limits(Limits::default().callback_depth(1));
         warm(&setup);
         setup.foo.set_int_fn(|n| {
             if n == 0 {
@@ -288,7 +288,7 @@ fn calls_that_wait_for_a_worker_are_not_nested() {
 #[test]
 fn one_thread_is_enough_for_calls_one_after_the_other() {
     timed(|| {
-        let setup = Setup::with_limits(Limits::default().with_threads_per_connection(1));
+        let setup = Setup::with_limits(Limits::default().threads_per_connection(1));
         setup.foo.set_int_fn(|n| {
             // Some are quick and some are not.
             if n % 3 == 0 {

@@ -79,7 +79,7 @@ impl Serving {
         let server = Ipc::with_limits("mptest-server", init, limits).unwrap();
         let nothing: Arc<dyn FooInterface> = Arc::<Foo>::default();
         // Longer than any end should take.
-        let limits = Limits::default().with_flush_time(Duration::from_secs(10));
+        let limits = Limits::default().flush_time(Duration::from_secs(10));
         Self {
             foo,
             listener: server.listen_on(channel.acceptor).unwrap(),
@@ -178,8 +178,8 @@ fn limits_hold_on_any_channel() {
     timed(|| {
         for channel in channels() {
             let limits = Limits::default()
-                .with_message_bytes(1 << 20)
-                .with_handshake_time(Duration::from_secs(1));
+                .message_bytes(1 << 20)
+                .handshake_time(Duration::from_secs(1));
             let serving = Serving::new(channel, limits);
             let (foo, other) = (serving.client(), serving.client());
             let start = Instant::now();
@@ -212,7 +212,7 @@ fn connections_are_charged_to_the_peer_that_the_channel_names() {
             acceptor: listening.into(),
             connect: Box::new(move || connect_as(1, address).into()),
         };
-        let serving = Serving::new(channel, Limits::default().with_connections(20));
+        let serving = Serving::new(channel, Limits::default().connections(20));
         let first: Vec<_> = (0..16).map(|_| serving.client()).collect();
         let refused = serving.clients.connect_stream((serving.connect)());
         let refused = refused.err().unwrap().to_string();
@@ -228,7 +228,7 @@ fn connections_are_charged_to_the_peer_that_the_channel_names() {
 #[test]
 fn peers_of_which_nothing_is_told_share_one_account() {
     timed(|| {
-        let serving = Serving::new(records(), Limits::default().with_connections(20));
+        let serving = Serving::new(records(), Limits::default().connections(20));
         assert_eq!((serving.connect)().peer(), Peer::Unknown);
         let first: Vec<_> = (0..16).map(|_| serving.client()).collect();
         let refused = serving.clients.connect_stream((serving.connect)());

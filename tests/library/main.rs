@@ -186,7 +186,7 @@ fn a_method_that_panics_fails_its_call_alone() {
 #[test]
 fn a_message_beyond_the_limit_is_refused_before_it_is_sent() {
     timed(|| {
-        let setup = Setup::with_limits(Limits::default().with_message_bytes(1 << 20));
+        let setup = Setup::with_limits(Limits::default().message_bytes(1 << 20));
         let foo = setup.client();
         // Too large to be sent by this side's own limit of 64 MiB.
         let large = vec![0; 65 << 20];
@@ -244,7 +244,7 @@ const LOOP: &str = "b-capnp-loop";
 fn arguments_of_a_call_that_fails_are_not_destroyed_on_the_event_loop() {
     timed(|| {
         // The peer gives no thread, so the call ends between the caller and the wire.
-        let setup = Setup::with_limits(Limits::default().with_threads_per_connection(0));
+        let setup = Setup::with_limits(Limits::default().threads_per_connection(0));
         let (dropped, drops) = mpsc::channel();
         let callback = || -> Option<Arc<dyn FooFn>> {
             let held = Dropped(dropped.clone());

@@ -91,7 +91,7 @@ fn calls_nested_too_deeply_are_refused() {
 #[test]
 fn a_server_thread_ends_with_its_client_thread() {
     timed(|| {
-        let limits = Limits::default().with_threads_per_connection(4);
+        let limits = Limits::default().threads_per_connection(4);
         let setup = Setup::with_limits(limits);
         setup.foo.set_fn(|| ());
         let foo = setup.client();
@@ -131,7 +131,7 @@ fn a_thread_that_ends_may_still_call() {
         static LAST: std::cell::RefCell<Option<Last>> = const { std::cell::RefCell::new(None) };
     }
     timed(|| {
-        let setup = Setup::with_limits(Limits::default().with_threads_per_connection(4));
+        let setup = Setup::with_limits(Limits::default().threads_per_connection(4));
         for _ in 0..12 {
             let foo = setup.client();
             let (sender, results) = mpsc::channel();

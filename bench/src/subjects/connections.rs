@@ -187,7 +187,7 @@ fn raise_descriptors() -> Result<()> {
 /// Listens at `path` until the parent closes its socket.
 pub fn listen(parent: &UnixStream, path: &Path) -> Result<()> {
     raise_descriptors()?;
-    let limits = Limits::default().with_connections(4 * IDLE);
+    let limits = Limits::default().connections(4 * IDLE);
     let ipc = Ipc::<dyn Init>::with_limits(peers::LISTEN, Role::Node.init(), limits)?;
     let _listener = ipc.listen(&Address::Unix(Some(path.to_owned())))?;
     wait(parent)

@@ -162,7 +162,7 @@ fn describe_method(context: &Context, schema: &Schema, method: &Method) -> Resul
         match meaning(context, method, param) {
             Meaning::Hash => notes.push("in display order"),
             Meaning::Milliseconds => notes.push("a duration such as 5s, 250ms or forever"),
-            Meaning::Plain => {}
+            _ => {}
         }
         if param.optional {
             notes.push("may be left out");

@@ -148,7 +148,7 @@ pub fn with_foo(script: &'static str, name: &'static str) {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("foo.sock");
         let init = Arc::new(TestInit::default());
-        let limits = Limits::default().with_threads_per_connection(THREADS);
+        let limits = Limits::default().threads_per_connection(THREADS);
         let ipc = Ipc::<dyn FooInit>::with_limits("mptest", init.clone(), limits).unwrap();
         let listener = ipc.listen(&Address::Unix(Some(socket.clone()))).unwrap();
         let printed = scenario_of(python, script, name, &socket);

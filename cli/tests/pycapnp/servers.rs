@@ -320,7 +320,7 @@ fn a_call_without_an_answer() {
 fn a_server_without_a_handshake() {
     with_server("mute", |server| {
         let limit = Duration::from_millis(300);
-        let limits = Limits::default().with_handshake_time(limit);
+        let limits = Limits::default().handshake_time(limit);
         let ipc = Ipc::with_limits("rust", Role::Gui.init(), limits).unwrap();
         let before = Instant::now();
         match ipc.connect(&server.address).map(|_| ()) {

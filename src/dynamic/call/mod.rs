@@ -288,3 +288,5 @@ impl Objects {
         converter.from_bytes(&words, &found.params(), &method.full_name())
     }
 }
+
+crate::opaque::opaque!(Objects, "Objects");

@@ -31,7 +31,7 @@ pub const SLOW: (&str, &str) = ("Mining.createNewBlock", "cooldown");
 pub fn options() -> Options {
     Options {
         optionals: true,
-        ..Options::default().with_meaning(meaning)
+        ..Options::default().meaning(meaning)
     }
 }
 

@@ -84,3 +84,5 @@ impl Submit {
         }
     }
 }
+
+crate::opaque::opaque!(Submit, "Submit");

@@ -9,6 +9,7 @@ use crate::dynamic::schema::model::Brand;
 use crate::error::{Error, Result};
 
 /// Converts between capabilities and the handles that stand for them in JSON.
+#[doc(hidden)]
 pub trait Handles {
     /// The JSON for a capability that was read. `interface` is its id and what its type parameters
     /// are bound to, where the schema tells.
@@ -36,6 +37,7 @@ pub trait Handles {
 
 /// For values without capabilities: any is an error.
 #[derive(Debug, Clone, Copy, Default)]
+#[doc(hidden)]
 pub struct NoHandles;
 
 impl Handles for NoHandles {

@@ -48,6 +48,8 @@ mod read;
 mod scalar;
 mod shape;
 mod template;
+crate::opaque::opaque!(Converter<'_>, "Converter");
+
 #[cfg(test)]
 mod tests;
 mod write;
@@ -83,6 +85,7 @@ impl<'a> Converter<'a> {
     /// # Errors
     /// [`Error::Conversion`], naming the field, its type and its value, when the message is
     /// malformed, is beyond a bound, or has a capability that `handles` refuse.
+    #[doc(hidden)]
     pub fn read(
         &self,
         pointer: any_pointer::Reader<'_>,
@@ -98,6 +101,7 @@ impl<'a> Converter<'a> {
     /// # Errors
     /// [`Error::Conversion`], naming the field, its type and its value, when the JSON is not of
     /// the type, is beyond a bound, or stands for a capability that `handles` refuse.
+    #[doc(hidden)]
     pub fn write(
         &self,
         json: &Json,

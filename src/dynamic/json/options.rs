@@ -31,30 +31,30 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Sets [`data`](Self::data).
+    /// Sets the field `data`.
     #[must_use]
-    pub fn with_data(mut self, data: DataFormat) -> Self {
+    pub fn data(mut self, data: DataFormat) -> Self {
         self.data = data;
         self
     }
 
-    /// Sets [`meaning`](Self::meaning).
+    /// Sets the field `meaning`.
     #[must_use]
-    pub fn with_meaning(mut self, meaning: Rule) -> Self {
+    pub fn meaning(mut self, meaning: Rule) -> Self {
         self.meaning = meaning;
         self
     }
 
-    /// Sets [`optionals`](Self::optionals).
+    /// Sets the field `optionals`.
     #[must_use]
-    pub fn with_optionals(mut self, optionals: bool) -> Self {
+    pub fn optionals(mut self, optionals: bool) -> Self {
         self.optionals = optionals;
         self
     }
 
-    /// Sets [`bounds`](Self::bounds).
+    /// Sets the field `bounds`.
     #[must_use]
-    pub fn with_bounds(mut self, bounds: Bounds) -> Self {
+    pub fn bounds(mut self, bounds: Bounds) -> Self {
         self.bounds = bounds;
         self
     }
@@ -62,6 +62,7 @@ impl Options {
 
 /// The form in which `Data` is shown. Both forms are taken, whichever is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum DataFormat {
     /// A string of hex digits.
     #[default]
@@ -76,6 +77,7 @@ pub type Rule = fn(owner: &str, field: &str, ty: &Type) -> Meaning;
 
 /// The meaning of a field beyond its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Meaning {
     /// None.
     #[default]
@@ -116,30 +118,30 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// Sets [`depth`](Self::depth).
+    /// Sets the field `depth`.
     #[must_use]
-    pub fn with_depth(mut self, depth: u32) -> Self {
+    pub fn depth(mut self, depth: u32) -> Self {
         self.depth = depth;
         self
     }
 
-    /// Sets [`list`](Self::list).
+    /// Sets the field `list`.
     #[must_use]
-    pub fn with_list(mut self, list: u32) -> Self {
+    pub fn list(mut self, list: u32) -> Self {
         self.list = list;
         self
     }
 
-    /// Sets [`json_bytes`](Self::json_bytes).
+    /// Sets the field `json_bytes`.
     #[must_use]
-    pub fn with_json_bytes(mut self, json_bytes: usize) -> Self {
+    pub fn json_bytes(mut self, json_bytes: usize) -> Self {
         self.json_bytes = json_bytes;
         self
     }
 
-    /// Sets [`wire_bytes`](Self::wire_bytes).
+    /// Sets the field `wire_bytes`.
     #[must_use]
-    pub fn with_wire_bytes(mut self, wire_bytes: usize) -> Self {
+    pub fn wire_bytes(mut self, wire_bytes: usize) -> Self {
         self.wire_bytes = wire_bytes;
         self
     }

@@ -211,8 +211,8 @@ proptest! {
         let mut registry = core();
         if registry.add(&bytes, "spoiled").is_ok() {
             use crate::dynamic::json::{Bounds, Converter, Options};
-            let bounds = Bounds::default().with_json_bytes(1 << 22).with_wire_bytes(1 << 22);
-            let options = Options::default().with_bounds(bounds);
+            let bounds = Bounds::default().json_bytes(1 << 22).wire_bytes(1 << 22);
+            let options = Options::default().bounds(bounds);
             let converter = Converter::new(&registry, &options);
             let nodes: Vec<_> = registry.nodes().cloned().collect();
             for node in nodes {

@@ -231,3 +231,5 @@ impl<I: Interface + ?Sized> Protocol<I> for Capnp {
         self.serving.count()
     }
 }
+
+crate::opaque::opaque!(Capnp, "Capnp");

@@ -57,10 +57,10 @@ impl Relay {
     ) -> Result<Self> {
         let limits = &capnp.terms.limits;
         // Messages to the peer are charged to the clients.
-        let unbounded = limits.clone().with_total_bytes(usize::MAX);
+        let unbounded = limits.clone().total_bytes(usize::MAX);
         let account = Accounts::new(&unbounded).of(Peer::Unknown);
         let to_peer = Terms {
-            limits: unbounded.with_queued_bytes(limits.total_bytes),
+            limits: unbounded.queued_bytes(limits.total_bytes),
             ..capnp.terms.clone()
         };
         let (side, none) = (Side::Client, |_: &_| None);
@@ -148,8 +148,8 @@ impl Drop for Relay {
 fn share_of(limits: &Limits) -> Limits {
     limits
         .clone()
-        .with_objects(limits.objects / SHARE)
-        .with_calls_in_flight(limits.calls_in_flight / SHARE)
+        .objects(limits.objects / SHARE)
+        .calls_in_flight(limits.calls_in_flight / SHARE)
 }
 
 /// One client's account, and its share of the peer's threads.
@@ -305,3 +305,5 @@ fn deliver(found: &Result<Cap>, client: &Arc<Client>, call: Incoming) {
         Err(error) => call.fail(error.clone()),
     }
 }
+
+crate::opaque::opaque!(Relay, "Relay");

@@ -85,10 +85,10 @@ fn fuzz(test: &str, try_one: impl Fn(&mut Random, &'static str)) {
 fn options() -> Options {
     // Below the default bounds, which a value that is made to be large would use up.
     let bounds = Bounds::default()
-        .with_json_bytes(1 << 22)
-        .with_wire_bytes(1 << 22)
-        .with_list(50_000);
-    Options::default().with_bounds(bounds)
+        .json_bytes(1 << 22)
+        .wire_bytes(1 << 22)
+        .list(50_000);
+    Options::default().bounds(bounds)
 }
 
 /// Overwrites, removes, repeats or inserts some bytes.
@@ -178,7 +178,7 @@ fn fuzz_wire_reader() {
         // In part of a word nothing is read.
         let whole = words.len() / 8 * 8;
         let _ = read_with(&options(), name, &words);
-        let core = core_options().with_bounds(options().bounds);
+        let core = core_options().bounds(options().bounds);
         let _ = read_with(&core, name, &words[..whole]);
         if let Ok(json) = read_with(&options(), name, &words[..whole]) {
             returns(name, &json);

@@ -295,13 +295,13 @@ fn errors_name_the_field_its_type_and_the_value() {
 
 #[test]
 fn bounds_hold_both_ways() {
-    let small = |bounds| Options::default().with_bounds(bounds);
+    let small = |bounds| Options::default().bounds(bounds);
     let lists = json!({"lists": {"voids": vec![(); 1000], "texts": ["a", "b", "c"]}});
     let words = write("Every", &lists).unwrap();
     for bounds in [
-        Bounds::default().with_list(999),
-        Bounds::default().with_json_bytes(50_000),
-        Bounds::default().with_depth(1),
+        Bounds::default().list(999),
+        Bounds::default().json_bytes(50_000),
+        Bounds::default().depth(1),
     ] {
         assert!(
             read_with(&small(bounds), "Every", &words).is_err(),
@@ -309,9 +309,9 @@ fn bounds_hold_both_ways() {
         );
     }
     for bounds in [
-        Bounds::default().with_list(999),
-        Bounds::default().with_wire_bytes(300),
-        Bounds::default().with_depth(1),
+        Bounds::default().list(999),
+        Bounds::default().wire_bytes(300),
+        Bounds::default().depth(1),
     ] {
         assert!(
             write_with(&small(bounds), "Every", &lists).is_err(),
@@ -319,7 +319,7 @@ fn bounds_hold_both_ways() {
         );
     }
     let many = json!({"lists": {"points": vec![json!({}); 100_000]}});
-    let bounds = Bounds::default().with_wire_bytes(1 << 20);
+    let bounds = Bounds::default().wire_bytes(1 << 20);
     assert!(write_with(&small(bounds), "Every", &many).is_err());
 }
 

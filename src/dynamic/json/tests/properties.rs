@@ -38,7 +38,7 @@ proptest! {
         let value = Random::new(seed).value(&ty(name));
         let words = write(name, &value).unwrap();
         prop_assert_eq!(&read(name, &words), &value);
-        let numbers = Options::default().with_data(DataFormat::Array);
+        let numbers = Options::default().data(DataFormat::Array);
         let shown = read_with(&numbers, name, &words).unwrap();
         prop_assert_eq!(write(name, &shown).unwrap(), words);
     }
@@ -62,8 +62,8 @@ proptest! {
             words[place] ^= 1 << bit;
         }
         // Below the default bounds, which a value that is made to be large would use up.
-        let bounds = Bounds::default().with_json_bytes(1 << 24).with_list(100_000);
-        let options = Options::default().with_bounds(bounds);
+        let bounds = Bounds::default().json_bytes(1 << 24).list(100_000);
+        let options = Options::default().bounds(bounds);
         if let Ok(json) = read_with(&options, name, &words) {
             let written = write_with(&options, name, &json);
             prop_assert!(written.is_ok(), "{:?}", written);
@@ -86,8 +86,8 @@ proptest! {
             };
             words.extend(word.to_le_bytes());
         }
-        let bounds = Bounds::default().with_json_bytes(1 << 24).with_list(100_000);
-        let _ = read_with(&core_options().with_bounds(bounds), name, &words);
+        let bounds = Bounds::default().json_bytes(1 << 24).list(100_000);
+        let _ = read_with(&core_options().bounds(bounds), name, &words);
     }
 
     #[test]

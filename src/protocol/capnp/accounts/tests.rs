@@ -12,7 +12,7 @@ fn peer(pid: u32, uid: u32) -> Peer {
 }
 
 fn accounts(connections: usize) -> Arc<Accounts> {
-    Accounts::new(&Limits::default().with_connections(connections))
+    Accounts::new(&Limits::default().connections(connections))
 }
 
 /// Takes connections until one is refused.

@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn a_half_closed_peer_that_does_not_read_is_let_go() {
-    let limits = Limits::default().with_flush_time(Duration::from_millis(100));
+    let limits = Limits::default().flush_time(Duration::from_millis(100));
     let mut test = Test::new(limits);
     for question in 1..50 {
         test.peer.call(question, LARGE);
@@ -117,8 +117,8 @@ fn a_stream_that_ends_inside_a_message_is_no_clean_end() {
 #[test]
 fn a_slow_message_ends_the_connection_and_silence_does_not() {
     let limits = Limits::default()
-        .with_frame_time(Duration::from_millis(50))
-        .with_handshake_time(Duration::from_millis(50));
+        .frame_time(Duration::from_millis(50))
+        .handshake_time(Duration::from_millis(50));
     for length in [1, 9] {
         let mut test = Test::new(limits.clone());
         std::thread::sleep(Duration::from_millis(100));
@@ -134,7 +134,7 @@ fn a_slow_message_ends_the_connection_and_silence_does_not() {
 
 #[test]
 fn an_incoming_connection_that_stays_silent_is_closed() {
-    let limits = Limits::default().with_handshake_time(Duration::from_millis(50));
+    let limits = Limits::default().handshake_time(Duration::from_millis(50));
     let test = Test::silent(limits);
     assert!(matches!(test.closed(), CloseReason::Timeout(_)));
 }

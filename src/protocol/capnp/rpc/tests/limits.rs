@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn calls_beyond_the_limit_are_answered_as_overloaded() {
-    let mut test = Test::new(Limits::default().with_calls_in_flight(2));
+    let mut test = Test::new(Limits::default().calls_in_flight(2));
     test.peer.call(1, WAIT);
     // One more than two, with an object that has to be given back.
     test.peer.call_with(2, ECHO, |call| {
@@ -86,7 +86,7 @@ fn a_path_that_is_too_long_closes() {
 
 #[test]
 fn a_peer_that_holds_too_many_objects_gets_no_more() {
-    let mut test = Test::new(Limits::default().with_objects(3));
+    let mut test = Test::new(Limits::default().objects(3));
     for question in 1..3 {
         test.peer.call(question, MAKE);
         assert!(test.peer.read().contains("results [hosted"));
@@ -101,7 +101,7 @@ fn a_peer_that_holds_too_many_objects_gets_no_more() {
 
 #[test]
 fn a_message_with_too_many_objects_closes() {
-    let mut test = Test::new(Limits::default().with_capabilities(3));
+    let mut test = Test::new(Limits::default().capabilities(3));
     test.peer.call_with(1, ECHO, |call| {
         call.init_params().init_cap_table(4);
     });
@@ -110,7 +110,7 @@ fn a_message_with_too_many_objects_closes() {
 
 #[test]
 fn a_peer_that_holds_too_many_bytes_is_refused() {
-    let mut test = Test::new(Limits::default().with_received_bytes(150_000));
+    let mut test = Test::new(Limits::default().received_bytes(150_000));
     for question in 1..4 {
         test.peer.call_with(question, WAIT, |call| {
             let mut content = call.init_params().get_content();
@@ -131,7 +131,7 @@ fn a_peer_that_holds_too_many_bytes_is_refused() {
 
 #[test]
 fn a_peer_that_does_not_read_is_disconnected_at_once() {
-    let mut test = Test::new(Limits::default().with_queued_bytes(4 << 20));
+    let mut test = Test::new(Limits::default().queued_bytes(4 << 20));
     let start = Instant::now();
     for question in 1..200 {
         test.peer.call(question, LARGE);

@@ -151,7 +151,7 @@ fn no_conversation_panics_or_hangs() {
     for _ in 0..rounds {
         random.asked = 0;
         random.open = Vec::new();
-        let mut test = Test::new(Limits::default().with_calls_in_flight(6));
+        let mut test = Test::new(Limits::default().calls_in_flight(6));
         let remote = test.remote();
         let mut pending = Vec::new();
         let mut held = Vec::new();

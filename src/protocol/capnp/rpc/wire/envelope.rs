@@ -101,6 +101,7 @@ impl Envelope {
     ///
     /// # Errors
     /// Fails when the message cannot be read.
+    #[doc(hidden)]
     pub fn of(root: message::Reader<'_>) -> capnp::Result<Self> {
         let Ok(which) = root.which() else {
             return Ok(Self::Unknown);

@@ -56,6 +56,7 @@ pub fn violation<T>(text: impl Into<String>) -> Result<T, CloseReason> {
 }
 
 /// Converts capnp's error about a message that a peer sent.
+#[doc(hidden)]
 impl From<capnp::Error> for CloseReason {
     fn from(error: capnp::Error) -> Self {
         Self::Violation(format!("malformed message: {error}"))
@@ -74,6 +75,7 @@ pub fn readable<T>(read: Option<T>, what: &str) -> Result<T, CloseReason> {
 }
 
 /// Converts the error about a union member that is not in the RPC schema.
+#[doc(hidden)]
 impl From<capnp::NotInSchema> for CloseReason {
     fn from(error: capnp::NotInSchema) -> Self {
         Self::Violation(format!("unknown kind of message: {error}"))
@@ -81,6 +83,7 @@ impl From<capnp::NotInSchema> for CloseReason {
 }
 
 /// Converts the error of a peer that would make this process hold too much.
+#[doc(hidden)]
 impl From<Exceeded> for CloseReason {
     fn from(exceeded: Exceeded) -> Self {
         Self::Violation(exceeded.to_string())

@@ -171,7 +171,7 @@ fn an_announced_size_takes_no_memory() {
 
 #[test]
 fn a_frame_over_the_limit_is_refused_by_its_table() {
-    let limits = Limits::default().with_message_bytes(800);
+    let limits = Limits::default().message_bytes(800);
     let read = |bytes: &[u8]| feed(&mut with_limits(&limits), bytes);
     assert!(read(&frame(&[50, 50], 0)).is_ok());
     let mut over = frame(&[50, 51], 0);
