@@ -51,14 +51,12 @@ pub trait Remote: Any + Send + Sync {
 
     /// Returns whether the peer implements a method, by its name in the schema, such as `makeMining`.
     /// The peer is asked the first time.
-    /// The method is not run: the call is to run on a thread that is a broken promise, and a peer refuses
-    /// that before it runs anything, while it answers one that it does not have in another way. (A
-    /// spawned Core 31.99 node exits when its `makeMining` does run.) Core 32 logs such a refusal as one
-    /// error, older nodes log nothing.
+    /// The method is not run: the call's parameters are no struct, which a peer finds before it runs
+    /// anything, while it answers for a method that it does not have before it looks at them. (A spawned
+    /// Core 31.99 node exits when its `makeMining` does run.) A node logs nothing of it.
     ///
     /// # Errors
-    /// Fails when there is no such method in the schema or it runs without a thread, and when the
-    /// connection fails.
+    /// Fails when there is no such method in the schema, and when the connection fails.
     fn implements(&self, method: &str) -> Result<bool>;
 
     /// The async form of [`implements`](Self::implements).
@@ -66,7 +64,7 @@ pub trait Remote: Any + Send + Sync {
 
     /// Returns the first of these ordinals at which the peer implements a method, as its place among
     /// them. The peer is asked in their order, as [`implements`](Self::implements) does, whatever the
-    /// schema has there: an older peer may have a method that names a thread.
+    /// schema has there.
     ///
     /// # Errors
     /// Fails when the connection fails.

@@ -5,6 +5,7 @@
 //! are written and read.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -217,15 +218,15 @@ fn peer_thread_of(
 }
 
 /// Tells whether the peer has a method of an object, without running it. It is asked once for each
-/// object: a Core node may log each of these calls as an error.
+/// object.
 ///
 /// # Errors
-/// Returns [`Error::Usage`] for a method without a context, and the errors of [`call`].
+/// Returns the errors of [`call`].
 pub fn implements(object: &Object, method: &StaticOrShared<Method>) -> Result<bool> {
     if let Some(known) = object.known(method) {
         return Ok(known);
     }
-    let has = implemented(call(object, asking(method)?))?;
+    let has = implemented(call(object, Outgoing::never_run(asking(method))))?;
     object.learn(method, has);
     Ok(has)
 }
@@ -235,11 +236,8 @@ fn implements_later(object: &Object, method: &StaticOrShared<Method>) -> Call<bo
     if let Some(known) = object.known(method) {
         return crate::interfaces::ready(Ok(known));
     }
-    let outgoing = match asking(method) {
-        Ok(outgoing) => outgoing,
-        Err(error) => return crate::interfaces::ready(Err(error)),
-    };
-    let (asked, method) = (object.clone(), method.clone());
+    let (asked, method) = (object.clone(), asking(method));
+    let outgoing = Outgoing::never_run(method.clone());
     let learn = move |answer| {
         let has = implemented(answer)?;
         asked.learn(&method, has);
@@ -248,36 +246,52 @@ fn implements_later(object: &Object, method: &StaticOrShared<Method>) -> Call<bo
     call_async(object, outgoing).map(learn).boxed()
 }
 
-/// Returns the method at an ordinal of the object's interface as one that names a thread, to be asked for.
-fn at(object: &Object, ordinal: u16) -> StaticOrShared<Method> {
-    fn nothing(_: capnp::any_pointer::Reader<'_>, _: &mut dyn std::fmt::Write) -> std::fmt::Result {
-        Ok(())
+/// Returns the facts of a call that asks for this method, which is none of it.
+fn asking(method: &Method) -> StaticOrShared<Method> {
+    let cow = |text: &Cow<'static, str>| text.clone();
+    asking_at(
+        cow(&method.interface),
+        cow(&method.name),
+        method.interface_id,
+        method.ordinal,
+    )
+}
+
+fn asking_at(
+    interface: Cow<'static, str>,
+    name: Cow<'static, str>,
+    interface_id: u64,
+    ordinal: u16,
+) -> StaticOrShared<Method> {
+    fn nothing(
+        _: capnp::any_pointer::Reader<'_>,
+        writer: &mut dyn std::fmt::Write,
+    ) -> std::fmt::Result {
+        writer.write_str("(asks whether there is such a method)")
     }
-    let info = object.info();
     let show: &'static Show = &nothing;
-    let method = Method {
-        interface: info.name.clone(),
-        name: format!("@{ordinal}").into(),
-        interface_id: info.id,
+    StaticOrShared::Shared(Arc::new(Method {
+        interface,
+        name,
+        interface_id,
         ordinal,
         role: Role::Plain,
-        threaded: true,
+        threaded: false,
         show_params: show.into(),
         show_results: show.into(),
         pace: Pace::new(),
-    };
-    StaticOrShared::Shared(Arc::new(method))
+    }))
 }
 
-/// Makes a call that no peer executes, but answers one way or another; see [`implemented`].
-fn asking(method: &StaticOrShared<Method>) -> Result<Outgoing<'static, ()>> {
-    if !method.threaded {
-        let name = method.full_name();
-        return Err(Error::Usage(format!(
-            "{name} names no thread, so only a call tells whether the peer has it"
-        )));
-    }
-    Ok(Outgoing::never_run(method.clone()))
+/// Returns the method at an ordinal of the object's interface, whatever its schema has there.
+fn at(object: &Object, ordinal: u16) -> StaticOrShared<Method> {
+    let info = object.info();
+    asking_at(
+        info.name.clone(),
+        format!("@{ordinal}").into(),
+        info.id,
+        ordinal,
+    )
 }
 
 /// Returns the method with this name of the object's interface.

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use capnp::any_pointer;
-use capnp::capability::FromClientHook;
 
 use super::batch::{self, Answers, Batch};
 use super::connection::Connection;
@@ -15,11 +14,11 @@ use super::info::{Method, StaticOrShared};
 use super::log;
 use super::rpc::{Import, Response};
 use super::values::{Build, Read};
-use super::wire::echo_capnp::echo::destroy_params;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// The reason that no thread runs a call of [`Outgoing::never_run`]. A node may have it in its log.
-const NEVER_RUN: &str = "not to be run: this call only asks whether there is such a method";
+/// Stands for the parameters of [`Outgoing::never_run`], as data.
+const NO_PARAMETERS: [u8; LENGTH as usize] = *b"asks whether there is such a method";
+const LENGTH: u32 = 35;
 
 /// Writes a method's parameters.
 pub type Fill<'a> =
@@ -126,15 +125,13 @@ impl<'a, R> Outgoing<'a, R> {
 }
 
 impl Outgoing<'static, ()> {
-    /// Makes a call of `method` that is never run: its context names a thread that is a broken promise.
-    /// The peer answers with [`NEVER_RUN`], or that it has no such method.
+    /// Makes a call of `method` that is never run: its parameters are no struct. Whoever has the method
+    /// fails to read them, and whoever has not says so before.
     pub fn never_run(method: StaticOrShared<Method>) -> Self {
-        let fill = |build: &mut Build<'_>, params: any_pointer::Builder<'_>| {
-            let params = params.init_as::<destroy_params::Builder<'_>>();
-            let broken = build.broken(Error::failed(NEVER_RUN));
+        let fill = |_: &mut Build<'_>, params: any_pointer::Builder<'_>| {
             params
-                .init_context()
-                .set_thread(FromClientHook::new(broken));
+                .initn_as::<capnp::data::Builder<'_>>(LENGTH)
+                .copy_from_slice(&NO_PARAMETERS);
             Ok(())
         };
         Self {

@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::convert::malformed;
 use super::info::{Info, StaticOrShared};
 use super::object::Object;
-use super::rpc::{Cap, Caps, Import, Incoming, Param, Results, find};
+use super::rpc::{Cap, Caps, Incoming, Param, Results, find};
 use super::server::{Local, ObjectServer, Served};
 use super::threads::peer_threads::write_context;
 use super::wire;
@@ -121,11 +121,6 @@ impl<'a> Build<'a> {
             None => Ok(Some(self.add(Cap::Import(object.import().clone())))),
             Some(_) => Err(self.connection.after_disconnect()),
         }
-    }
-
-    /// Returns a capability that the peer gets as a broken promise, with `error` as the reason.
-    pub fn broken(&mut self, error: Error) -> Box<dyn ClientHook> {
-        self.add(Cap::Import(Import::broken(error)))
     }
 
     /// Returns a capability that stands for an object of this process.
