@@ -17,7 +17,7 @@ use crate::interfaces::rpc::Rpc;
 use crate::interfaces::{Call, Disconnection, Offload, Remote, ready};
 use crate::ipc::connect_stream;
 use crate::limits::Limits;
-use crate::transport::{self, Address, Chain, DataDir, Trust};
+use crate::transport::{self, Address, Chain, DataDir, Stream, Trust};
 
 /// A connection to a node. Clones are of the same connection, which ends with the last of them and of
 /// the objects made from it.
@@ -236,7 +236,16 @@ impl ClientBuilder {
                 });
             }
         };
-        connect_stream(&self.name, self.limits.clone(), stream).map(Client::of)
+        self.connect_stream(stream)
+    }
+
+    /// Makes a connected stream a connection, whatever its channel: a unix socket, or one of your own. The
+    /// address, the data directory and the trusted users do not matter then.
+    ///
+    /// # Errors
+    /// Returns the errors of the handshake.
+    pub fn connect_stream(&self, stream: impl Into<Box<dyn Stream>>) -> Result<Client> {
+        connect_stream(&self.name, self.limits.clone(), stream.into()).map(Client::of)
     }
 
     /// The async form of [`connect`](Self::connect): connects on a thread of its own. When the future

@@ -100,6 +100,23 @@ fn a_missing_node_is_told() {
 }
 
 #[test]
+fn a_stream_of_ones_own_is_a_connection() {
+    timed(|| {
+        let node = Node::start();
+        let Address::Unix(Some(path)) = node.address() else {
+            panic!("no path");
+        };
+        let stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+        let client = Client::builder()
+            .name("mine")
+            .connect_stream(stream)
+            .unwrap();
+        let tip = client.mining().unwrap().get_tip().unwrap();
+        assert_eq!(tip, Some(node.chain.tip()));
+    });
+}
+
+#[test]
 fn a_wait_has_its_outcome() {
     timed(|| {
         let node = Node::start();
