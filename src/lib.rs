@@ -20,6 +20,7 @@
 //!   ```
 //! - A program that spawns, is spawned, or serves begins with [`Ipc`].
 //! - A test calls an implementor over the wire, in one process, by [`pair()`].
+//! - An object that answers as several interfaces is a [`Several`]; [`cast()`] asks an object for another one.
 //! - The interfaces are in [`interfaces`], the errors in [`error`](mod@error), and [`generation`] tells
 //!   what differs between the releases of Bitcoin Core.
 //! - Interfaces of other schemas come from `bitcoin-ipc-codegen` and [`include_schema!`].
@@ -56,6 +57,7 @@ pub use pair::pair;
 pub use process::Program;
 #[doc(hidden)]
 pub use protocol::capnp::rt;
+pub use protocol::capnp::rt::{Several, cast, cast_async};
 pub use transport::Address;
 #[cfg(feature = "bitcoin")]
 pub use values::{BlockTemplateExt, MiningExt};

@@ -128,6 +128,14 @@ fn is_dependency(path: &str) -> bool {
         .any(|(name, _)| name.replace('-', "_") == head)
 }
 
+/// The items of the protocol that the library's root re-exports.
+const LIBRARY: &[&str] = &[
+    "protocol::capnp::rt",
+    "protocol::capnp::rt::Several",
+    "protocol::capnp::rt::cast",
+    "protocol::capnp::rt::cast_async",
+];
+
 /// The paths of the Cap'n Proto implementation that the façade and the root may name: its entry
 /// points.
 const ENTRY_POINTS: &[&str] = &[
@@ -164,8 +172,8 @@ pub fn capnp_at_home(source: &Source, tree: &Tree) -> Vec<String> {
                     }
                     // Both ends of a connection, by the façade.
                     "src/pair.rs" => path == "protocol::capnp::rt::Interface",
-                    // For generated code in other crates.
-                    "src/lib.rs" => path == "protocol::capnp::rt",
+                    // For generated code in other crates, and what programs need beside it.
+                    "src/lib.rs" => LIBRARY.contains(&path.as_str()),
                     _ => false,
                 };
                 if !allowed {

@@ -23,6 +23,7 @@ pub struct Circle {
 /// The circles that are allowed. One that shrinks or goes has to be changed here too.
 const KNOWN_CIRCLES: &[Circle] = &[Circle {
     files: &[
+        "src/protocol/capnp/served.rs",
         "src/protocol/capnp/server.rs",
         "src/protocol/capnp/values.rs",
     ],

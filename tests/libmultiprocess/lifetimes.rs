@@ -1,12 +1,18 @@
 //! Calls that a disconnection meets, of `test.cpp`: before, during and after.
 
-use std::sync::{Arc, mpsc};
+use std::any::Any;
+use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
 
-use bitcoin_ipc::Error;
+use bitcoin_ipc::rt::capnp::capability::FromClientHook;
+use bitcoin_ipc::rt::capnp::{self, ErrorKind};
+use bitcoin_ipc::rt::wire::echo_capnp::echo;
+use bitcoin_ipc::{Error, Limits, Several};
 
 use crate::foo::interfaces::foo::*;
-use crate::support::{Setup, eventually, timed};
+use crate::foo::wire::foo_capnp::foo_fn;
+use crate::raw::{make_thread, raw};
+use crate::support::{Foo, Setup, eventually, timed};
 
 const INTERRUPTED: &str = "IPC client method call interrupted by disconnect";
 const AFTER: &str = "IPC client method called after disconnect";
@@ -144,5 +150,59 @@ fn destroying_proxy_client_with_destroy_method_after_peer_disconnect() {
             Arc::strong_count(&mine) == 1
         });
         setup.foo.save_callback(None).unwrap();
+    });
+}
+
+#[test]
+fn an_object_of_several_interfaces_is_destroyed_by_any_of_them() {
+    timed(|| {
+        let callback = Arc::new(|arg: i32| Ok(arg * 2));
+        let number = Arc::new(|| Ok(7));
+        let held: [Weak<dyn Any + Send + Sync>; 2] =
+            [Arc::downgrade(&callback) as _, Arc::downgrade(&number) as _];
+        let (callback, number): (Arc<dyn FooCallback>, Arc<dyn FooFn>) = (callback, number);
+        let foo = Arc::new(Foo::default());
+        let object = Several::new(callback).and(number);
+        *foo.handed_out.lock().unwrap() = Some(Arc::new(object));
+        raw(Limits::default(), foo, |client, map| async move {
+            let thread = make_thread(&map, "one").await;
+            let mut request = client.make_callbacks_request();
+            request.get().init_context().set_thread(thread.clone());
+            let made = request.send().promise.await.unwrap();
+            let callback = made.get().unwrap().get_first().unwrap();
+            let hook = || callback.client.hook.add_ref();
+            let number: foo_fn::Client = FromClientHook::new(hook());
+            let echo: echo::Client = FromClientHook::new(hook());
+
+            let call = || async {
+                let mut request = callback.call_request();
+                request.get().init_context().set_thread(thread.clone());
+                request.get().set_arg(4);
+                let answer = request.send().promise.await?;
+                Ok::<_, capnp::Error>(answer.get()?.get_result())
+            };
+            assert_eq!(call().await.unwrap(), 8);
+            let mut request = number.call_request();
+            request.get().init_context().set_thread(thread.clone());
+            let answer = request.send().promise.await.unwrap();
+            assert_eq!(answer.get().unwrap().get_result(), 7);
+            let refused = echo.echo_request().send().promise.await.err().unwrap();
+            assert_eq!(refused.kind, ErrorKind::Unimplemented);
+            let text = "Requested interface not implemented.";
+            assert!(refused.extra.ends_with(text), "{refused}");
+
+            for outcome in [Ok(()), Err("FooCallback was called after its destroy")] {
+                let mut request = number.destroy_request();
+                request.get().init_context().set_thread(thread.clone());
+                let answer = request.send().promise.await.map(drop);
+                match (answer, outcome) {
+                    (Ok(()), Ok(())) => {}
+                    (Err(error), Err(text)) => assert!(error.extra.ends_with(text), "{error}"),
+                    (answer, _) => panic!("{answer:?}"),
+                }
+                assert!(held.iter().all(|part| part.strong_count() == 0));
+                assert!(call().await.is_err());
+            }
+        });
     });
 }

@@ -12,6 +12,7 @@ mod channels;
 mod lines;
 mod pair;
 mod records;
+mod several;
 mod tcp;
 mod threads;
 

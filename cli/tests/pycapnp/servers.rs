@@ -6,11 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::call::CallOptions;
+use bitcoin_ipc::interfaces::echo::Echo;
 use bitcoin_ipc::interfaces::init::Init;
-use bitcoin_ipc::interfaces::mining::{BlockCheckOptions, BlockCreateOptions, BlockWaitOptions};
+use bitcoin_ipc::interfaces::mining::{
+    BlockCheckOptions, BlockCreateOptions, BlockWaitOptions, Mining,
+};
 use bitcoin_ipc::roles::Role;
 use bitcoin_ipc::{
-    Address, BlockHash, Error, Ipc, Limits, MerkleHash, RemoteKind, Result, Txid, Wtxid,
+    Address, BlockHash, Error, Ipc, Limits, MerkleHash, RemoteKind, Result, Txid, Wtxid, cast,
 };
 
 use crate::foo::interfaces::foo::*;
@@ -93,6 +96,28 @@ fn echo() {
             assert_eq!(echo.echo(text).unwrap(), text);
         }
         assert_eq!(server.process.count(|line| line == "construct"), 1);
+    });
+}
+
+/// The methods of this server say when they run, whatever thread a call names.
+#[test]
+fn objects_tell_which_interfaces_they_have() {
+    with_server("32", |server| {
+        let init = server.core();
+        let mining = init.make_mining().unwrap().unwrap();
+        let before = server.process.lines().len();
+        assert!(cast::<dyn Mining>(&mining).unwrap().is_some());
+        assert!(cast::<dyn Echo>(&mining).unwrap().is_none());
+        assert!(cast::<dyn Init>(&init).unwrap().is_some());
+        assert!(cast::<dyn Mining>(&init).unwrap().is_none());
+        assert!(mining.is_test_chain().unwrap());
+        let since = || server.process.lines().split_off(before);
+        eventually("the call that was made", || !since().is_empty());
+        let lines = since();
+        assert!(
+            lines.iter().all(|line| line.contains("isTestChain")),
+            "{lines:?}"
+        );
     });
 }
 

@@ -97,6 +97,12 @@ fn emit_interface(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
         "fn remote(this: &Self) -> Option<&dyn rt::Remote> {{\n{root}::remote(this)\n}}"
     ));
     code.blank();
+    code.add(format!(
+        "fn several(this: &Self) -> Option<&dyn rt::Any> {{\n{root}::several(this)\n}}"
+    ));
+    code.blank();
+    code.add("fn of_several(several: rt::Several<Self>) -> Arc<Self> {\nArc::new(several)\n}");
+    code.blank();
     code.add(
         "fn dispatch(\nthis: &Self,\nmethod: usize,\nread: &rt::Read<'_>,\n\
          params: rt::capnp::any_pointer::Reader<'_>,\nanswer: &mut rt::Answer<'_>,\n\

@@ -31,6 +31,9 @@ pub(super) fn emit(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
         code.blank();
         code.docs(["The object in another process behind this one, where there is one."]);
         code.add("#[doc(hidden)]\nfn remote(&self) -> Option<&dyn Remote> {\nNone\n}");
+        code.blank();
+        code.docs(["The interfaces that this object answers as, where there are several."]);
+        code.add("#[doc(hidden)]\nfn several(&self) -> Option<&dyn std::any::Any> {\nNone\n}");
     }
     code.add("}");
     if interface.is_closure {

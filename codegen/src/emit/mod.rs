@@ -13,6 +13,7 @@ mod offload;
 mod read;
 pub(crate) mod releases;
 mod server;
+mod several;
 mod types;
 mod values;
 mod write;
@@ -86,6 +87,7 @@ pub(crate) fn proxies(model: &Model, layout: &Layout) -> String {
             client::emit(&mut body, &scope, interface);
             info::emit(&mut body, &scope, interface);
             server::emit(&mut body, &scope, interface);
+            several::emit(&mut body, &scope, interface);
         }
         for s in &file.structs {
             read::emit(&mut body, &scope, s);

@@ -242,7 +242,7 @@ fn name_methods(methods: &mut [Method], place: &str) -> Result<()> {
             .name
             .strip_suffix("_async")
             .is_some_and(|other| bases.iter().any(|base| base == other));
-        if is_async_form || method.name == "remote" {
+        if is_async_form || matches!(method.name.as_str(), "remote" | "several") {
             method.name.push('_');
         }
         if let Some(other) = seen.insert(method.name.clone(), method.schema.clone()) {

@@ -55,6 +55,12 @@ pub mod small {
         fn remote(&self) -> Option<&dyn Remote> {
             None
         }
+
+        /// The interfaces that this object answers as, where there are several.
+        #[doc(hidden)]
+        fn several(&self) -> Option<&dyn std::any::Any> {
+            None
+        }
     }
 
     impl Offload for dyn Counter {
@@ -128,6 +134,12 @@ pub mod small {
         /// The object in another process behind this one, where there is one.
         #[doc(hidden)]
         fn remote(&self) -> Option<&dyn Remote> {
+            None
+        }
+
+        /// The interfaces that this object answers as, where there are several.
+        #[doc(hidden)]
+        fn several(&self) -> Option<&dyn std::any::Any> {
             None
         }
     }

@@ -225,6 +225,14 @@ pub mod small {
             interfaces::small::Counter::remote(this)
         }
 
+        fn several(this: &Self) -> Option<&dyn rt::Any> {
+            interfaces::small::Counter::several(this)
+        }
+
+        fn of_several(several: rt::Several<Self>) -> Arc<Self> {
+            Arc::new(several)
+        }
+
         fn dispatch(
             this: &Self,
             method: usize,
@@ -320,6 +328,50 @@ pub mod small {
                 .init_as::<wire::small_capnp::counter::reset_results::Builder<'_>>();
             Ok(())
         })
+    }
+
+    impl interfaces::small::Counter for rt::Several<dyn interfaces::small::Counter> {
+        fn add(
+            &self,
+            by: i32,
+            label: Option<&str>,
+        ) -> rt::Result<interfaces::small::CounterAddResults> {
+            interfaces::small::Counter::add(rt::Several::first(self), by, label)
+        }
+
+        fn add_async(
+            &self,
+            by: i32,
+            label: Option<&str>,
+        ) -> rt::Call<interfaces::small::CounterAddResults> {
+            interfaces::small::Counter::add_async(rt::Several::first(self), by, label)
+        }
+
+        fn watch(
+            &self,
+            watcher: Option<Arc<dyn interfaces::small::Watcher>>,
+        ) -> rt::Result<Result<Option<Arc<dyn interfaces::small::Watcher>>, interfaces::small::Failure>> {
+            interfaces::small::Counter::watch(rt::Several::first(self), watcher)
+        }
+
+        fn watch_async(
+            &self,
+            watcher: Option<Arc<dyn interfaces::small::Watcher>>,
+        ) -> rt::Call<Result<Option<Arc<dyn interfaces::small::Watcher>>, interfaces::small::Failure>> {
+            interfaces::small::Counter::watch_async(rt::Several::first(self), watcher)
+        }
+
+        fn reset(&self) -> rt::Result<()> {
+            interfaces::small::Counter::reset(rt::Several::first(self))
+        }
+
+        fn reset_async(&self) -> rt::Call<()> {
+            interfaces::small::Counter::reset_async(rt::Several::first(self))
+        }
+
+        fn several(&self) -> Option<&dyn rt::Any> {
+            Some(rt::Several::all(self))
+        }
     }
 
     /// `Watcher` in another process.
@@ -424,6 +476,14 @@ pub mod small {
             interfaces::small::Watcher::remote(this)
         }
 
+        fn several(this: &Self) -> Option<&dyn rt::Any> {
+            interfaces::small::Watcher::several(this)
+        }
+
+        fn of_several(several: rt::Several<Self>) -> Arc<Self> {
+            Arc::new(several)
+        }
+
         fn dispatch(
             this: &Self,
             method: usize,
@@ -463,6 +523,20 @@ pub mod small {
             results.set_result(result);
             Ok(())
         })
+    }
+
+    impl interfaces::small::Watcher for rt::Several<dyn interfaces::small::Watcher> {
+        fn call(&self, totals: &[i64]) -> rt::Result<bool> {
+            interfaces::small::Watcher::call(rt::Several::first(self), totals)
+        }
+
+        fn call_async(&self, totals: &[i64]) -> rt::Call<bool> {
+            interfaces::small::Watcher::call_async(rt::Several::first(self), totals)
+        }
+
+        fn several(&self) -> Option<&dyn rt::Any> {
+            Some(rt::Several::all(self))
+        }
     }
 
     /// Reads a [`Failure`](interfaces::small::Failure).

@@ -16,7 +16,7 @@ use super::batch::Answers;
 use super::connection::Connection;
 use super::ended::Ended;
 use super::event_loop::waiter::{Slot, Waited};
-use super::info::{Method, Pace, Role, Show, StaticOrShared};
+use super::info::{Info, Method, Pace, Role, Show, StaticOrShared};
 use super::object::Object;
 use super::outgoing::Outgoing;
 use super::sync::{Mutex, lock};
@@ -283,15 +283,10 @@ fn asking_at(
     }))
 }
 
-/// Returns the method at an ordinal of the object's interface, whatever its schema has there.
-fn at(object: &Object, ordinal: u16) -> StaticOrShared<Method> {
-    let info = object.info();
-    asking_at(
-        info.name.clone(),
-        format!("@{ordinal}").into(),
-        info.id,
-        ordinal,
-    )
+/// Returns the method at an ordinal of an interface, whatever its schema has there, to be asked for.
+pub fn at(interface: &Info, ordinal: u16) -> StaticOrShared<Method> {
+    let name = format!("@{ordinal}");
+    asking_at(interface.name.clone(), name.into(), interface.id, ordinal)
 }
 
 /// Returns the method with this name of the object's interface.
@@ -328,7 +323,7 @@ impl Remote for Object {
 
     fn first_implemented(&self, ordinals: &'static [u16]) -> Result<Option<usize>> {
         for (place, ordinal) in ordinals.iter().enumerate() {
-            if implements(self, &at(self, *ordinal))? {
+            if implements(self, &at(self.info(), *ordinal))? {
                 return Ok(Some(place));
             }
         }
@@ -339,7 +334,7 @@ impl Remote for Object {
         let object = self.clone();
         Box::pin(async move {
             for (place, ordinal) in ordinals.iter().enumerate() {
-                if implements_later(&object, &at(&object, *ordinal)).await? {
+                if implements_later(&object, &at(object.info(), *ordinal)).await? {
                     return Ok(Some(place));
                 }
             }

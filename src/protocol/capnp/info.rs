@@ -157,3 +157,10 @@ pub struct Info {
     /// Its own methods and those it inherits.
     pub methods: Cow<'static, [StaticOrShared<Method>]>,
 }
+
+impl Info {
+    /// Returns whether an object of this interface answers calls by an interface's id.
+    pub fn answers_as(&self, id: u64) -> bool {
+        self.id == id || self.methods.iter().any(|method| method.interface_id == id)
+    }
+}

@@ -5,9 +5,9 @@
 //! capabilities), `server` (which thread executes it), generated code (values), the method. A call
 //! passes: generated code, `calls`, `outgoing` (values), `batch`, `rpc`.
 //!
-//! Each file names only files after it in this order: `rt`, `calls`, `outgoing`, `values` and `server`,
-//! `object`, `batch`, `connection`, `threads`, `rpc`, `event_loop`. `values` and `server` name each
-//! other, since a value may be an object that is served here. `handshake` and `accept` are directly
+//! Each file names only files after it in this order: `rt`, `cast`, `calls`, `outgoing`, `values`,
+//! `served` and `server`, `object`, `batch`, `connection`, `threads`, `rpc`, `event_loop`. `values`,
+//! `served` and `server` name each other, since a value may be an object that is served here. `handshake` and `accept` are directly
 //! above `connection`, and `log` is directly above `rpc`. All of them may name `accounts`, `convert`,
 //! `info`, `sync` and `wire`, which name none of them.
 
@@ -15,6 +15,7 @@ mod accept;
 mod accounts;
 mod batch;
 mod calls;
+mod cast;
 mod connection;
 mod convert;
 mod destroys;
@@ -31,6 +32,7 @@ mod relay;
 mod rpc;
 #[doc(hidden)]
 pub mod rt;
+mod served;
 mod server;
 mod sync;
 mod threads;
@@ -52,7 +54,8 @@ use self::object::Object;
 pub use self::relay::Relay;
 use self::rpc::Host;
 pub use self::rpc::{CloseReason, Direction, Envelope, Observer, Seen, envelope};
-use self::server::{Local, ObjectServer, Served};
+use self::served::{Local, Served};
+use self::server::ObjectServer;
 pub use self::threads::thread_context::{log_name, short_log_name};
 use self::values::Interface;
 use super::{Listening, Protocol};

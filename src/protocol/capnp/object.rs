@@ -20,7 +20,10 @@ use crate::error::{Error, Result};
 /// dropped the peer is told to destroy the object, without waiting for its answer. A client's
 /// connection ends with the last handle to any of its objects.
 #[derive(Clone)]
-pub struct Object(Arc<Handle>);
+pub struct Object {
+    handle: Arc<Handle>,
+    info: StaticOrShared<Info>,
+}
 
 /// The handle that the clones share. The object goes before its hold on the connection.
 struct Handle {
@@ -36,13 +39,23 @@ struct Inner {
     connection: Arc<Connection>,
     import: Arc<Import>,
     id: u64,
-    info: StaticOrShared<Info>,
-    destroy: Option<StaticOrShared<Method>>,
+    /// The `destroy` of an interface that the object is known or taken to have.
+    destroy: Mutex<Option<StaticOrShared<Method>>>,
     /// Set once the peer has been given its own object back: it may go on using it, so it is
     /// freed with its last reference and not destroyed.
     given_back: AtomicBool,
     /// Whether the peer has a method, by its interface and ordinal, where that is known.
     methods: Mutex<BTreeMap<(u64, u16), bool>>,
+}
+
+/// An ordinal that no interface has a method at. The peer's answer to a call there tells whether the
+/// object has the interface, and by this the answer is recorded.
+pub const NO_ORDINAL: u16 = u16::MAX;
+
+/// Returns the `destroy` of an interface, if it has one.
+fn destroy_of(info: &Info) -> Option<StaticOrShared<Method>> {
+    let mut methods = info.methods.iter();
+    methods.find(|method| method.role == Role::Destroy).cloned()
 }
 
 impl Drop for Inner {
@@ -51,9 +64,14 @@ impl Drop for Inner {
         if self.connection.closed().is_some() {
             return;
         }
-        let destroy = self.destroy.take();
+        let destroy = self.destroy.get_mut().take();
         let is_broken = self.import.owner().failure().is_some();
-        let destroy = destroy.filter(|_| !is_broken);
+        let methods = self.methods.get_mut();
+        let is_there = |method: &StaticOrShared<Method>| {
+            let interface = methods.get(&(method.interface_id, NO_ORDINAL));
+            interface.is_none_or(|has| *has)
+        };
+        let destroy = destroy.filter(|destroy| !is_broken && is_there(destroy));
         if let Some(method) = destroy.filter(|_| !self.given_back.load(Ordering::Relaxed)) {
             destroy_object(&self.connection, &self.import, method);
         }
@@ -131,25 +149,43 @@ impl Object {
         import: Arc<Import>,
         info: StaticOrShared<Info>,
     ) -> Self {
-        let mut methods = info.methods.iter();
-        let destroy = methods.find(|method| method.role == Role::Destroy);
         let object = Arc::new(Inner {
             connection: connection.clone(),
             import,
             id: connection.next_object(),
-            destroy: destroy.cloned(),
-            info,
+            destroy: Mutex::new(destroy_of(&info)),
             given_back: AtomicBool::new(false),
             methods: Mutex::default(),
         });
-        Self(Arc::new(Handle {
+        let handle = Handle {
             object,
             _holds: connection.hold(),
-        }))
+        };
+        Self {
+            handle: Arc::new(handle),
+            info,
+        }
+    }
+
+    /// Returns the object as one of another interface that it is known to have. Both handles are of one
+    /// object: the peer destroys it when the last handle is dropped, of whichever interface.
+    #[must_use]
+    pub fn with_interface(&self, info: StaticOrShared<Info>) -> Self {
+        // The object may lack the interface that it was taken to be of. One without `destroy`, such as
+        // an `Init`, is not the caller's to destroy.
+        if let (Some(destroy), Some(known)) =
+            (&mut *lock(&self.object().destroy), destroy_of(&info))
+        {
+            *destroy = known;
+        }
+        Self {
+            handle: self.handle.clone(),
+            info,
+        }
     }
 
     fn object(&self) -> &Arc<Inner> {
-        &self.0.object
+        &self.handle.object
     }
 
     /// Records that the peer gets its own object back: it is then freed with its last reference.
@@ -196,9 +232,9 @@ impl Object {
         lock(&self.object().methods).insert((method.interface_id, method.ordinal), has);
     }
 
-    /// The facts of a schema about its interface.
+    /// The facts of a schema about the interface by which this handle calls it.
     pub fn info(&self) -> &Info {
-        &self.object().info
+        &self.info
     }
 
     /// Runs `f` when the object is dropped, or now if the connection has ended.

@@ -14,6 +14,7 @@ use super::info::{Method, StaticOrShared};
 use super::log;
 use super::rpc::{Import, Response};
 use super::values::{Build, Read};
+use super::wire::echo_capnp::echo::destroy_params;
 use crate::error::Result;
 
 /// Stands for the parameters of [`Outgoing::never_run`], as data.
@@ -125,6 +126,15 @@ impl<'a, R> Outgoing<'a, R> {
 }
 
 impl Outgoing<'static, ()> {
+    /// Makes a call without parameters, whose results are not read.
+    pub fn empty(method: StaticOrShared<Method>) -> Self {
+        let fill = |_: &mut Build<'_>, params: any_pointer::Builder<'_>| {
+            params.init_as::<destroy_params::Builder<'_>>();
+            Ok(())
+        };
+        Self::new(method, fill, |_, _| Ok(()))
+    }
+
     /// Makes a call of `method` that is never run: its parameters are no struct. Whoever has the method
     /// fails to read them, and whoever has not says so before.
     pub fn never_run(method: StaticOrShared<Method>) -> Self {

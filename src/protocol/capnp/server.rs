@@ -3,11 +3,8 @@
 //! Knows requests, and the thread that executes each; nothing of particular methods, whose values
 //! [`Served::dispatch`] reads and writes.
 
-use std::any::Any;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
-
-use capnp::any_pointer;
 
 use super::connection::{Connection, DESTROY_TIME};
 use super::convert::{check_size, from_capnp};
@@ -17,6 +14,7 @@ use super::handshake;
 use super::info::{Info, Method, Role, StaticOrShared};
 use super::log;
 use super::rpc::{Cap, Host, Incoming, Results};
+use super::served::{Served, local};
 use super::sync::{Mutex, lock};
 use super::threads::errands::{Errand, this_worker};
 use super::threads::own_threads::{ThreadServer, gone, unimplemented};
@@ -24,44 +22,6 @@ use super::threads::peer_threads::{Callback, PeerThread};
 use super::threads::thread_context;
 use super::values::{Answer, Interface, Read};
 use crate::error::{Error, Result};
-
-/// An object of this process that is served to peers, whether its interface is one of generated code or
-/// of a schema at run time.
-pub trait Served: Any + Send + Sync {
-    /// Returns its interface.
-    fn info(&self) -> StaticOrShared<Info>;
-
-    /// Calls a method of the object, as [`Interface::dispatch`] does.
-    ///
-    /// # Errors
-    /// Returns the errors of [`Interface::dispatch`].
-    fn dispatch(
-        &self,
-        method: usize,
-        read: &Read<'_>,
-        params: any_pointer::Reader<'_>,
-        answer: &mut Answer<'_>,
-    ) -> Result<()>;
-}
-
-/// An object of interface `I` of generated code.
-pub struct Local<I: Interface + ?Sized>(pub Arc<I>);
-
-impl<I: Interface + ?Sized> Served for Local<I> {
-    fn info(&self) -> StaticOrShared<Info> {
-        I::INFO.into()
-    }
-
-    fn dispatch(
-        &self,
-        method: usize,
-        read: &Read<'_>,
-        params: any_pointer::Reader<'_>,
-        answer: &mut Answer<'_>,
-    ) -> Result<()> {
-        I::dispatch(&*self.0, method, read, params, answer)
-    }
-}
 
 /// The server of one object for one peer.
 pub struct ObjectServer {
@@ -87,11 +47,10 @@ impl ObjectServer {
         lock(&self.object).clone()
     }
 
-    /// Returns the object, if it is of interface `I` of generated code and has not been destroyed.
+    /// Returns the object as one of interface `I` of generated code, if it is one and has not been
+    /// destroyed.
     pub fn object<I: Interface + ?Sized>(&self) -> Option<Arc<I>> {
-        let object: Arc<dyn Any + Send + Sync> = self.served()?;
-        let local = object.downcast::<Local<I>>().ok()?;
-        Some(local.0.clone())
+        local(&self.served()?)
     }
 
     fn method(&self, call: &Incoming) -> Option<(usize, StaticOrShared<Method>)> {
@@ -111,7 +70,8 @@ impl Host for ObjectServer {
             return call.fail(gone());
         };
         let Some((index, method)) = self.method(&call) else {
-            return call.fail(unimplemented());
+            let has_interface = self.info.answers_as(call.interface());
+            return call.fail(unimplemented(has_interface));
         };
         let number = connection.event_loop.next_request();
         log::server_receives(number, &method, &call);

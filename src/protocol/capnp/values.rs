@@ -3,6 +3,7 @@
 //! Knows capabilities, objects of peers and objects served here; nothing of particular interfaces,
 //! whose values generated code writes and reads, nor of calls.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use capnp::any_pointer;
@@ -14,7 +15,8 @@ use super::convert::malformed;
 use super::info::{Info, StaticOrShared};
 use super::object::Object;
 use super::rpc::{Cap, Caps, Incoming, Param, Results, find};
-use super::server::{Local, ObjectServer, Served};
+use super::served::{Local, Served, Several};
+use super::server::ObjectServer;
 use super::threads::peer_threads::write_context;
 use super::wire;
 use crate::error::{Error, Result};
@@ -30,6 +32,12 @@ pub trait Interface: Send + Sync + 'static {
 
     /// Returns the remote object behind `this`, if there is one.
     fn remote(this: &Self) -> Option<&dyn Remote>;
+
+    /// Returns the objects that `this` consists of, if it is a [`Several`].
+    fn several(this: &Self) -> Option<&dyn Any>;
+
+    /// Returns an object of several interfaces, the first of which is this one, as a trait object.
+    fn of_several(several: Several<Self>) -> Arc<Self>;
 
     /// Reads the parameters of `INFO.methods[method]`, calls it on `this`, and writes its results.
     /// Runs on a server thread.

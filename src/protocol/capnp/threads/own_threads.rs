@@ -14,7 +14,7 @@ use capnp::capability::FromClientHook;
 use capnp::traits::HasTypeId;
 
 use super::super::accounts::Account;
-use super::super::convert::from_capnp;
+use super::super::convert::{NO_INTERFACE, NO_METHOD, from_capnp};
 use super::super::event_loop::waiter::{SharedWaiter, Waiter};
 use super::super::event_loop::{EventLoop, spawn_thread};
 use super::super::rpc::{Cap, Caps, Host, INTERRUPTED, Incoming};
@@ -293,7 +293,8 @@ impl Drop for ThreadServer {
 impl Host for ThreadServer {
     fn call(self: Arc<Self>, call: Incoming) {
         if (call.interface(), call.method()) != (thread::Client::TYPE_ID, GET_NAME) {
-            return call.fail(unimplemented());
+            let has_interface = call.interface() == thread::Client::TYPE_ID;
+            return call.fail(unimplemented(has_interface));
         }
         let name = self.name();
         reply(call, |_, results| {
@@ -303,10 +304,14 @@ impl Host for ThreadServer {
     }
 }
 
-/// Makes the error for an unknown method, in Core's words, by which a client tells the generation of
-/// its peer.
-pub fn unimplemented() -> Error {
-    Error::Unimplemented("Method not implemented.".into())
+/// Makes the error for an unknown method, or for an interface that an object does not have, in the words
+/// of Cap'n Proto's C++, by which a client tells the two apart.
+pub fn unimplemented(has_interface: bool) -> Error {
+    let text = match has_interface {
+        true => NO_METHOD,
+        false => NO_INTERFACE,
+    };
+    Error::Unimplemented(format!("{text}."))
 }
 
 /// Answers a call with the results that `fill` writes.
@@ -344,7 +349,9 @@ impl Host for ThreadMapServer {
         match (call.interface(), call.method()) {
             (thread_map::Client::TYPE_ID, MAKE_THREAD) => make_thread(&threads, call),
             (thread_map::Client::TYPE_ID, MAKE_POOL) => make_pool(&threads, call),
-            _ => call.fail(unimplemented()),
+            (interface, _) => {
+                call.fail(unimplemented(interface == thread_map::Client::TYPE_ID));
+            }
         }
     }
 }
