@@ -111,3 +111,45 @@ fn both_sides_are_without_generated_code() {
         assert!(client.release(&root));
     });
 }
+
+#[test]
+fn an_object_answers_as_several_interfaces() {
+    timed(|| {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (server, client) = (objects(), objects());
+        assert!(server.host_several(&[], |_, _, _| Ok(Json::Null)).is_err());
+        // `executeRpc`, `size`, `name` and `destroy` have the same ordinal.
+        let both = server.host_several(&["Rpc", "TextKeeper"], |interface, method, _| {
+            Ok(match (interface, method) {
+                ("TextKeeper", "size") => json!(4),
+                (interface, method) => format!("{interface}.{method}").into(),
+            })
+        });
+        let both = both.unwrap();
+        let itself = server.cast(&both, "Keeper").unwrap();
+        assert_eq!(itself.as_deref(), Some(&*both));
+        assert!(server.cast(&both, "Root").unwrap().is_none());
+        let root = server.host("Root", move |_, _, _| Ok(both.clone().into()));
+        let (root, serving) = (root.unwrap(), server.clone());
+        std::thread::spawn(move || {
+            let capnp = Capnp::new("server", Limits::default()).unwrap();
+            serving.serve(&capnp, theirs, &root).unwrap();
+        });
+
+        let capnp = Capnp::new("client", Limits::default()).unwrap();
+        let root = client.connect(&capnp, ours, "Root").unwrap();
+        let keeper = client.call(&root, "makeKeeper", Json::Null).unwrap();
+        let keeper = keeper.as_str().unwrap();
+        let rpc = client.cast(keeper, "Rpc").unwrap().unwrap();
+        assert!(client.cast(keeper, "Mining").unwrap().is_none());
+        assert!(client.cast(&root, "Rpc").unwrap().is_none());
+        assert!(client.cast("nothing", "Rpc").is_err());
+        let call = |handle, method| client.call(handle, method, Json::Null).unwrap();
+        assert_eq!(call(keeper, "size"), 4);
+        assert_eq!(call(keeper, "name"), "Named.name");
+        assert!(client.release(keeper));
+        let params = json!({"request": "", "uri": "", "user": ""});
+        let answer = client.call(&rpc, "executeRpc", params).unwrap();
+        assert_eq!(answer, "Rpc.executeRpc");
+    });
+}

@@ -23,6 +23,8 @@ const UNKNOWN: &str = "Capability";
 pub(super) struct Facts {
     /// Its id; 0 where it is not known.
     pub(super) id: u64,
+    /// The ids of the other interfaces, of an object that has several.
+    others: Vec<u64>,
     /// Its name.
     pub(super) name: String,
     /// The bindings of its type parameters.
@@ -72,6 +74,20 @@ impl Facts {
         Self::new(0, UNKNOWN.to_owned(), Brand::default(), Vec::new())
     }
 
+    /// Returns the facts of an object that has the interface of `first` and those of `others`.
+    pub(super) fn several(first: &Self, others: &[Arc<Self>]) -> Self {
+        let mut methods = first.methods.clone();
+        methods.extend(
+            others
+                .iter()
+                .flat_map(|other| other.methods.iter().cloned()),
+        );
+        Self {
+            others: others.iter().map(|other| other.id).collect(),
+            ..Self::new(first.id, first.name.clone(), first.brand.clone(), methods)
+        }
+    }
+
     fn new(id: u64, name: String, brand: Brand, methods: Vec<MethodFacts>) -> Self {
         let all: Vec<StaticOrShared<rt::Method>> =
             methods.iter().map(|m| m.method.clone()).collect();
@@ -82,6 +98,7 @@ impl Facts {
         };
         Self {
             id,
+            others: Vec::new(),
             name,
             brand,
             methods,
@@ -92,7 +109,8 @@ impl Facts {
     /// Whether an object with these facts is of the interface with this id.
     pub(super) fn is_a(&self, registry: &Registry, id: u64) -> bool {
         let mut seen = std::collections::HashSet::new();
-        let mut open = vec![self.id];
+        let mut open = self.others.clone();
+        open.push(self.id);
         while let Some(next) = open.pop() {
             if next == id {
                 return true;

@@ -40,9 +40,14 @@ impl Handles for Importing<'_> {
             Entry::Remote(object, _) => read.is_behind(object, &*hook),
             Entry::Local(_) => false,
         };
-        let here = self.found.iter().find(|(_, entry)| is(entry));
-        let here = here.map(|(name, _)| name.clone());
-        if let Some(name) = here.or_else(|| inner.name_of(is)) {
+        let found = |is: &dyn Fn(&Entry) -> bool| {
+            let here = self.found.iter().find(|(_, entry)| is(entry));
+            let here = here.map(|(name, _)| name.clone());
+            here.or_else(|| inner.name_of(is))
+        };
+        // One object may have handles of several interfaces.
+        let same = found(&|entry| is(entry) && entry.facts().id == facts.id);
+        if let Some(name) = same.or_else(|| found(&is)) {
             return Ok(name.into());
         }
         let imported = self

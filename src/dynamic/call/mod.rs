@@ -99,6 +99,25 @@ impl Objects {
         Ok(self.host_with(self.0.facts_named(interface)?, calls))
     }
 
+    /// Hosts an object that answers as several interfaces, each by its id, as [`Objects::host`] does one of
+    /// the first. The name of the interface that `calls` gets tells them apart.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there are no interfaces, or the schema does not have one of them.
+    pub fn host_several(
+        &self,
+        interfaces: &[&str],
+        calls: impl Fn(&str, &str, Json) -> Result<Json> + Send + Sync + 'static,
+    ) -> Result<String> {
+        let (first, others) = interfaces
+            .split_first()
+            .ok_or_else(|| Error::Usage("an object needs an interface".into()))?;
+        let first = self.0.facts_named(first)?;
+        let others = others.iter().map(|other| self.0.facts_named(other));
+        let others = others.collect::<Result<Vec<_>>>()?;
+        Ok(self.host_with(Arc::new(Facts::several(&first, &others)), calls))
+    }
+
     /// Hosts an object of the interface that a type is, such as a parameter's, as
     /// [`Objects::host`] does by name.
     ///
@@ -209,6 +228,29 @@ impl Objects {
                 rt::implements(&object, &found.method)
             }
             Entry::Local(_) => Ok(true),
+        }
+    }
+
+    /// Returns another handle to an object, as one of the interface that the schema calls `interface`;
+    /// `None` where it is none. A peer is asked, as [`cast`](crate::cast()) does. An object that is hosted
+    /// here keeps the handle that it has. The object is destroyed when its last handle is released.
+    ///
+    /// # Errors
+    /// Returns the errors of [`cast`](crate::cast()), and [`Error::Usage`] for an unknown handle or interface.
+    pub fn cast(&self, handle: &str, interface: &str) -> Result<Option<String>> {
+        let facts = self.0.facts_named(interface)?;
+        match self.0.get(handle).ok_or_else(|| no_handle(handle))? {
+            Entry::Remote(object, _) => {
+                let has = rt::has_interface(&object, &facts.info)?;
+                Ok(has.then(|| {
+                    let object = object.with_interface(facts.info.clone());
+                    self.0.hold_new(Entry::Remote(object, facts))
+                }))
+            }
+            Entry::Local(hosted) => {
+                let is = hosted.facts.is_a(&self.0.registry, facts.id);
+                Ok(is.then(|| handle.to_owned()))
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 
 use super::calls::{at, call, call_async};
 use super::convert::{NO_INTERFACE, NO_METHOD};
-use super::info::{Info, Method, StaticOrShared};
+use super::info::{Info, Method};
 use super::object::{NO_ORDINAL, Object};
 use super::outgoing::Outgoing;
 use super::served::{Local, Served, local};
@@ -56,14 +56,24 @@ pub fn cast<J: Interface + ?Sized>(
     let Some(remote) = remote(object) else {
         return Ok(within(object));
     };
-    if let Some(method) = question(remote, J::INFO) {
-        learn(
-            remote,
+    let has = has_interface(remote, J::INFO)?;
+    Ok(has.then(|| J::client(remote.with_interface(J::INFO.into()))))
+}
+
+/// Tells whether an object of a peer answers by an interface's id, as [`cast`] does.
+///
+/// # Errors
+/// Returns the errors of [`cast`].
+pub fn has_interface(object: &Object, interface: &Info) -> Result<bool> {
+    let method = at(interface, NO_ORDINAL);
+    match object.known(&method) {
+        Some(known) => Ok(known),
+        None => learn(
+            object,
             &method,
-            call(remote, Outgoing::empty(method.clone())),
-        )?;
+            call(object, Outgoing::empty(method.clone())),
+        ),
     }
-    Ok(known(remote))
 }
 
 /// Returns an object as one of interface `J`, as [`cast`] does. The peer is asked when this is called.
@@ -73,15 +83,15 @@ pub fn cast_async<J: Interface + ?Sized>(
     let Some(remote) = remote(object) else {
         return ready(Ok(within(object)));
     };
-    let Some(method) = question(remote, J::INFO) else {
-        return ready(Ok(known(remote)));
-    };
+    let method = at(J::INFO, NO_ORDINAL);
+    let asked = remote.clone();
+    let object = move || J::client(asked.with_interface(J::INFO.into()));
+    if let Some(known) = remote.known(&method) {
+        return ready(Ok(known.then(object)));
+    }
     let asked = remote.clone();
     let answer = call_async(remote, Outgoing::empty(method.clone()));
-    let judge = move |answer| {
-        learn(&asked, &method, answer)?;
-        Ok(known(&asked))
-    };
+    let judge = move |answer| Ok(learn(&asked, &method, answer)?.then(object));
     answer.map(judge).boxed()
 }
 
@@ -96,17 +106,11 @@ fn within<I: Interface + ?Sized, J: Interface + ?Sized>(object: &Arc<I>) -> Opti
     local(&object)
 }
 
-/// Returns the method to ask for, if it is not known whether the object has the interface.
-fn question(object: &Object, interface: &Info) -> Option<StaticOrShared<Method>> {
-    let method = at(interface, NO_ORDINAL);
-    object.known(&method).is_none().then_some(method)
-}
-
-/// Records whether the object has the interface, by the answer to a call of a method that is not there.
+/// Records and returns whether the object has the interface, by the answer to a call of a method that is not there.
 ///
 /// # Errors
 /// Returns the answer where it does not tell.
-fn learn(object: &Object, method: &Method, answer: Result<()>) -> Result<()> {
+fn learn(object: &Object, method: &Method, answer: Result<()>) -> Result<bool> {
     let has = match answer {
         Ok(())
         | Err(Error::Remote {
@@ -118,11 +122,5 @@ fn learn(object: &Object, method: &Method, answer: Result<()>) -> Result<()> {
         Err(error) => return Err(error),
     };
     object.learn(method, has);
-    Ok(())
-}
-
-/// Returns the object as one of interface `J`, if it is known to be one.
-fn known<J: Interface + ?Sized>(object: &Object) -> Option<Arc<J>> {
-    let has = object.known(&at(J::INFO, NO_ORDINAL))?;
-    has.then(|| J::client(object.with_interface(J::INFO.into())))
+    Ok(has)
 }

@@ -11,7 +11,7 @@ pub use crate::interfaces::{Call, DataValue, NumberValue, Remote, ready};
 pub use capnp;
 
 pub use super::calls::{call, call_async, implements};
-pub use super::cast::{cast, cast_async};
+pub use super::cast::{cast, cast_async, has_interface};
 pub use super::convert::{data, data_in, data_value, length, malformed, show, text, text_in};
 pub use super::generated;
 pub use super::info::{Info, Method, Pace, Role, Show, StaticOrShared};
