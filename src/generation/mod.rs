@@ -6,8 +6,8 @@
 //!
 //! The list of the generations is in `build.rs`, and all else that can be read off the schemas is
 //! generated from them: how a peer's `Init` tells its generation, which methods a generation lacks, and
-//! the adapters that make an older one's interfaces the newest's. [`by_hand`] has the answers that no
-//! rule converts, and [`node`] what is to be done for a node of any generation.
+//! the adapters that make an older one's interfaces the newest's. `by_hand` has the answers that no
+//! rule converts, and `node` what is to be done for a node of any generation.
 //!
 //! # One API for all
 //!
