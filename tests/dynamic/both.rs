@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex};
 use bitcoin_ipc::dynamic::call::{Objects, Step};
 use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::schema::Registry;
+use bitcoin_ipc::protocol::Protocol;
 use bitcoin_ipc::protocol::capnp::Capnp;
 use bitcoin_ipc::{Error, Generation, Limits};
 use serde_json::{Value as Json, json};
 
+use crate::foo::interfaces::foo::FooInterface;
 use crate::implementation::timed;
+use crate::pair::registry;
 
 fn objects() -> Objects {
     let mut registry = Registry::core(Generation::Core32).unwrap();
@@ -151,5 +154,36 @@ fn an_object_answers_as_several_interfaces() {
         let params = json!({"request": "", "uri": "", "user": ""});
         let answer = client.call(&rpc, "executeRpc", params).unwrap();
         assert_eq!(answer, "Rpc.executeRpc");
+    });
+}
+
+/// Regression: a method without parameters read none, and so ran when it was only asked for.
+#[test]
+fn an_object_is_asked_for_methods_and_runs_none() {
+    timed(|| {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let server = Objects::new(registry(), core::options());
+        let ran = Arc::new(Mutex::new(Vec::new()));
+        let calls = ran.clone();
+        let foo = server.host("FooInterface", move |_, method, _| {
+            calls.lock().unwrap().push(method.to_owned());
+            Ok(Json::Null)
+        });
+        let foo = foo.unwrap();
+        std::thread::spawn(move || {
+            let capnp = Capnp::new("server", Limits::default()).unwrap();
+            server.serve(&capnp, theirs, &foo).unwrap();
+        });
+        let capnp = Capnp::new("client", Limits::default()).unwrap();
+        let foo = Protocol::<dyn FooInterface>::connect(&capnp, ours.into()).unwrap();
+        for method in ["callFn", "callFnAsync", "add"] {
+            assert!(
+                foo.remote().unwrap().implements(method).unwrap(),
+                "{method}"
+            );
+        }
+        assert!(ran.lock().unwrap().is_empty(), "{ran:?}");
+        foo.call_fn().unwrap();
+        assert_eq!(*ran.lock().unwrap(), ["callFn"]);
     });
 }

@@ -21,6 +21,7 @@ use super::threads::own_threads::{ThreadServer, gone, unimplemented};
 use super::threads::peer_threads::{Callback, PeerThread};
 use super::threads::thread_context;
 use super::values::{Answer, Interface, Read};
+use super::wire::init_capnp::init::construct_params;
 use crate::error::{Error, Result};
 
 /// The server of one object for one peer.
@@ -80,7 +81,7 @@ impl Host for ObjectServer {
         }
         let context = match method.threaded {
             true => Context::read(&call).map(Some),
-            false => Ok(None),
+            false => check_parameters(&call).map(|()| None),
         };
         let is_quick = method.pace.is_quick();
         let executor = context.and_then(|context| Executor::of(&connection, context, is_quick));
@@ -237,6 +238,19 @@ impl PendingRequest {
         };
         then();
     }
+}
+
+/// Checks that the parameters of a call are a struct, which a method without any does not read. A peer
+/// that asks whether there is such a method sends others
+/// ([`Outgoing::never_run`](super::outgoing::Outgoing::never_run)).
+fn check_parameters(call: &Incoming) -> Result<()> {
+    if call.words().is_some() {
+        return Ok(());
+    }
+    // They may be in a message with an unusual layout, or null.
+    let read = call.params(|params| params.get_as::<construct_params::Reader<'_>>().map(drop));
+    let read = read.and_then(|read| read);
+    read.map_err(|error| Error::failed(format!("parameters that cannot be read: {error}")))
 }
 
 /// The pointers of a context.
