@@ -64,6 +64,17 @@ impl CallOptions {
     /// Runs `f`. The calls that this thread makes in it have these options; an option that is not
     /// set here is taken from the enclosing `run`.
     pub fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        let outer = Self::current();
+        let options = Self {
+            timeout: self.timeout.or(outer.timeout),
+            cancel: self.cancel.or(outer.cancel),
+        };
+        options.alone(f)
+    }
+
+    /// Runs `f`. The calls that this thread makes in it have these options, and none of the enclosing
+    /// `run`.
+    pub(crate) fn alone<R>(self, f: impl FnOnce() -> R) -> R {
         /// Restores the outer options, also when `f` panics.
         struct Restore(Option<CallOptions>);
         impl Drop for Restore {
@@ -73,12 +84,8 @@ impl CallOptions {
                 }
             }
         }
-        let outer = Self::current();
-        let _restore = Restore(Some(outer.clone()));
-        replace(Self {
-            timeout: self.timeout.or(outer.timeout),
-            cancel: self.cancel.or(outer.cancel),
-        });
+        let _restore = Restore(Some(Self::current()));
+        replace(self);
         f()
     }
 
@@ -193,6 +200,9 @@ mod tests {
                 assert!(options.token().is_some_and(CancelToken::is_cancelled));
             });
             assert_eq!(CallOptions::current().time_limit(), None);
+            let alone = CallOptions::new().alone(CallOptions::current);
+            assert!(alone.token().is_none());
+            assert!(CallOptions::current().token().is_some());
         });
         assert!(CallOptions::current().token().is_none());
     }

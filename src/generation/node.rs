@@ -73,7 +73,8 @@ impl Drop for Creating {
     fn drop(&mut self) {
         if self.waits {
             self.interrupts.give_up();
-            drop(self.mining.interrupt_async());
+            // The caller's options would cancel this call as well.
+            drop(CallOptions::new().alone(|| self.mining.interrupt_async()));
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod client;
 mod following;
+mod giving_up;
 mod lifetimes;
 mod local;
 mod mock;
