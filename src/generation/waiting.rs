@@ -50,8 +50,9 @@ pub(super) struct Wait {
     begun: Instant,
     /// The timeout that the caller asks for.
     timeout: Duration,
-    /// When the current slice began, and how long it is.
-    slice: (Instant, Duration),
+    /// When the current slice began, and how long it is; `None` before the first, which begins with the
+    /// wait.
+    slice: Option<(Instant, Duration)>,
 }
 
 impl Wait {
@@ -64,23 +65,22 @@ impl Wait {
             options: CallOptions::current(),
             begun: now,
             timeout,
-            slice: (now, Duration::ZERO),
+            slice: None,
         }
     }
 
     /// Makes the call of a slice, whose timeout it gets, with what is left of the caller's time limit.
     pub(super) fn slice<T>(&mut self, call: impl FnOnce(Duration) -> T) -> T {
         let now = Instant::now();
-        let elapsed = match self.slice.1 {
-            // The first slice begins with the wait.
-            Duration::ZERO => Duration::ZERO,
-            _ => now.duration_since(self.begun),
+        let elapsed = match self.slice {
+            None => Duration::ZERO,
+            Some(_) => now.duration_since(self.begun),
         };
         let left = self.options.time_limit();
         let left = left.map(|limit| limit.saturating_sub(elapsed));
         let bound = left.map_or(SLICE, |left| SLICE.min(left.saturating_add(MORE)));
         let timeout = self.timeout.saturating_sub(elapsed).min(bound);
-        self.slice = (now, timeout);
+        self.slice = Some((now, timeout));
         match left {
             Some(left) => self.options.clone().timeout(left).run(|| call(timeout)),
             None => self.options.clone().run(|| call(timeout)),
@@ -90,7 +90,9 @@ impl Wait {
     /// Returns whether the wait is over, of which the last slice has brought nothing new: its time has
     /// passed, or it was interrupted.
     pub(super) fn is_over(&self) -> bool {
-        let is_early = self.slice.0.elapsed() + EARLY < self.slice.1;
+        let is_early = self
+            .slice
+            .is_some_and(|(begun, length)| begun.elapsed() + EARLY < length);
         match is_early {
             true => self.is_interrupted(),
             false => self.is_asked_to_end() || self.begun.elapsed() >= self.timeout,
@@ -158,12 +160,23 @@ mod tests {
         }
     }
 
+    /// Regression: a slice of no time counted as none, and the next had the whole time again.
+    #[test]
+    fn a_slice_after_the_last_has_no_time() {
+        let short = Duration::from_millis(30);
+        let mut wait = begin(short);
+        wait.begun = wait.begun.checked_sub(short).unwrap();
+        assert_eq!(wait.slice(|timeout| timeout), short);
+        assert_eq!(wait.slice(|timeout| timeout), Duration::ZERO);
+        assert_eq!(wait.slice(|timeout| timeout), Duration::ZERO);
+    }
+
     #[test]
     fn a_wait_is_over_when_its_time_has_passed_or_it_was_interrupted() {
         // A whole slice has passed, and the wait goes on.
         let mut wait = begin(Duration::MAX);
         wait.slice(|_| ());
-        wait.slice.0 = wait.begun.checked_sub(SLICE).unwrap();
+        wait.slice = Some((wait.begun.checked_sub(SLICE).unwrap(), SLICE));
         assert!(!wait.is_over());
         wait.interrupts.ask();
         assert!(wait.is_over());
