@@ -10,6 +10,8 @@ fn main() -> Result<(), Error> {
     // The generations of Bitcoin Core's interfaces, the oldest first, and what no rule maps between them.
     let mut generations = Generations::new("schema", ["core30", "core31", "core32"])
         .lacking("core30", "Mining.createNewBlock.cooldown")
+        .gone("core30", "BlockTemplate.getCoinbaseCommitment")
+        .gone("core30", "BlockTemplate.getWitnessCommitmentIndex")
         .by_hand("core30", "BlockTemplate.getCoinbaseTx")
         .by_hand("core30", "BlockTemplate.submitSolution")
         .by_hand("core31", "BlockTemplate.submitSolution")

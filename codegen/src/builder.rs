@@ -190,7 +190,9 @@ impl Builder {
 
 /// Generates the traits and proxies of an indexed request.
 pub(crate) fn generate(index: &crate::request::Index<'_>, layout: &Layout) -> Result<Generated> {
-    texts(&model::build(index, layout)?, layout)
+    let model = model::build(index, layout)?;
+    layout.check_meanings(&model.meant)?;
+    texts(&model, layout)
 }
 
 /// Generates the traits and proxies of a model.

@@ -101,6 +101,14 @@ impl Generations {
         self
     }
 
+    /// Says that the traits do without a method of a generation, and all before it, that newer ones have no
+    /// longer, such as `BlockTemplate.getCoinbaseCommitment`.
+    #[must_use]
+    pub fn gone(mut self, generation: &str, place: &str) -> Self {
+        self.said(generation).gone.push(place.to_owned());
+        self
+    }
+
     /// Keeps a method in the trait that newer generations than this one have no longer, such as
     /// `BlockTemplate.getTxSigops`: implementors of it still compile, and older peers are still called.
     #[must_use]
@@ -170,6 +178,7 @@ impl Generations {
         let meanings = (&self.values, &self.nullable);
         newest_layout.mean(meanings);
         let mut newest = model::build(&newest_index, &newest_layout)?;
+        let mut meant = newest.meant.clone();
         let mut models = Vec::new();
         for (name, mut index) in self.names.iter().zip(indices) {
             let mut layout = Layout::older(name);
@@ -179,6 +188,7 @@ impl Generations {
                 .requested
                 .retain(|file| differing.contains(&file.module));
             let older = model::build(&index, &layout)?;
+            meant.extend(older.meant.iter().cloned());
             for (_, place) in self
                 .keeps
                 .iter()
@@ -189,9 +199,11 @@ impl Generations {
             self.write(&older, &index, &layout, name)?;
             models.push((older, layout));
         }
+        newest_layout.check_meanings(&meant)?;
         let mut releases = Vec::new();
         for (name, (older, layout)) in self.names.iter().zip(models) {
             let adapters = adapt(&newest, &older, name, &self.said_of(name))?;
+            self.check_heeded(name, &adapters)?;
             releases.push(self.release(name, Some((older, layout, adapters)))?);
         }
         self.write(&newest, &newest_index, &newest_layout, "newest")?;
@@ -202,6 +214,7 @@ impl Generations {
         let Some(interface) = interfaces.find(|i| i.named.schema == self.bootstrap) else {
             return Err(Error::Usage(format!("there is no {}", self.bootstrap)));
         };
+        self.check_names(&newest, interface)?;
         let bootstrap = self.bootstrap_of(interface, &releases)?;
         let detection = detection(interface, &releases)?;
         let (older_interfaces, older_proxies) = emit_releases::modules(&releases, &interface.named);
@@ -220,19 +233,62 @@ impl Generations {
         Ok(())
     }
 
-    /// Returns what was said of a generation. What a newer one lacks, it lacks as well.
+    /// Checks that all that was said of a generation itself mattered, so that nothing is said in vain.
+    fn check_heeded(&self, generation: &str, adapters: &Adapters) -> Result<()> {
+        let said = self.said.iter().filter(|(name, _)| name == generation);
+        for (_, said) in said {
+            let mut all = said.by_hand.iter().chain(&said.lacking).chain(&said.gone);
+            if let Some(place) = all.find(|place| !adapters.heeded.contains(*place)) {
+                return Err(Error::Usage(format!(
+                    "{generation}: {place} is said to be by hand, lacking or gone, and is not"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that what is named there is: generations, methods of the bootstrap interface, interfaces.
+    fn check_names(&self, newest: &Model, bootstrap: &Interface) -> Result<()> {
+        let none = |name: &str, what: &str| Err(Error::Usage(format!("there is no {what} {name}")));
+        let keeps = self.keeps.iter().map(|(generation, _)| generation);
+        for generation in self.said.iter().map(|(name, _)| name).chain(keeps) {
+            let mut older = self.names.iter().rev().skip(1);
+            if older.all(|name| name != generation) {
+                return none(generation, "older generation");
+            }
+        }
+        for (place, _) in &self.results {
+            let mut methods = bootstrap.methods.iter();
+            let is_there = methods.any(|m| *place == format!("{}.{}", self.bootstrap, m.schema));
+            if !is_there {
+                return none(place, "method");
+            }
+        }
+        for layer in &self.layers {
+            let mut interfaces = newest.files.iter().flat_map(|file| &file.interfaces);
+            if interfaces.all(|interface| interface.named.schema != *layer) {
+                return none(layer, "interface");
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what was said of a generation. What a newer one lacks or has lost, it lacks as well or
+    /// may still have.
     fn said_of(&self, name: &str) -> Said {
         let newer = self.names.iter().skip_while(|newer| *newer != name);
-        let said = |of: &String| self.said.iter().find(|(name, _)| name == of);
-        let lacking = newer
-            .filter_map(said)
-            .flat_map(|(_, said)| said.lacking.clone());
-        Said {
-            by_hand: said(&name.to_owned())
-                .map(|(_, said)| said.by_hand.clone())
-                .unwrap_or_default(),
-            lacking: lacking.collect(),
+        let mut all = Said::default();
+        for newer in newer {
+            let Some((_, said)) = self.said.iter().find(|(name, _)| name == newer) else {
+                continue;
+            };
+            if newer == name {
+                all.by_hand.clone_from(&said.by_hand);
+            }
+            all.lacking.extend(said.lacking.iter().cloned());
+            all.gone.extend(said.gone.iter().cloned());
         }
+        all
     }
 
     /// Writes a generation's traits, proxies and wire modules.

@@ -3,6 +3,8 @@
 //! The one place that knows how paths of the runtime library, of its generated modules and of the
 //! user's own modules are put together.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, Result};
 
 /// The file id of `/mp/proxy.capnp`, whose types are the runtime's own business.
@@ -103,6 +105,25 @@ impl Layout {
     pub(crate) fn mean(&mut self, (values, nullable): (&Vec<(String, String)>, &Vec<String>)) {
         self.values.clone_from(values);
         self.nullable.clone_from(nullable);
+    }
+
+    /// Returns the fields of which it says what they mean.
+    pub(crate) fn meanings(&self) -> impl Iterator<Item = &String> {
+        let values = self.values.iter().map(|(field, _)| field);
+        values.chain(&self.nullable)
+    }
+
+    /// Checks that the fields of which it says what they mean are among those that were `found`.
+    ///
+    /// # Errors
+    /// Names the first that is not.
+    pub(crate) fn check_meanings(&self, found: &BTreeSet<String>) -> Result<()> {
+        match self.meanings().find(|field| !found.contains(*field)) {
+            Some(field) => Err(Error::Usage(format!(
+                "{field} is to be a value or nullable, and no interface of the schema carries such a field"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Whether this is the runtime library generating its own code.

@@ -59,4 +59,6 @@ pub use error::{Error, Result};
 pub use generations::Generations;
 
 #[cfg(test)]
+mod generation_tests;
+#[cfg(test)]
 mod tests;

@@ -84,6 +84,26 @@ fn a_client_is_wrapped() {
     assert!(generated("small.bin", &layout).is_err());
 }
 
+/// A field that is not there was passed over, and so a name with a mistake in it did nothing.
+#[test]
+fn fields_that_are_said_to_mean_something_are_there() {
+    let mut layout = user();
+    layout.values = vec![("Failure.text".to_owned(), "crate::Text".to_owned())];
+    let error = generated("small.bin", &layout).err();
+    assert!(error.is_some_and(|e| e.to_string().contains("neither data nor a number")));
+    for field in ["Failure.txt", "Counter.add.bye", "Counter.by"] {
+        layout.values = vec![(field.to_owned(), "crate::Number".to_owned())];
+        let error = generated("small.bin", &layout).err();
+        assert!(
+            error.is_some_and(|e| e.to_string().contains(field)),
+            "{field}"
+        );
+    }
+    layout.values.clear();
+    layout.nullable = vec!["Counter.add.stat".to_owned()];
+    assert!(generated("small.bin", &layout).is_err());
+}
+
 #[test]
 fn refused_schemas_name_the_place() {
     let mut cases = 0;

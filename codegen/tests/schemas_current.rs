@@ -173,6 +173,7 @@ fn schemas_of_the_generators_tests_are_current() {
     for (folder, imports) in [
         ("tests/data", "../../schema"),
         ("tests/data/rejected", "../../../schema"),
+        ("tests/data/generations", "../../../schema"),
     ] {
         let folder = package().join(folder);
         for file in sources(&folder) {

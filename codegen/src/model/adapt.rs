@@ -3,7 +3,7 @@
 //!
 //! Knows two models, and what was said to be done by hand. What no rule maps is an error that names it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Field, Interface, Method, Model, Named, Origin, Results, Struct, Type};
 use crate::error::{Error, Result};
@@ -16,6 +16,8 @@ pub(crate) struct Said {
     /// The parameters and fields that the older generation lacks: they are not sent, and answered as their
     /// defaults.
     pub(crate) lacking: Vec<String>,
+    /// The methods of the older generation that the newest one's traits do without.
+    pub(crate) gone: Vec<String>,
 }
 
 /// An older generation behind the newest interfaces.
@@ -26,6 +28,8 @@ pub(crate) struct Adapters {
     pub(crate) older: Vec<Conversion>,
     /// The structs of the older generation that are converted to the newest one's.
     pub(crate) newest: Vec<Conversion>,
+    /// The places of what was said that mattered.
+    pub(crate) heeded: BTreeSet<String>,
 }
 
 /// An interface of the newest generation, and the older generation's of the same id.
@@ -72,7 +76,7 @@ impl How {
 pub(crate) struct Older {
     /// Its name in Rust.
     pub(crate) name: String,
-    /// Whether its ordinal and all its types are the newest method's.
+    /// Whether its ordinal, its context and all its types are the newest method's.
     pub(crate) is_same: bool,
     /// Its parameters: those of the newest method, and how each is converted.
     pub(crate) params: Vec<(Field, Convert)>,
@@ -127,6 +131,7 @@ pub(crate) fn adapt(
         generation,
         said,
         towards: [BTreeMap::new(), BTreeMap::new()],
+        heeded: BTreeSet::new(),
     };
     let mut interfaces = Vec::new();
     for interface in newest.files.iter().flat_map(|file| &file.interfaces) {
@@ -140,6 +145,7 @@ pub(crate) fn adapt(
         interfaces,
         older: all(older),
         newest: all(newest),
+        heeded: adapting.heeded,
     })
 }
 
@@ -225,6 +231,8 @@ struct Adapting<'m> {
     /// The conversions of structs by the newest one's name, towards the older and the newest generation;
     /// those that are being decided are `None`.
     towards: [BTreeMap<u64, Option<Conversion>>; 2],
+    /// The places of what was said that mattered.
+    heeded: BTreeSet<String>,
 }
 
 impl Adapting<'_> {
@@ -249,6 +257,13 @@ impl Adapting<'_> {
                 how,
             });
         }
+        for method in older.methods.iter().filter(|method| method.is_plain()) {
+            let place = format!("{}.{}", newest.named.schema, method.schema);
+            let known = newest.of_trait().any(|m| m.schema == method.schema);
+            if !known && !self.is_said(|said| &said.gone, &place) {
+                return Err(self.unmapped(&place, "the newest interface has no such method"));
+            }
+        }
         Ok(Adapter {
             newest: newest.named.clone(),
             older: older.named.clone(),
@@ -269,17 +284,21 @@ impl Adapting<'_> {
         for param in &newest.params {
             let place = format!("{place}.{}", param.schema);
             let known = older.params.iter().any(|p| p.schema == param.schema);
-            if !known && !self.said.lacking.contains(&place) {
+            if !known && !self.is_said(|said| &said.lacking, &place) {
                 return Err(self.unmapped(&place, "the older method has no such parameter"));
             }
         }
-        let answer = match self.said.by_hand.iter().any(|by_hand| by_hand == place) {
+        let answer = match self.is_said(|said| &said.by_hand, place) {
             true => None,
             false => Some(self.answer(newest, older, place)?),
         };
+        let names = |params: &[Field]| -> Vec<String> {
+            params.iter().map(|param| param.schema.clone()).collect()
+        };
         let is_same = newest.ordinal == older.ordinal
+            && newest.context.is_some() == older.context.is_some()
+            && names(&newest.params) == names(&older.params)
             && answer == Some(Convert::Same)
-            && params.len() == newest.params.len()
             && params.iter().all(|(_, convert)| *convert == Convert::Same);
         Ok(Older {
             name: older.name.clone(),
@@ -391,7 +410,7 @@ impl Adapting<'_> {
         for field in &to.fields {
             let place = format!("{}.{}", newest.schema, field.schema);
             match from.fields.iter().find(|f| f.schema == field.schema) {
-                None if self.said.lacking.contains(&place) => has_more = true,
+                None if self.is_said(|said| &said.lacking, &place) => has_more = true,
                 None => return Err(self.unmapped(&place, "only one of the two has it")),
                 Some(other) => {
                     let (newest, older) = match towards {
@@ -406,7 +425,7 @@ impl Adapting<'_> {
         for field in &from.fields {
             let place = format!("{}.{}", newest.schema, field.schema);
             let known = to.fields.iter().any(|f| f.schema == field.schema);
-            if !known && !self.said.lacking.contains(&place) {
+            if !known && !self.is_said(|said| &said.lacking, &place) {
                 return Err(self.unmapped(&place, "only one of the two has it"));
             }
         }
@@ -420,10 +439,21 @@ impl Adapting<'_> {
         Ok(convert)
     }
 
+    /// Returns whether something was said of a place, and notes that it mattered.
+    fn is_said(&mut self, places: fn(&Said) -> &Vec<String>, place: &str) -> bool {
+        let is_said = places(self.said).iter().any(|said| said == place);
+        if is_said {
+            self.heeded.insert(place.to_owned());
+        }
+        is_said
+    }
+
     fn unmapped(&self, place: &str, reason: &str) -> Error {
         Error::schema(
             format!("{}: {place}", self.generation),
-            format!("{reason}, for which there is no rule: say what is done by hand or lacking"),
+            format!(
+                "{reason}, for which there is no rule: say what is by hand, lacking, kept or gone"
+            ),
         )
     }
 }

@@ -139,6 +139,9 @@ impl<'a> Resolver<'a> {
             )?;
             let ty = self.valued(ty, field)?;
             let is_nullable = self.is_nullable(&ty, field)?;
+            if self.layout.meanings().any(|key| *key == field.key) {
+                self.meant.insert(field.key.clone());
+            }
             let name = names::value(field.name);
             if let Some(other) = fields.iter().find(|other| other.name == name) {
                 return Err(Error::schema(

@@ -21,6 +21,8 @@ pub(crate) struct Model {
     pub(crate) carriers: BTreeSet<u64>,
     /// Whether any value is an enum.
     pub(crate) has_enums: bool,
+    /// The fields of which the layout says what they mean, such as `BlockRef.hash`.
+    pub(crate) meant: BTreeSet<String>,
 }
 
 /// One schema file.

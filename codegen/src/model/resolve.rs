@@ -22,6 +22,7 @@ pub(crate) fn build(index: &Index<'_>, layout: &Layout) -> Result<Model> {
         structs: BTreeMap::new(),
         results: Vec::new(),
         enums: BTreeMap::new(),
+        meant: BTreeSet::new(),
     };
     let mut files = Vec::new();
     for file in index.requested.iter().filter(|f| f.id != PROXY_FILE) {
@@ -41,6 +42,7 @@ pub(crate) fn build(index: &Index<'_>, layout: &Layout) -> Result<Model> {
         files,
         carriers,
         has_enums,
+        meant: resolver.meant,
     })
 }
 
@@ -53,6 +55,8 @@ pub(super) struct Resolver<'a> {
     /// The structs made of several results, in order.
     results: Vec<Struct>,
     enums: BTreeMap<u64, Enum>,
+    /// The fields of which the layout says what they mean.
+    pub(super) meant: BTreeSet<String>,
 }
 
 impl<'a> Resolver<'a> {
