@@ -93,7 +93,7 @@ impl Builder {
         self
     }
 
-    /// Has a type of yours stand for data, a number, or each element of a list of them. `field` is a name
+    /// Has a type of yours stand for `Data`, a `Float64`, or each element of a list of them. `field` is a name
     /// in the schema, such as `BlockRef.hash` for a struct's, `Mining.waitTipChanged.currentTip` for a
     /// method's; `path` that of a type that is `Copy + Default` and implements `DataValue` or
     /// `NumberValue` of `bitcoin_ipc::interfaces`.

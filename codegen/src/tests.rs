@@ -88,9 +88,11 @@ fn a_client_is_wrapped() {
 #[test]
 fn fields_that_are_said_to_mean_something_are_there() {
     let mut layout = user();
-    layout.values = vec![("Failure.text".to_owned(), "crate::Text".to_owned())];
-    let error = generated("small.bin", &layout).err();
-    assert!(error.is_some_and(|e| e.to_string().contains("neither data nor a number")));
+    for field in ["Failure.text", "Counter.add.by"] {
+        layout.values = vec![(field.to_owned(), "crate::Value".to_owned())];
+        let error = generated("small.bin", &layout).err();
+        assert!(error.is_some_and(|e| e.to_string().contains("neither Data nor Float64")));
+    }
     for field in ["Failure.txt", "Counter.add.bye", "Counter.by"] {
         layout.values = vec![(field.to_owned(), "crate::Number".to_owned())];
         let error = generated("small.bin", &layout).err();

@@ -173,13 +173,13 @@ impl Resolver<'_> {
         };
         match ty {
             Type::List(element) => Ok(Type::List(Box::new(self.valued(*element, field)?))),
-            Type::Data | Type::Number(_) => Ok(Type::Value {
+            Type::Data | Type::Number("f64") => Ok(Type::Value {
                 path: path.clone(),
                 of: Box::new(ty),
             }),
             _ => Err(Error::schema(
                 &field.place,
-                format!("{path} is to stand for it, which is neither data nor a number"),
+                format!("{path} is to stand for it, which is neither Data nor Float64"),
             )),
         }
     }
