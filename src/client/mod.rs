@@ -6,7 +6,6 @@
 
 mod connection;
 mod following;
-
 mod pump;
 mod reconnecting;
 mod supervisor;
@@ -14,7 +13,6 @@ mod templates;
 mod tips;
 
 pub use self::connection::{Client, ClientBuilder};
-
 pub use self::pump::Pumped;
 pub use self::reconnecting::Reconnecting;
 pub use self::supervisor::Event;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::connection::Client;
 use super::following::{Follower, SLICE, Step, mining};
-
 use super::pump::Pumped;
 use super::supervisor::Supervisor;
 use crate::call::{CancelToken, Registration};

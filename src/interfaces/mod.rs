@@ -51,9 +51,12 @@ pub trait Remote: Any + Send + Sync {
 
     /// Returns whether the peer implements a method, by its name in the schema, such as `makeMining`.
     /// The peer is asked the first time.
+    ///
     /// The method is not run: the call's parameters are no struct, which a peer finds before it runs
     /// anything, while it answers for a method that it does not have before it looks at them. (A spawned
-    /// Core 31.99 node exits when its `makeMining` does run.) A node logs nothing of it.
+    /// Core 31.99 node exits when its `makeMining` does run.) A node logs nothing of it. A peer whose
+    /// library reads parameters only when the method asks for them, as `capnp-rpc` does, runs a method that
+    /// asks for none.
     ///
     /// # Errors
     /// Fails when there is no such method in the schema, and when the connection fails.

@@ -17,8 +17,9 @@ const NAME: &str = "ipc-local";
 
 /// An interface of which a local object can be had whose async forms do not block.
 pub trait Offload {
-    /// Returns the object with async forms that run its methods on threads of their own. Objects in the
-    /// results of its methods are so, too. A remote object is returned as it is.
+    /// Returns the object with async forms that run its methods on threads of their own, where the
+    /// caller's [`CallOptions`](crate::CallOptions) do not hold. An object that a method answers is so, too;
+    /// those in structs and lists are as they were made. A remote object is returned as it is.
     ///
     /// The async form of a local object's method runs the method at once, on the caller's thread, unless
     /// its implementor wrote an async form: a `wait_next_async` would block an async runtime.

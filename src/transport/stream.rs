@@ -20,7 +20,8 @@ use crate::peer::Peer;
 /// The descriptor has an event when there is something to receive, or room to send after
 /// [`send`](Stream::send) or [`flush`](Stream::flush) had none. A stream that changes the bytes on their
 /// way, such as one with TLS, may receive and send on its descriptor in either call. It does its
-/// handshake before it is handed over, or in the calls of [`receive`](Stream::receive).
+/// handshake before it is handed over, or in the calls of [`receive`](Stream::receive); until that is
+/// complete, [`send`](Stream::send) keeps what it takes, since there is no event for its end.
 ///
 /// Dropping it closes it.
 pub trait Stream: AsFd + Send + Sync {
