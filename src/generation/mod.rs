@@ -29,7 +29,8 @@
 //! - Core 30 and 31 answer only whether a solution was accepted, so that `reason` and `debug` of
 //!   `submitSolution` are empty.
 //! - Core 30 answers a whole dummy coinbase, from which the fields of `getCoinbaseTx` are read.
-//! - Core 30 has no `cooldown`: its `createNewBlock` never waits.
+//! - Core 30 has no `cooldown`: of what that waits for, only the end of initial block download is waited
+//!   for there.
 //!
 //! Builds between 31 and 32 have 32's `Init` and `Mining` with 31's `BlockTemplate`: their
 //! `submitSolution` is found when 32's is answered as unimplemented.
@@ -37,8 +38,10 @@
 //! A wait (`waitTipChanged`, `waitNext`) is passed to the node in slices of a second, or less where the
 //! time limit of [`CallOptions`](crate::CallOptions) leaves its caller less. So what its caller gave up
 //! is gone from the node a second later, however it was given up: by a time limit, a cancellation, a
-//! future that was dropped, or a process that was killed. A `createNewBlock` that is given up while it
-//! may cool down is interrupted; other waits on the same `Mining` go on then.
+//! future that was dropped, or a process that was killed. The end of initial block download, for which
+//! `createNewBlock` waits with a cooldown, is waited for in the same way before that is called. After that
+//! a `createNewBlock` that is given up while it may cool down is interrupted; other waits on the same
+//! `Mining` go on then.
 //!
 //! Where there is a second call to make (the generation is not known yet; `submitSolution` in such
 //! a build), each has the caller's time limit, and an async call goes on only while it is polled.

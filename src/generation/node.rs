@@ -37,6 +37,9 @@ fn lacking_async<T: 'static>(method: &'static str, call: Call<T>) -> Call<T> {
     Box::pin(async move { lacking(method, call.await) })
 }
 
+/// The hash of no block: a wait for another one ends with any tip.
+const NO_BLOCK: BlockHash = BlockHash([0; 32]);
+
 /// A node's `Mining`.
 struct NodeMining {
     inner: Arc<dyn Mining>,
@@ -54,7 +57,8 @@ pub(super) fn mining(inner: Option<Arc<dyn Mining>>) -> Option<Arc<dyn Mining>> 
     inner.map(layered)
 }
 
-/// A `createNewBlock` under way. It interrupts the node where its caller has given up.
+/// A `createNewBlock` under way, out of initial block download. It interrupts the node where its caller has
+/// given up.
 struct Creating {
     mining: Arc<dyn Mining>,
     interrupts: Arc<Interrupts>,
@@ -80,6 +84,50 @@ impl Drop for Creating {
 }
 
 impl NodeMining {
+    /// Waits for the end of initial block download, as `createNewBlock` does where it is to cool down, but
+    /// in slices: an interrupt reaches one of several waits that were given up, and not each of them.
+    /// Returns whether that has come; otherwise it was interrupted, or the node shuts down.
+    fn await_download(&self, wait: &mut Wait) -> Result<bool> {
+        let mut tip = NO_BLOCK;
+        while is_downloading(wait.rest(|| self.inner.is_initial_block_download()))? {
+            match wait.slice(|slice| self.inner.wait_tip_changed(tip, slice))? {
+                // It ended at once, and nothing has changed.
+                Some(same) if same.hash == tip && wait.is_over() => return Ok(false),
+                Some(changed) => tip = changed.hash,
+                None if wait.is_interrupted() => return Ok(false),
+                None => {}
+            }
+            if wait.is_asked_to_end() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The async form of [`await_download`](Self::await_download), whose first call is under way.
+    async fn await_download_async(
+        inner: Arc<dyn Mining>,
+        wait: &mut Wait,
+        mut downloading: Call<bool>,
+    ) -> Result<bool> {
+        let mut tip = NO_BLOCK;
+        while is_downloading(downloading.await)? {
+            let changed = wait.slice(|slice| inner.wait_tip_changed_async(tip, slice));
+            match changed.await? {
+                // It ended at once, and nothing has changed.
+                Some(same) if same.hash == tip && wait.is_over() => return Ok(false),
+                Some(changed) => tip = changed.hash,
+                None if wait.is_interrupted() => return Ok(false),
+                None => {}
+            }
+            if wait.is_asked_to_end() {
+                return Ok(false);
+            }
+            downloading = wait.rest(|| inner.is_initial_block_download_async());
+        }
+        Ok(true)
+    }
+
     /// Begins a `createNewBlock`, which waits only where it is to cool down.
     fn creating(&self, cooldown: bool) -> Creating {
         Creating {
@@ -135,12 +183,18 @@ impl MiningLayer for NodeMining {
         options: &BlockCreateOptions,
         cooldown: bool,
     ) -> Result<Option<Arc<dyn BlockTemplate>>> {
-        let wait = Wait::new(&self.interrupts, Duration::MAX);
+        let mut wait = Wait::new(&self.interrupts, Duration::MAX);
+        if cooldown {
+            let ended = self.await_download(&mut wait);
+            if !wait.whole(ended)? {
+                return Ok(None);
+            }
+        }
         loop {
             let mut creating = self.creating(cooldown);
-            let made = self.inner.create_new_block(options, cooldown);
+            let made = wait.rest(|| self.inner.create_new_block(options, cooldown));
             creating.answered(&made);
-            let made = made?;
+            let made = wait.whole(made)?;
             if made.is_some() || wait.is_interrupted() {
                 return Ok(made.map(template));
             }
@@ -152,22 +206,29 @@ impl MiningLayer for NodeMining {
         options: &BlockCreateOptions,
         cooldown: bool,
     ) -> Call<Option<Arc<dyn BlockTemplate>>> {
-        let wait = Wait::new(&self.interrupts, Duration::MAX);
-        let caller = CallOptions::current();
-        let mut creating = self.creating(cooldown);
-        let mut call = self.inner.create_new_block_async(options, cooldown);
-        let options = options.clone();
+        let mut wait = Wait::new(&self.interrupts, Duration::MAX);
+        let (inner, options) = (self.inner.clone(), options.clone());
+        if !cooldown {
+            let call = wait.rest(|| inner.create_new_block_async(&options, false));
+            return Box::pin(async { Ok(call.await?.map(template)) });
+        }
+        let interrupts = self.interrupts.clone();
+        let downloading = wait.rest(|| inner.is_initial_block_download_async());
         Box::pin(async move {
+            let ended = Self::await_download_async(inner.clone(), &mut wait, downloading).await;
+            if !wait.whole(ended)? {
+                return Ok(None);
+            }
+            let this = Self { inner, interrupts };
             loop {
-                let made = call.await;
+                let mut creating = this.creating(true);
+                let made = wait.rest(|| this.inner.create_new_block_async(&options, true));
+                let made = made.await;
                 creating.answered(&made);
-                let made = made?;
+                let made = wait.whole(made)?;
                 if made.is_some() || wait.is_interrupted() {
                     return Ok(made.map(template));
                 }
-                creating.waits = cooldown;
-                let again = || creating.mining.create_new_block_async(&options, cooldown);
-                call = caller.clone().run(again);
             }
         })
     }
@@ -208,6 +269,15 @@ impl MiningLayer for NodeMining {
     fn get_transactions_by_witness_id_async(&self, wtxids: &[Wtxid]) -> Call<Vec<Vec<u8>>> {
         let call = self.inner.get_transactions_by_witness_id_async(wtxids);
         lacking_async("getTransactionsByWitnessID", call)
+    }
+}
+
+/// Returns whether a node is in initial block download. A peer that does not tell, as only another program
+/// than a node may be, is not.
+fn is_downloading(answer: Result<bool>) -> Result<bool> {
+    match answer {
+        Err(Error::Unimplemented(_)) => Ok(false),
+        answer => answer,
     }
 }
 

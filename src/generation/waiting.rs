@@ -76,14 +76,29 @@ impl Wait {
             None => Duration::ZERO,
             Some(_) => now.duration_since(self.begun),
         };
-        let left = self.options.time_limit();
-        let left = left.map(|limit| limit.saturating_sub(elapsed));
+        let left = self.left(elapsed);
         let bound = left.map_or(SLICE, |left| SLICE.min(left.saturating_add(MORE)));
         let timeout = self.timeout.saturating_sub(elapsed).min(bound);
         self.slice = Some((now, timeout));
-        match left {
-            Some(left) => self.options.clone().timeout(left).run(|| call(timeout)),
-            None => self.options.clone().run(|| call(timeout)),
+        self.within(left, || call(timeout))
+    }
+
+    /// Makes another call of the wait, with what is left of the caller's time limit.
+    pub(super) fn rest<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.within(self.left(self.begun.elapsed()), call)
+    }
+
+    /// Returns what is left of the caller's time limit, if there is one.
+    fn left(&self, elapsed: Duration) -> Option<Duration> {
+        let limit = self.options.time_limit()?;
+        Some(limit.saturating_sub(elapsed))
+    }
+
+    /// Makes a call with the caller's options, but this time limit.
+    fn within<T>(&self, limit: Option<Duration>, call: impl FnOnce() -> T) -> T {
+        match limit {
+            Some(limit) => self.options.clone().timeout(limit).run(call),
+            None => self.options.clone().run(call),
         }
     }
 
@@ -99,7 +114,8 @@ impl Wait {
         }
     }
 
-    fn is_asked_to_end(&self) -> bool {
+    /// Returns whether a caller has interrupted the waits since this one began.
+    pub(super) fn is_asked_to_end(&self) -> bool {
         self.asked != self.interrupts.asked.load(Ordering::SeqCst)
     }
 

@@ -1,10 +1,12 @@
 //! One connection of a client.
 
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use bitcoin_ipc::client::Wait;
-use bitcoin_ipc::{Address, BlockHash, Client, Error, Generation};
+use bitcoin_ipc::interfaces::mining::BlockCreateOptions;
+use bitcoin_ipc::{Address, BlockHash, CallOptions, CancelToken, Client, Error, Generation};
 use futures::executor::block_on;
 
 use crate::mock::{Node, eventually, hash_at, timed};
@@ -132,5 +134,65 @@ fn a_wait_has_its_outcome() {
             Wait::Changed(tip) => assert_eq!((tip.height, tip.hash.0), (2, hash_at(2))),
             other => panic!("{other:?}"),
         }
+    });
+}
+
+/// A `createNewBlock` that waited in the node itself would have no limit there, and an interrupt ends only
+/// one of several.
+#[test]
+fn the_end_of_the_download_is_waited_for_without_a_template_under_way() {
+    timed(|| {
+        let node = Node::start();
+        let chain = node.chain.clone();
+        chain.downloads.store(true, Ordering::SeqCst);
+        let waits = |count| {
+            let waits = || chain.waits.load(Ordering::SeqCst) == count;
+            eventually("the waits", waits);
+        };
+        let mining = Client::connect(&node.address()).unwrap().mining().unwrap();
+        let options = BlockCreateOptions::default();
+        let create = || mining.create_new_block(&options, true);
+        let created = || mining.create_new_block_async(&options, true);
+
+        // Given up by each way there is, none stays.
+        let limit = CallOptions::new().timeout(Duration::from_millis(50));
+        assert!(matches!(
+            limit.clone().run(create),
+            Err(Error::Timeout { .. })
+        ));
+        let late = block_on(limit.run(created));
+        assert!(matches!(late, Err(Error::Timeout { .. })));
+        let token = CancelToken::new();
+        let options = CallOptions::new().cancel(&token);
+        thread::scope(|scope| {
+            let calls = [
+                scope.spawn(|| options.clone().run(create)),
+                scope.spawn(|| block_on(options.clone().run(created))),
+            ];
+            waits(2);
+            token.cancel();
+            for call in calls {
+                let cancelled = call.join().unwrap();
+                assert!(matches!(cancelled, Err(Error::Cancelled(_))));
+            }
+        });
+        waits(0);
+        assert_eq!(chain.templates.load(Ordering::SeqCst), 0);
+
+        // An interrupt ends one, and the end of the download the other.
+        thread::scope(|scope| {
+            let interrupted = scope.spawn(create);
+            waits(1);
+            mining.interrupt().unwrap();
+            assert!(interrupted.join().unwrap().unwrap().is_none());
+            let calls = [scope.spawn(create), scope.spawn(|| block_on(created()))];
+            waits(2);
+            chain.downloads.store(false, Ordering::SeqCst);
+            node.chain.mine(1);
+            for call in calls {
+                assert!(call.join().unwrap().unwrap().is_some());
+            }
+        });
+        assert_eq!(chain.templates.load(Ordering::SeqCst), 2);
     });
 }

@@ -1,7 +1,7 @@
 //! A node with a chain that the test moves, and none of the methods that no test needs.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -20,6 +20,14 @@ use tempfile::TempDir;
 pub struct Chain {
     height: Mutex<i32>,
     changed: Condvar,
+    /// Whether the node is in initial block download.
+    pub downloads: AtomicBool,
+    /// The number of waits that run.
+    pub waits: AtomicUsize,
+    /// The number of waits that an interrupt ended.
+    pub interrupted: AtomicUsize,
+    /// The number of templates that were made.
+    pub templates: AtomicUsize,
 }
 
 impl Chain {
@@ -48,10 +56,24 @@ impl Chain {
         limit: Duration,
         interrupted: &AtomicBool,
     ) -> Option<BlockRef> {
+        let waits = usize::from(self.tip().hash == known);
+        self.waits.fetch_add(waits, Ordering::SeqCst);
+        let ended = self.wait_until_ended(known, limit, interrupted);
+        self.waits.fetch_sub(waits, Ordering::SeqCst);
+        ended
+    }
+
+    fn wait_until_ended(
+        &self,
+        known: BlockHash,
+        limit: Duration,
+        interrupted: &AtomicBool,
+    ) -> Option<BlockRef> {
         let deadline = Instant::now() + limit.min(Duration::from_secs(3600));
         let mut height = self.height.lock().unwrap();
         while tip_at(*height).hash == known {
             if interrupted.swap(false, Ordering::SeqCst) {
+                self.interrupted.fetch_add(1, Ordering::SeqCst);
                 return None;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -89,6 +111,10 @@ impl Init for NodeInit {
 struct NodeMining(Arc<Chain>, AtomicBool);
 
 impl Mining for NodeMining {
+    fn is_initial_block_download(&self) -> Result<bool> {
+        Ok(self.0.downloads.load(Ordering::SeqCst))
+    }
+
     fn get_tip(&self) -> Result<Option<BlockRef>> {
         Ok(Some(self.0.tip()))
     }
@@ -111,6 +137,7 @@ impl Mining for NodeMining {
         _: &BlockCreateOptions,
         _: bool,
     ) -> Result<Option<Arc<dyn BlockTemplate>>> {
+        self.0.templates.fetch_add(1, Ordering::SeqCst);
         Ok(Some(Template::of(self.0.tip(), &self.0)))
     }
 }

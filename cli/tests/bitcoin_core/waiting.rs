@@ -147,7 +147,7 @@ fn interrupt_what_waits(peer: &Peer) {
         let options = BlockCreateOptions::default();
         let interrupted = interrupt(
             node,
-            "Mining.createNewBlock",
+            "Mining.isInitialBlockDownload",
             || mining.create_new_block(&options, true),
             || mining.interrupt().unwrap(),
         );

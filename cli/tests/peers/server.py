@@ -154,6 +154,10 @@ def core(kind):
             await self.called("isTestChain", context)
             return True
 
+        async def isInitialBlockDownload(self, context, _context):
+            await self.called("isInitialBlockDownload", context)
+            return False
+
         async def getTip(self, context, _context):
             # None is known at first.
             if next(self.tips) == 0:
