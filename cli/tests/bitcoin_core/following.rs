@@ -2,16 +2,12 @@
 
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use bitcoin_ipc::client::{Reconnecting, TemplateOptions, Tips};
 use bitcoin_ipc::{Address, Client, Generation};
 
 use crate::node::Node;
 use crate::releases::Peer;
-
-/// The time within which a node that was told to stop must have exited.
-const EXIT: Duration = Duration::from_secs(5);
 
 fn follow(node: &Node) -> Reconnecting {
     let address = Address::Unix(Some(node.socket()));
@@ -70,7 +66,7 @@ fn tips_and_templates_go_on_after_a_restart(peer: &Peer) {
     let waiting = thread::spawn(move || next(&mut tips));
     node.wait_received("Mining.waitTipChanged", tip_waits);
     node.wait_received("BlockTemplate.waitNext", template_waits);
-    terminate(&mut node);
+    node.exits_in_time();
     drop(told);
     node.start_again();
     let mined = node.mine(1);
@@ -84,41 +80,5 @@ fn tips_and_templates_go_on_after_a_restart(peer: &Peer) {
     following.stop();
     drop(tell);
     work.join().unwrap();
-    terminate(&mut node);
-}
-
-/// Stops the node, and expects it to have exited in time.
-#[track_caller]
-fn terminate(node: &mut Node) {
-    let begun = Instant::now();
-    node.terminate();
-    let status = node.wait_exit();
-    assert!(status.success(), "{status}");
-    assert!(begun.elapsed() < EXIT, "{:?}", begun.elapsed());
-}
-
-run_on!(waits_that_were_given_up_leave_nothing: core30, core31, core32);
-/// However a wait is given up: the node makes a block afterwards, and exits in time.
-fn waits_that_were_given_up_leave_nothing(peer: &Peer) {
-    let mut node = peer.start_for_templates();
-    for round in 0..20 {
-        let following = follow(&node);
-        let mut tips = following.tips();
-        let mut templates = following.templates(TemplateOptions::new());
-        assert!(tips.next().unwrap().is_ok());
-        assert!(templates.next().unwrap().is_ok());
-        let waiting = thread::spawn(move || tips.next().is_none());
-        let stream = templates.into_stream().unwrap();
-        thread::sleep(Duration::from_millis(20));
-        match round % 2 {
-            0 => drop(stream),
-            _ => following.client().unwrap().disconnect(),
-        }
-        following.stop();
-        assert!(waiting.join().unwrap());
-    }
-    node.mine(1);
-    thread::sleep(Duration::from_millis(100));
-    assert!(node.running());
-    terminate(&mut node);
+    node.exits_in_time();
 }

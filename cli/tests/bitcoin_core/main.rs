@@ -30,6 +30,7 @@ mod common;
 mod connecting;
 mod executable;
 mod following;
+mod giving_up;
 mod interfaces;
 mod mining;
 mod node;

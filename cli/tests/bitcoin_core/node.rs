@@ -25,6 +25,8 @@ use crate::common::poll;
 const READY: Duration = Duration::from_secs(60);
 /// How long the node may take to exit after SIGTERM. It takes some tenths of a second.
 const EXIT: Duration = Duration::from_secs(10);
+/// The time within which a node that runs no wait must have exited after SIGTERM.
+const IN_TIME: Duration = Duration::from_secs(5);
 /// The user `test` with the password `test`, as `share/rpcauth/rpcauth.py` writes them.
 const RPC_AUTH: &str = "-rpcauth=test:00112233445566778899aabbccddeeff\
                         $34b86160185f3b05247ed39a5bd83f928f65de29814ed632f9caa9b2127d4c61";
@@ -152,6 +154,17 @@ impl Node {
     pub fn terminate(&self) {
         let pid = Pid::from_child(&self.child);
         rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    /// Asks the node to exit, and expects it to do so in order and in time.
+    #[track_caller]
+    pub fn exits_in_time(&mut self) {
+        let begun = Instant::now();
+        self.terminate();
+        let status = self.wait_exit();
+        assert!(status.success(), "{status}");
+        let took = begun.elapsed();
+        assert!(took < IN_TIME, "the node took {took:?} to exit");
     }
 
     /// Waits for the node to exit, and kills it when that takes too long.
