@@ -165,7 +165,7 @@ fn the_end_of_any_channel_fails_what_waits_for_an_answer() {
                     false => serving.server.disconnect_incoming(),
                 }
                 assert!(calling.join().unwrap().unwrap_err().is_disconnected());
-                assert!(start.elapsed() < Duration::from_secs(1));
+                assert!(start.elapsed() < Duration::from_secs(5));
                 eventually("both ends know", || serving.server.incoming() == 0);
                 release.send(()).unwrap();
             }

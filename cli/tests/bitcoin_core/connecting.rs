@@ -87,7 +87,10 @@ fn connect_and_echo(peer: &Peer) {
     drop(echo);
     node.wait_logged("Echo.destroy$Results", 1);
     drop(init);
-    thread::sleep(Duration::from_millis(200));
+    node.wait_logged("IPC server: socket disconnected", 1);
+    let init = node.connect(&ipc);
+    let echo = init.make_echo().unwrap().unwrap();
+    assert_eq!(echo.echo("hi").unwrap(), "hi");
     assert!(node.running(), "the node must survive its client");
 }
 

@@ -140,7 +140,7 @@ fn interrupted(sandbox: &Sandbox, node: &Node, method: &str, words: &[&str]) -> 
     let running = sandbox.start(command);
     node.wait_received(method, 1);
     // The node begins to wait only after it has logged the call.
-    std::thread::sleep(Duration::from_millis(200));
+    poll(method, || node.executes_all().then_some(()));
     running.signal(rustix::process::Signal::INT);
     running.wait()
 }

@@ -130,12 +130,7 @@ fn wait_waiting(node: &Node, before: usize, waits: usize) {
 }
 
 fn waiting(node: &Node, before: usize, waits: usize) -> bool {
-    let log = node.log();
-    let count = |words: &str| log.matches(words).count();
-    let posted = count("IPC server post request");
-    // Core 30 does not log this.
-    let executing = count("IPC server executing request");
-    received(node) >= before + waits && (executing == 0 || executing >= posted)
+    received(node) >= before + waits && node.executes_all()
 }
 
 /// Polls calls until the node was sent so many, which it runs, and expects each of them to wait.

@@ -143,6 +143,15 @@ impl Node {
         poll(method, || (self.received(method) >= times).then_some(()));
     }
 
+    /// Returns whether the node's threads run all calls that it was sent, or have run them. Core 30 does
+    /// not log this, and so always does.
+    pub fn executes_all(&self) -> bool {
+        let log = self.log();
+        let count = |words: &str| log.matches(words).count();
+        let executing = count("IPC server executing request");
+        executing == 0 || executing >= count("IPC server post request")
+    }
+
     /// Waits until the node's log has these words so many times.
     #[track_caller]
     pub fn wait_logged(&self, words: &str, times: usize) {

@@ -257,6 +257,13 @@ impl Running {
         rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Waits until it has a handler for this signal.
+    #[track_caller]
+    pub fn wait_caught(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        poll("a handler", || has(pid, "SigCgt:", signal)?.then_some(()));
+    }
+
     #[track_caller]
     pub fn wait(mut self) -> Output {
         let started = Instant::now();
@@ -311,17 +318,21 @@ pub fn poll<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {
 /// Returns the signals that end a command, and its exit status then. Leaves out those that this
 /// process ignores, which the executable respects.
 pub fn ending_signals() -> Vec<(Signal, i32)> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0);
+    let own = rustix::process::getpid();
     [Signal::TERM, Signal::INT, Signal::HUP]
         .into_iter()
-        .filter(|signal| ignored & (1 << (signal.as_raw() - 1)) == 0)
+        .filter(|signal| has(own, "SigIgn:", *signal) != Some(true))
         .map(|signal| (signal, 128 + signal.as_raw()))
         .collect()
+}
+
+/// Returns whether a signal is in a set of a process, such as `SigCgt:`, where the system tells.
+pub fn has(process: Pid, set: &str, signal: Signal) -> Option<bool> {
+    let path = format!("/proc/{}/status", process.as_raw_nonzero());
+    let status = fs::read_to_string(path).ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix(set))?;
+    let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+    Some(mask & (1 << (signal.as_raw() - 1)) != 0)
 }
 
 /// Returns the pid in a line such as `bitcoin-node (pid 12) is ready`.

@@ -154,12 +154,12 @@ fn the_time_that_a_call_takes_counts() {
     let sandbox = Sandbox::new();
     let node = Node::new(&sandbox, false);
     let tip = "01000000000000000000000000000000000000000000000000000000000000aa";
-    let words = ["-a", &node.address, "call", "waitTipChanged", tip, "300ms"];
-    let output = sandbox.run(&[&words[..], &["--repeat", "3", "--every", "400ms"]].concat());
+    let words = ["-a", &node.address, "call", "waitTipChanged", tip, "900ms"];
+    let output = sandbox.run(&[&words[..], &["--repeat", "3", "--every", "1s"]].concat());
     assert_eq!(output.code, 0, "{output:?}");
-    // 400 + 400 + 300; were it from end to start, 700 + 700 + 300.
-    assert!(output.took >= Duration::from_millis(1100), "{output:?}");
-    assert!(output.took < Duration::from_millis(1650), "{output:?}");
+    // 1 + 1 + 0.9 s; were it from end to start, 1.9 + 1.9 + 0.9 s.
+    assert!(output.took >= Duration::from_millis(2900), "{output:?}");
+    assert!(output.took < Duration::from_millis(4700), "{output:?}");
 }
 
 #[test]

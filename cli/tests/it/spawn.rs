@@ -3,9 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Stdio;
-use std::time::Duration;
 
-use crate::common::{EXE, Sandbox, exists, pid_in, poll};
+use crate::common::{EXE, Sandbox, exists, has, pid_in, poll};
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::process::Stderr;
 use bitcoin_ipc::roles::Role;
@@ -250,7 +249,9 @@ fn a_role_ignores_sigint_and_says_so_once() {
         rustix::process::kill_process(child, Signal::INT).unwrap();
         running.wait_for("ignores SIGINT");
     }
-    std::thread::sleep(Duration::from_millis(50));
+    // The second one has come as well.
+    let pending = || has(child, "ShdPnd:", Signal::INT) == Some(true);
+    poll("the second signal", || (!pending()).then_some(()));
     drop(running.child.stdin.take());
     let output = running.wait();
     output.expect(0, "");

@@ -310,7 +310,7 @@ fn call_to_a_server_that_dies() {
         let ran = ended(calling);
         assert_eq!(ran.code, Some(66), "{ran:?}");
         assert!(
-            killed.elapsed() < Duration::from_secs(1),
+            killed.elapsed() < Duration::from_secs(5),
             "{:?}",
             killed.elapsed()
         );

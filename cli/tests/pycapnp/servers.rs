@@ -309,13 +309,13 @@ fn a_server_that_dies() {
         server.line("call Echo-1 echo");
         let killed = Instant::now();
         server.process.kill();
-        let (result, at) = receiver.recv_timeout(Duration::from_secs(5)).unwrap();
+        let (result, at) = receiver.recv_timeout(Duration::from_secs(20)).unwrap();
         assert!(matches!(result, Err(Error::Disconnected(_))), "{result:?}");
-        assert!(at - killed < Duration::from_secs(1), "{:?}", at - killed);
+        assert!(at - killed < Duration::from_secs(5), "{:?}", at - killed);
         let now = Instant::now();
         assert!(matches!(echo.echo("hi"), Err(Error::Disconnected(_))));
         assert!(matches!(init.make_echo(), Err(Error::Disconnected(_))));
-        assert!(now.elapsed() < Duration::from_secs(1));
+        assert!(now.elapsed() < Duration::from_secs(5));
         let remote = echo.remote().unwrap();
         assert!(!remote.is_connected());
         assert!(remote.wait_disconnected(Some(Duration::ZERO)));
@@ -334,7 +334,7 @@ fn a_call_without_an_answer() {
         let Err(Error::Timeout { what, after }) = result else {
             panic!("{result:?}")
         };
-        assert!(before.elapsed() >= limit && before.elapsed() < 10 * limit);
+        assert!(before.elapsed() >= limit && before.elapsed() < Duration::from_secs(5));
         assert_eq!((what.as_str(), after), ("Echo.echo", limit));
         // The thread's next call is answered, although the first one still runs.
         assert_eq!(echo.echo("next").unwrap(), "next");
@@ -355,7 +355,7 @@ fn a_server_without_a_handshake() {
             }
             other => panic!("{other:?}"),
         }
-        assert!(before.elapsed() < Duration::from_secs(3));
+        assert!(before.elapsed() < Duration::from_secs(5));
     });
 }
 

@@ -2,7 +2,7 @@
 //! client of a server here. The server is in `peers/promises.py`, the client in
 //! `peers/promising.py`. None of it ends a connection, and calls on an object stay in order.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -93,15 +93,18 @@ fn a_tail_call_of_a_call_that_is_given_up() {
     with_promises(|_, foo| {
         let limit = Duration::from_millis(100);
         let (sender, receiver) = std::sync::mpsc::channel();
+        let (give_up, given_up) = std::sync::mpsc::channel::<()>();
+        let given_up = Mutex::new(given_up);
         // On a thread that is made here, so that the caller is free to leave.
         let callback: Arc<dyn FooCallback> = Arc::new(move |arg: i32| {
-            thread::sleep(3 * limit);
+            given_up.lock().unwrap().recv().unwrap();
             sender.send(arg).unwrap();
             Ok(arg)
         });
         let options = CallOptions::new().timeout(limit);
         let result = options.run(|| foo.callback_shared(Some(callback), 7));
         assert!(matches!(result, Err(Error::Timeout { .. })), "{result:?}");
+        give_up.send(()).unwrap();
         assert_eq!(receiver.recv_timeout(Duration::from_secs(20)).unwrap(), 7);
     });
 }

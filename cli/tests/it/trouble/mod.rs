@@ -331,7 +331,7 @@ fn a_child_killed_during_a_call_fails_it_as_disconnected() {
     let killed = Instant::now();
     rustix::process::kill_process(child, Signal::KILL).unwrap();
     running.wait_for("error: line 2: disconnected");
-    assert!(killed.elapsed() < Duration::from_secs(1));
+    assert!(killed.elapsed() < Duration::from_secs(5));
     let output = running.wait();
     output.expect(66, "first\n");
     assert!(!exists(child), "not reaped");
@@ -370,7 +370,7 @@ fn a_child_whose_parent_is_killed_ends_by_itself() {
             .filter(|status| status.ends_with('\n'))
     });
     assert_eq!(status, "0\n");
-    assert!(killed.elapsed() < Duration::from_secs(2));
+    assert!(killed.elapsed() < Duration::from_secs(5));
     sandbox.assert_clean();
 }
 
@@ -415,11 +415,11 @@ fn sigterm_ends_connect() {
 fn sigterm_ends_waiting() {
     let sandbox = Sandbox::new();
     let running = sandbox.start(sandbox.ipc(&["-a", "unix", "--wait", "call", "echo", "hi"]));
-    thread::sleep(Duration::from_millis(200));
+    running.wait_caught(Signal::TERM);
     running.signal(Signal::TERM);
     let output = running.wait();
     output.expect(143, "");
-    assert!(output.took < Duration::from_secs(1), "{output:?}");
+    assert!(output.took < Duration::from_secs(5), "{output:?}");
 }
 
 #[test]
