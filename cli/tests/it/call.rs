@@ -81,13 +81,13 @@ fn errors_of_the_other_side_have_exit_statuses_of_their_own() {
         "-a",
         &peer.address,
         "--timeout",
-        "100ms",
+        "1s",
         "call",
         "echo",
         "block",
     ]);
-    output.expect_error(124, &["Echo.echo: no answer within 100 ms"]);
-    assert!(output.took.as_secs() < 2, "{output:?}");
+    output.expect_error(124, &["Echo.echo: no answer within 1 s"]);
+    assert!(output.took.as_secs() < 5, "{output:?}");
 }
 
 #[test]

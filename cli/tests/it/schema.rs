@@ -483,7 +483,7 @@ fn a_time_out_says_what_the_call_waited_for() {
     let node = Node::new(&sandbox, false);
     node.stall();
     let call = |words: &[&str]| sandbox.run(&[&["-a", &node.address], words].concat());
-    let output = call(&["--timeout", "200ms", "call", "createNewBlock"]);
+    let output = call(&["--timeout", "1s", "call", "createNewBlock"]);
     output.expect(124, "");
     assert!(output.stderr.contains("cooldown=false"), "{output:?}");
     node.finish_download();
