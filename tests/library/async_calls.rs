@@ -73,12 +73,16 @@ fn quick_calls_share_a_thread() {
             seen.lock().unwrap().insert(id);
             n
         });
-        for _ in 0..10 {
-            call(&setup, 32);
-        }
-        // On a busy machine a quick one may have taken long, and the next have had its own.
-        let count = threads.lock().unwrap().len();
-        assert!(count < 32, "{count} threads");
+        // On a busy machine a quick one may take long, and the next have its own. Not each time.
+        let counts: Vec<_> = (0..100)
+            .map(|_| {
+                threads.lock().unwrap().clear();
+                call(&setup, 32);
+                threads.lock().unwrap().len()
+            })
+            .collect();
+        let fewest = counts.iter().min().unwrap();
+        assert!(*fewest < 8, "{counts:?}");
     });
 }
 
