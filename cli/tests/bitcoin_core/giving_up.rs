@@ -102,10 +102,7 @@ impl Waiting {
                 Box::pin(async { call.await.map(drop) })
             }
             Some(template) if number.is_multiple_of(2) => {
-                let options = BlockWaitOptions {
-                    timeout: FOREVER,
-                    ..BlockWaitOptions::default()
-                };
+                let options = BlockWaitOptions::default().timeout(FOREVER);
                 let call = template.wait_next_async(&options);
                 Box::pin(async { call.await.map(drop) })
             }

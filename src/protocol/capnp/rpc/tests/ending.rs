@@ -119,9 +119,7 @@ const LIMIT: Duration = Duration::from_millis(500);
 
 #[test]
 fn a_slow_message_ends_the_connection_and_silence_does_not() {
-    let limits = Limits::default()
-        .frame_time(LIMIT)
-        .handshake_time(LIMIT);
+    let limits = Limits::default().frame_time(LIMIT).handshake_time(LIMIT);
     for length in [1, 9] {
         let mut test = Test::new(limits.clone());
         // One that has never said anything ends meanwhile.
