@@ -18,7 +18,7 @@ interface Mining {
 
     waitTipChanged @3 (context :Proxy.Context, currentTip :Data, timeout :Float64 = 1.7976931348623157e308) -> (result :Common.BlockRef);
     # Waits until the tip is no longer `currentTip`, `timeout` milliseconds at most. Answers the old tip
-    # when the time is over, an empty hash when interrupted or shutting down.
+    # when the time is over, nothing when interrupted or shutting down.
 
     createNewBlock @4 (context :Proxy.Context, options :BlockCreateOptions, cooldown :Bool = true) -> (result :BlockTemplate);
     # Makes a block template; null when interrupted. With `cooldown` it waits first until initial block
