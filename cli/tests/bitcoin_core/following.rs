@@ -66,7 +66,11 @@ fn tips_and_templates_go_on_after_a_restart(peer: &Peer) {
     let waiting = thread::spawn(move || next(&mut tips));
     node.wait_received("Mining.waitTipChanged", tip_waits);
     node.wait_received("BlockTemplate.waitNext", template_waits);
-    node.exits_in_time();
+    let status = node.ends_in_time();
+    // Core 30 does not wait for its waits when it exits. One that wakes up late, as on a busy machine,
+    // looks at a chain that is gone (SIGSEGV in `WaitTipChanged`).
+    let is_core30 = peer.generation() == Generation::Core30;
+    assert!(status.success() || is_core30, "{status}");
     drop(told);
     node.start_again();
     let mined = node.mine(1);
