@@ -20,7 +20,7 @@ fn main() -> Result<(), Error> {
         .layer("BlockTemplate")
         .wrap("Init", "super::any_init")
         .wrap("BlockTemplate", "super::any_block_template");
-    for (field, hash) in meaning::HASHES.iter().chain(meaning::PLAIN_HASHES) {
+    for (field, hash) in meaning::HASHES.iter().chain(meaning::WIRE_HASHES) {
         generations = generations.value(field, &format!("crate::interfaces::{hash}"));
     }
     for field in meaning::MILLISECONDS {

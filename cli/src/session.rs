@@ -469,7 +469,7 @@ pub(crate) fn manner(context: &Context) -> Manner {
     match context.options.wire_order {
         false => core::options(),
         true => core::options().meaning(|owner, field, ty| match core::meaning(owner, field, ty) {
-            Meaning::Hash => Meaning::Plain,
+            Meaning::Hash => Meaning::WireHash,
             meaning => meaning,
         }),
     }

@@ -15,7 +15,7 @@ pub const HASHES: &[(&str, &str)] = &[
 
 /// The fields that are hashes to a program, and bytes in the order of the wire to people: what is done
 /// with them is to hash them again.
-pub const PLAIN_HASHES: &[(&str, &str)] =
+pub const WIRE_HASHES: &[(&str, &str)] =
     &[("BlockTemplate.getCoinbaseMerklePath.result", "MerkleHash")];
 
 /// The fields that are numbers of milliseconds, the largest double for ever. C++ has a

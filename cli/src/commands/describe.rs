@@ -161,6 +161,7 @@ fn describe_method(context: &Context, schema: &Schema, method: &Method) -> Resul
         let mut notes = Vec::new();
         match meaning(context, method, param) {
             Meaning::Hash => notes.push("in display order"),
+            Meaning::WireHash => notes.push("in the order of the wire"),
             Meaning::Milliseconds => notes.push("a duration such as 5s, 250ms or forever"),
             _ => {}
         }
@@ -279,7 +280,7 @@ fn arguments(context: &Context, method: &Method) -> Result<Vec<String>, Failure>
         }
         let value = match (known, &param.ty, meaning) {
             (Some(value), ..) => value.to_owned(),
-            (_, Type::Data, Meaning::Hash) => "00".repeat(32),
+            (_, Type::Data, Meaning::Hash | Meaning::WireHash) => "00".repeat(32),
             (_, _, Meaning::Milliseconds) => "1s".to_owned(),
             (_, Type::Text, _) => "text".to_owned(),
             (_, Type::Data, _) => "00".to_owned(),

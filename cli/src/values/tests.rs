@@ -35,6 +35,11 @@ fn lined(words: &[&str], line: &str) -> Result<Option<Json>, String> {
     Ok(Some(Json::Object(bound.params)))
 }
 
+/// Returns a text with a whole hash for each `00`.
+fn with_hash(text: &str) -> String {
+    text.replace("00", &"00".repeat(32))
+}
+
 #[test]
 fn a_line_adds_to_the_command_line_and_wins() {
     use serde_json::json;
@@ -72,10 +77,14 @@ fn a_line_adds_to_the_command_line_and_wins() {
         ),
         (&["00"], "{}", json!({"currentTip": "00"})),
     ] {
-        assert_eq!(lined(words, line), Ok(Some(params)), "{words:?} {line}");
+        let params = serde_json::from_str(&with_hash(&params.to_string())).unwrap();
+        let words: Vec<String> = words.iter().map(|word| with_hash(word)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let lined = lined(&words, &with_hash(line));
+        assert_eq!(lined, Ok(Some(params)), "{words:?} {line}");
     }
     for line in ["", "  \t", "# nothing"] {
-        assert_eq!(lined(&["00"], line), Ok(None));
+        assert_eq!(lined(&[&with_hash("00")], line), Ok(None));
     }
     for (words, line, part) in [
         (&["00"][..], "1s 2s", "no parameter is left"),
@@ -84,7 +93,9 @@ fn a_line_adds_to_the_command_line_and_wins() {
         (&[], "'00", "a quote is not closed"),
         (&[], "00 currentTip=00", "given twice"),
     ] {
-        let message = lined(words, line).unwrap_err();
+        let words: Vec<String> = words.iter().map(|word| with_hash(word)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let message = lined(&words, &with_hash(line)).unwrap_err();
         assert!(message.contains(part), "{part:?} is not in {message:?}");
     }
 }
@@ -107,8 +118,8 @@ fn values_are_read_by_their_types() {
     );
     // What was named before is not waited for.
     assert_eq!(
-        bound("waitTipChanged", &["currentTip=00", "1s"]).unwrap(),
-        json!({ "currentTip": "00", "timeout": "1s" })
+        bound("waitTipChanged", &[&with_hash("currentTip=00"), "1s"]).unwrap(),
+        json!({ "currentTip": hash, "timeout": "1s" })
     );
     assert_eq!(
         bound("createNewBlock", &["cooldown=0"]).unwrap(),
@@ -126,7 +137,7 @@ fn values_are_read_by_their_types() {
         ),
         (
             "waitTipChanged",
-            &["00", "5y"],
+            &[&hash, "5y"],
             "parameter timeout (Float64) cannot be \"5y\"",
         ),
         (

@@ -149,7 +149,15 @@ fn bad_values_cost_no_connection() {
             "parameter currentTip (Data) cannot be \"0\": ",
         ),
         (
-            &["waitTipChanged", "00", "5y"],
+            &["waitTipChanged", &DISPLAYED[2..], "5s"],
+            "has a length of 31 instead of the 32 bytes of a hash",
+        ),
+        (
+            &["--wire-order", "waitTipChanged", "00", "5s"],
+            "has a length of 1 instead of the 32 bytes of a hash",
+        ),
+        (
+            &["waitTipChanged", DISPLAYED, "5y"],
             "parameter timeout (Float64) cannot be \"5y\": ",
         ),
         (&["createNewBlock", "{\"x\":1}"], "has no parameter \"x\""),

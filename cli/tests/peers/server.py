@@ -166,7 +166,7 @@ def core(kind):
 
         async def waitTipChanged(self, context, currentTip, timeout, _context):
             say("waitTipChanged", timeout)
-            if currentTip == b"\0":
+            if currentTip == b"\xff" * 32:
                 await self.interrupted.wait()
                 say("waitTipChanged interrupted")
                 return {}

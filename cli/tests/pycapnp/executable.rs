@@ -230,7 +230,8 @@ fn a_signal_interrupts_a_wait() {
     for kind in ["30", "31", "31.99", "32"] {
         with_server(kind, move |server| {
             let address = server.address.to_string();
-            let words = ["-a", &address, "call", "waitTipChanged", "00", "forever"];
+            let tip = "ff".repeat(32);
+            let words = ["-a", &address, "call", "waitTipChanged", &tip, "forever"];
             let mut calling = Process::start(&mut command(&words));
             calling.input("");
             server.line("waitTipChanged 1.7976931348623157e+308");

@@ -45,6 +45,7 @@ pub fn meaning(owner: &str, field: &str, ty: &Type) -> Meaning {
     };
     match ty {
         _ if is_data && meaning::HASHES.iter().any(|(key, _)| is(key)) => Meaning::Hash,
+        _ if is_data && meaning::WIRE_HASHES.iter().any(|(key, _)| is(key)) => Meaning::WireHash,
         Type::Float64 if meaning::MILLISECONDS.iter().any(|key| is(key)) => Meaning::Milliseconds,
         _ => Meaning::Plain,
     }

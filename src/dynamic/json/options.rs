@@ -82,8 +82,10 @@ pub enum Meaning {
     /// None.
     #[default]
     Plain,
-    /// `Data`, or a list of it, that is a hash: people write the bytes in reverse.
+    /// `Data`, or a list of it, that is a hash of 32 bytes, which people write in reverse.
     Hash,
+    /// `Data`, or a list of it, that is a hash of 32 bytes, which people write in the order of the wire.
+    WireHash,
     /// A number of milliseconds: `"5s"`, `"250ms"` and `"forever"` are taken too, and the largest
     /// number is shown as `"forever"`.
     Milliseconds,

@@ -326,11 +326,27 @@ fn bounds_hold_both_ways() {
 #[test]
 fn core_fields_have_their_meaning() {
     let core = core_options();
-    let words = write_with(&core, "BlockRef", &json!({"hash": "0102", "height": 1})).unwrap();
-    assert_eq!(
-        read("BlockRef", &words),
-        json!({"hash": "0201", "height": 1})
-    );
+    let (hash, reversed) = (["01", &"02".repeat(31)], [&"02".repeat(31), "01"]);
+    let (hash, reversed) = (hash.concat(), reversed.concat());
+    let block = json!({"hash": hash, "height": 1});
+    let words = write_with(&core, "BlockRef", &block).unwrap();
+    assert_eq!(read("BlockRef", &words)["hash"], reversed);
+    let in_wire_order = core_options().meaning(|owner, field, ty| {
+        match crate::dynamic::core::meaning(owner, field, ty) {
+            Meaning::Hash => Meaning::WireHash,
+            meaning => meaning,
+        }
+    });
+    let words = write_with(&in_wire_order, "BlockRef", &block).unwrap();
+    assert_eq!(read("BlockRef", &words)["hash"], hash);
+    // A node would take the bytes that are there, or end.
+    for (short, bytes) in [(&hash[2..], 31), ("", 0), (&format!("{hash}00"), 33)] {
+        for options in [&core, &in_wire_order] {
+            let error = write_with(options, "BlockRef", &json!({"hash": short})).unwrap_err();
+            let expected = format!("has a length of {bytes} instead of the 32 bytes of a hash");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
     let wait = json!({"timeout": "5s"});
     let words = write_with(&core, "BlockWaitOptions", &wait).unwrap();
     assert_eq!(read("BlockWaitOptions", &words)["timeout"], json!(5000.0));

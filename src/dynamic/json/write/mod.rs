@@ -23,6 +23,8 @@ use crate::error::{Error, Result};
 
 /// How many words more than it has what is behind an `AnyPointer` may seem to have.
 const SLACK_WORDS: usize = 65536;
+/// The size of a hash, in bytes.
+const HASH: usize = 32;
 
 /// A writing under way.
 pub(super) struct Writing<'a, 'h> {
@@ -82,6 +84,13 @@ impl<'a, 'h> Writing<'a, 'h> {
             Type::Data => {
                 let mut data = scalar::data(json).map_err(|r| self.refuse(ty, json, &r))?;
                 self.charge_list(data.len(), 8, ty)?;
+                let is_hash = matches!(meaning, Meaning::Hash | Meaning::WireHash);
+                if is_hash && data.len() != HASH {
+                    let length = data.len();
+                    let reason =
+                        format!("has a length of {length} instead of the {HASH} bytes of a hash");
+                    return Err(self.refuse(ty, json, &reason));
+                }
                 if meaning == Meaning::Hash {
                     data.reverse();
                 }
