@@ -11,6 +11,11 @@ use std::time::Duration;
 /// A [`std::result::Result`] with this library's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// The beginning of the text with which Cap'n Proto's C++ refuses a method that an interface does not have
+/// (`Capability::Server::internalUnimplemented` in `capability.c++`), and so do Core, pycapnp, and the
+/// code that capnpc generates for Rust. An object that refuses a method itself may use other words.
+pub(crate) const NO_METHOD: &str = "Method not implemented";
+
 /// Everything that can go wrong between two processes.
 ///
 /// Cheap to clone, so that one cause can fail every call that waited on a connection.

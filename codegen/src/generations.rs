@@ -390,7 +390,7 @@ fn detection(interface: &Interface, releases: &[Release]) -> Result<Vec<u16>> {
         let mut new = newer_methods
             .iter()
             .filter(|m| !before.contains(&m.ordinal));
-        let Some(method) = new.find(|method| method.context.is_some()) else {
+        let Some(method) = new.next() else {
             return Err(Error::schema(
                 format!("{}: {}", newer.name, interface.named.schema),
                 format!(

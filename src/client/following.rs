@@ -1,6 +1,9 @@
 //! The loop of a follower of a node, across its connections.
 //!
-//! Knows errors and pauses; nothing of what is followed.
+//! Knows errors and pauses; nothing of what is followed. A follower waits in the node for a `SLICE` at a
+//! time, and when it is stopped its call comes to its end, with an interrupt where the generation has one:
+//! a node may abort where a connection ends during a wait. Only a node that is still loading its chain
+//! answers later.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,12 +14,6 @@ use crate::call::{CallOptions, CancelToken, Registration};
 use crate::error::{Error, Result};
 use crate::interfaces::mining::Mining;
 
-/// The longest that a call waits in the node. What follows a node asks again and again, so that no call
-/// of a follower that has gone stays in the node: Core 30 cannot exit during a wait without a limit. A
-/// follower that stops lets its call come to its end, with an interrupt where the generation has one: a
-/// node may abort where a connection ends during a wait. Only a node that is still loading its chain
-/// answers later.
-pub const SLICE: Duration = Duration::from_secs(1);
 /// The longest that the end of a connection to a node that shuts down is waited for.
 const SHUTDOWN: Duration = Duration::from_secs(60);
 /// The time from one look whether it has ended to the next.
@@ -66,8 +63,8 @@ impl<U> Follower<U> {
     }
 
     /// Calls `step` with what `make` made for the connection, and again with that of the next one if the
-    /// connection ends, until it finds something. A step must not wait for longer than [`SLICE`]. Returns
-    /// `None` when it has been told to stop, and the error of a step where a new connection does not help.
+    /// connection ends, until it finds something. A step must not wait for longer than
+    /// [`SLICE`](crate::generation::SLICE). Returns `None` when it has been told to stop, and the error of a step where a new connection does not help.
     pub fn next<T>(
         &mut self,
         make: impl Fn(&Client) -> Result<U>,

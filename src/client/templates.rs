@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::connection::Client;
-use super::following::{Follower, SLICE, Step, mining};
+use super::following::{Follower, Step, mining};
 use super::pump::Pumped;
 use super::supervisor::Supervisor;
-use super::tips::{NO_BLOCK, Wait};
+use super::tips::Wait;
 use crate::call::CancelToken;
 use crate::error::{Error, Result};
-use crate::generation::Generation;
+use crate::generation::{Generation, SLICE};
 use crate::interfaces::BlockHash;
 use crate::interfaces::mining::{BlockCreateOptions, BlockTemplate, BlockWaitOptions, Mining};
 
@@ -141,7 +141,7 @@ impl Using {
                 return Ok(Step::Same);
             }
             // It does not say why there is none. `waitTipChanged` does.
-            let previous = self.last.as_ref().map_or(NO_BLOCK, Work::previous);
+            let previous = self.last.as_ref().map_or(BlockHash::ZERO, Work::previous);
             return Ok(
                 match Wait::for_tip(&*self.mining, previous, Duration::ZERO)? {
                     Wait::Interrupted => Step::Interrupted,

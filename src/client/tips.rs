@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::connection::Client;
-use super::following::{Follower, SLICE, Step, mining};
+use super::following::{Follower, Step, mining};
 use super::pump::Pumped;
 use super::supervisor::Supervisor;
 use crate::call::{CancelToken, Registration};
 use crate::error::{Error, Result};
-use crate::generation::Generation;
+use crate::generation::{Generation, SLICE};
 use crate::interfaces::BlockHash;
 use crate::interfaces::common::BlockRef;
 use crate::interfaces::mining::Mining;
@@ -19,8 +19,6 @@ use crate::interfaces::rpc::Rpc;
 
 /// The most blocks between two tips that are told one by one.
 const MOST_BETWEEN: u32 = 144;
-/// The hash of no block: a wait for another one ends with any tip.
-pub const NO_BLOCK: BlockHash = BlockHash([0; 32]);
 
 /// A tip of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +157,7 @@ impl Iterator for Tips {
     fn next(&mut self) -> Option<Result<Tip>> {
         let Self { follower, seen } = self;
         follower.next(Using::of, |using, stop| {
-            let known = seen.as_ref().map_or(NO_BLOCK, |tip| tip.hash);
+            let known = seen.as_ref().map_or(BlockHash::ZERO, |tip| tip.hash);
             let _interrupts = using.interrupts(stop);
             let mut tip = match Wait::for_tip(&*using.mining, known, SLICE)? {
                 Wait::Changed(tip) => tip,

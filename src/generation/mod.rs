@@ -64,6 +64,7 @@ use crate::interfaces::{Call, ready};
 
 pub(crate) use init::{AnyInit, Clients};
 pub(crate) use node::any_block_template;
+pub(crate) use waiting::SLICE;
 
 include!(concat!(env!("OUT_DIR"), "/list.rs"));
 

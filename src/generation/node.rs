@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::by_hand::{self, then};
 use super::init::{BlockTemplateLayer, Layered, MiningLayer};
 use super::waiting::{Interrupts, Wait};
 use crate::call::CallOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, NO_METHOD, Result};
 use crate::interfaces::common::BlockRef;
 use crate::interfaces::core31::mining as core31;
 use crate::interfaces::mining::{
@@ -18,27 +19,20 @@ use crate::interfaces::mining::{
 };
 use crate::interfaces::{BlockHash, Call, Txid, Wtxid, ready};
 
-/// The beginning of the text with which libraries of Cap'n Proto, and so Core, answer a call of an
-/// unknown method. An implementation that refuses a method itself may use other words.
-const NO_SUCH_METHOD: &str = "Method not implemented";
-
 /// Names the method in the error of an answer that says that there is no such method.
 fn lacking<T>(method: &str, answer: Result<T>) -> Result<T> {
     answer.map_err(|error| match error {
-        Error::Unimplemented(text) if text.starts_with(NO_SUCH_METHOD) => Error::Unimplemented(
-            format!("this node (a build before Core 32) has no {method}"),
-        ),
+        Error::Unimplemented(text) if text.starts_with(NO_METHOD) => Error::Unimplemented(format!(
+            "this node (a build before Core 32) has no {method}"
+        )),
         error => error,
     })
 }
 
 /// Names the method in the error of an async call, as [`lacking`] does.
 fn lacking_async<T: 'static>(method: &'static str, call: Call<T>) -> Call<T> {
-    Box::pin(async move { lacking(method, call.await) })
+    then(call, |answer| lacking(method, answer))
 }
-
-/// The hash of no block: a wait for another one ends with any tip.
-const NO_BLOCK: BlockHash = BlockHash([0; 32]);
 
 /// A node's `Mining`.
 struct NodeMining {
@@ -88,7 +82,7 @@ impl NodeMining {
     /// in slices: an interrupt reaches one of several waits that were given up, and not each of them.
     /// Returns whether that has come; otherwise it was interrupted, or the node shuts down.
     fn await_download(&self, wait: &mut Wait) -> Result<bool> {
-        let mut tip = NO_BLOCK;
+        let mut tip = BlockHash::ZERO;
         while is_downloading(wait.rest(|| self.inner.is_initial_block_download()))? {
             match wait.slice(|slice| self.inner.wait_tip_changed(tip, slice))? {
                 // It ended at once, and nothing has changed.
@@ -110,7 +104,7 @@ impl NodeMining {
         wait: &mut Wait,
         mut downloading: Call<bool>,
     ) -> Result<bool> {
-        let mut tip = NO_BLOCK;
+        let mut tip = BlockHash::ZERO;
         while is_downloading(downloading.await)? {
             let changed = wait.slice(|slice| inner.wait_tip_changed_async(tip, slice));
             match changed.await? {
@@ -148,14 +142,10 @@ impl MiningLayer for NodeMining {
         current_tip: BlockHash,
         timeout: Duration,
     ) -> Result<Option<BlockRef>> {
-        let mut wait = Wait::new(&self.interrupts, timeout);
-        loop {
-            let answer = wait.slice(|slice| self.inner.wait_tip_changed(current_tip, slice));
-            let tip = wait.whole(answer)?;
-            if is_answer(tip.as_ref(), current_tip, &wait) {
-                return Ok(tip);
-            }
-        }
+        Wait::new(&self.interrupts, timeout).until(
+            |slice| self.inner.wait_tip_changed(current_tip, slice),
+            |tip, wait| is_answer(tip.as_ref(), current_tip, wait),
+        )
     }
 
     fn wait_tip_changed_async(
@@ -163,19 +153,11 @@ impl MiningLayer for NodeMining {
         current_tip: BlockHash,
         timeout: Duration,
     ) -> Call<Option<BlockRef>> {
-        let mut wait = Wait::new(&self.interrupts, timeout);
-        let mut call = wait.slice(|slice| self.inner.wait_tip_changed_async(current_tip, slice));
         let inner = self.inner.clone();
-        Box::pin(async move {
-            loop {
-                let answer = call.await;
-                let tip = wait.whole(answer)?;
-                if is_answer(tip.as_ref(), current_tip, &wait) {
-                    return Ok(tip);
-                }
-                call = wait.slice(|slice| inner.wait_tip_changed_async(current_tip, slice));
-            }
-        })
+        Wait::new(&self.interrupts, timeout).until_async(
+            move |slice| inner.wait_tip_changed_async(current_tip, slice),
+            move |tip, wait| is_answer(tip.as_ref(), current_tip, wait),
+        )
     }
 
     fn create_new_block(
@@ -210,7 +192,7 @@ impl MiningLayer for NodeMining {
         let (inner, options) = (self.inner.clone(), options.clone());
         if !cooldown {
             let call = wait.rest(|| inner.create_new_block_async(&options, false));
-            return Box::pin(async { Ok(call.await?.map(template)) });
+            return Box::pin(async move { Ok(wait.whole(call.await)?.map(template)) });
         }
         let interrupts = self.interrupts.clone();
         let downloading = wait.rest(|| inner.is_initial_block_download_async());
@@ -304,44 +286,26 @@ fn template(inner: Arc<dyn BlockTemplate>) -> Arc<dyn BlockTemplate> {
     }))
 }
 
-/// Returns the options of a slice.
-fn slice_of(options: &BlockWaitOptions, timeout: Duration) -> BlockWaitOptions {
-    BlockWaitOptions {
-        timeout,
-        ..options.clone()
-    }
-}
-
 impl BlockTemplateLayer for NodeTemplate {
     fn inner(&self) -> &Arc<dyn BlockTemplate> {
         &self.inner
     }
 
     fn wait_next(&self, options: &BlockWaitOptions) -> Result<Option<Arc<dyn BlockTemplate>>> {
-        let mut wait = Wait::new(&self.interrupts, options.timeout);
-        loop {
-            let answer = wait.slice(|slice| self.inner.wait_next(&slice_of(options, slice)));
-            let next = wait.whole(answer)?;
-            if next.is_some() || wait.is_over() {
-                return Ok(next.map(template));
-            }
-        }
+        let next = Wait::new(&self.interrupts, options.timeout).until(
+            |slice| self.inner.wait_next(&options.clone().timeout(slice)),
+            |next, wait| next.is_some() || wait.is_over(),
+        );
+        next.map(|next| next.map(template))
     }
 
     fn wait_next_async(&self, options: &BlockWaitOptions) -> Call<Option<Arc<dyn BlockTemplate>>> {
-        let mut wait = Wait::new(&self.interrupts, options.timeout);
-        let mut call = wait.slice(|slice| self.inner.wait_next_async(&slice_of(options, slice)));
         let (inner, options) = (self.inner.clone(), options.clone());
-        Box::pin(async move {
-            loop {
-                let answer = call.await;
-                let next = wait.whole(answer)?;
-                if next.is_some() || wait.is_over() {
-                    return Ok(next.map(template));
-                }
-                call = wait.slice(|slice| inner.wait_next_async(&slice_of(&options, slice)));
-            }
-        })
+        let next = Wait::new(&self.interrupts, options.timeout).until_async(
+            move |slice| inner.wait_next_async(&options.clone().timeout(slice)),
+            |next, wait| next.is_some() || wait.is_over(),
+        );
+        then(next, |next| next.map(|next| next.map(template)))
     }
 
     fn interrupt_wait(&self) -> Result<()> {
@@ -378,7 +342,7 @@ fn is_core31<T>(answer: &Result<T>) -> bool {
 
 fn submitted31(answer: Result<bool>) -> Result<BlockTemplateSubmitSolutionResults> {
     let answer = lacking("submitSolution", answer);
-    super::by_hand::core31::block_template_submit_solution(answer)
+    by_hand::core31::block_template_submit_solution(answer)
 }
 
 impl BlockTemplateLayer for AnyBlockTemplate {

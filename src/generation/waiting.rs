@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::call::CallOptions;
 use crate::error::{Error, Result};
+use crate::interfaces::Call;
 
 /// The longest wait that is passed to a node at once. Core looks at the fees once in this time.
-const SLICE: Duration = Duration::from_secs(1);
+pub(crate) const SLICE: Duration = Duration::from_secs(1);
 /// The time by which a slice in the node is longer than the time limit of its caller: the caller is told
 /// that its time is over, and not that nothing has changed.
 const MORE: Duration = Duration::from_millis(50);
@@ -69,6 +70,44 @@ impl Wait {
         }
     }
 
+    /// Calls in slices until one brings the answer of the whole, which `is_answer` tells. `call` gets the
+    /// timeout of the slice.
+    ///
+    /// # Errors
+    /// Returns the errors of the calls.
+    pub(super) fn until<T>(
+        mut self,
+        mut call: impl FnMut(Duration) -> Result<T>,
+        is_answer: impl Fn(&T, &Self) -> bool,
+    ) -> Result<T> {
+        loop {
+            let answer = self.slice(&mut call);
+            let answer = self.whole(answer)?;
+            if is_answer(&answer, &self) {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// The async form of [`until`](Self::until). The first call is made at once.
+    pub(super) fn until_async<T: Send + 'static>(
+        mut self,
+        mut call: impl FnMut(Duration) -> Call<T> + Send + 'static,
+        is_answer: impl Fn(&T, &Self) -> bool + Send + 'static,
+    ) -> Call<T> {
+        let mut under_way = self.slice(&mut call);
+        Box::pin(async move {
+            loop {
+                let answer = under_way.await;
+                let answer = self.whole(answer)?;
+                if is_answer(&answer, &self) {
+                    return Ok(answer);
+                }
+                under_way = self.slice(&mut call);
+            }
+        })
+    }
+
     /// Makes the call of a slice, whose timeout it gets, with what is left of the caller's time limit.
     pub(super) fn slice<T>(&mut self, call: impl FnOnce(Duration) -> T) -> T {
         let now = Instant::now();
@@ -120,7 +159,7 @@ impl Wait {
     }
 
     /// Returns whether an interrupt that the node tells of was meant for this wait, and not for one that
-    /// was given up.
+    /// was given up, of which no other wait is told then.
     pub(super) fn is_interrupted(&self) -> bool {
         self.is_asked_to_end() || !self.interrupts.given_up.swap(false, Ordering::SeqCst)
     }

@@ -137,9 +137,6 @@ impl Future for Disconnection {
     }
 }
 
-include!(concat!(env!("OUT_DIR"), "/newest/interfaces.rs"));
-include!(concat!(env!("OUT_DIR"), "/older_interfaces.rs"));
-
 impl fmt::Debug for Disconnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = self.reason();
@@ -148,3 +145,6 @@ impl fmt::Debug for Disconnection {
             .finish_non_exhaustive()
     }
 }
+
+include!(concat!(env!("OUT_DIR"), "/newest/interfaces.rs"));
+include!(concat!(env!("OUT_DIR"), "/older_interfaces.rs"));

@@ -60,6 +60,11 @@ macro_rules! hash {
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
         pub struct $name(pub [u8; SIZE]);
 
+        impl $name {
+            /// The hash of nothing, as Bitcoin Core's `uint256::ZERO`.
+            pub const ZERO: Self = Self([0; SIZE]);
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 show(&self.0, f)

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::calls::{at, call, call_async};
-use super::convert::{NO_INTERFACE, NO_METHOD};
+use super::convert::NO_INTERFACE;
 use super::info::{Info, Method};
 use super::object::{NO_ORDINAL, Object};
 use super::outgoing::Outgoing;
 use super::served::{Local, Served, local};
 use super::values::Interface;
-use crate::error::{Error, RemoteKind, Result};
+use crate::error::{Error, NO_METHOD, Result};
 use crate::interfaces::{Call, ready};
 
 /// Returns an object as one of interface `J`; `None` where it is none.
@@ -106,17 +106,14 @@ fn within<I: Interface + ?Sized, J: Interface + ?Sized>(object: &Arc<I>) -> Opti
     local(&object)
 }
 
-/// Records and returns whether the object has the interface, by the answer to a call of a method that is not there.
+/// Records and returns whether the object has the interface, by the answer to a call of a method that is
+/// not there.
 ///
 /// # Errors
 /// Returns the answer where it does not tell.
 fn learn(object: &Object, method: &Method, answer: Result<()>) -> Result<bool> {
     let has = match answer {
-        Ok(())
-        | Err(Error::Remote {
-            kind: RemoteKind::Failed,
-            ..
-        }) => true,
+        Ok(()) => true,
         Err(Error::Unimplemented(text)) if text.starts_with(NO_METHOD) => true,
         Err(Error::Unimplemented(text)) if text.starts_with(NO_INTERFACE) => false,
         Err(error) => return Err(error),

@@ -14,11 +14,8 @@ use crate::limits::Limits;
 /// The longest list, text or data that the wire can hold: its length has 29 bits (Cap'n Proto encoding
 /// specification, list pointers), and one byte of a text is its final zero.
 const MAX_LENGTH: usize = (1 << 29) - 2;
-/// The beginning of the text with which Cap'n Proto's C++ refuses a method that an interface does not have
-/// (`Capability::Server::internalUnimplemented` in `capability.c++`), and so do Core, pycapnp, and the
-/// code that capnpc generates for Rust.
-pub const NO_METHOD: &str = "Method not implemented";
-/// The beginning of their text for an interface that an object does not have.
+/// The beginning of the text with which the implementations of [`NO_METHOD`](crate::error::NO_METHOD)
+/// refuse a call of an interface that an object does not have.
 pub const NO_INTERFACE: &str = "Requested interface not implemented";
 /// Room for the envelope around a message, in bytes.
 const ENVELOPE: usize = 8 * 1024;

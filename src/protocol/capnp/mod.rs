@@ -7,9 +7,9 @@
 //!
 //! Each file names only files after it in this order: `rt`, `cast`, `calls`, `outgoing`, `values`,
 //! `served` and `server`, `object`, `batch`, `connection`, `threads`, `rpc`, `event_loop`. `values`,
-//! `served` and `server` name each other, since a value may be an object that is served here. `handshake` and `accept` are directly
-//! above `connection`, and `log` is directly above `rpc`. All of them may name `accounts`, `convert`,
-//! `info`, `sync` and `wire`, which name none of them.
+//! `served` and `server` name each other, since a value may be an object that is served here. `handshake`
+//! and `accept` are directly above `connection`, and `log` is directly above `rpc`. All of them may name
+//! `accounts`, `convert`, `info`, `sync` and `wire`, which name none of them.
 
 mod accept;
 mod accounts;

@@ -14,7 +14,7 @@ use capnp::capability::FromClientHook;
 use capnp::traits::HasTypeId;
 
 use super::super::accounts::Account;
-use super::super::convert::{NO_INTERFACE, NO_METHOD, from_capnp};
+use super::super::convert::{NO_INTERFACE, from_capnp};
 use super::super::event_loop::waiter::{SharedWaiter, Waiter};
 use super::super::event_loop::{EventLoop, spawn_thread};
 use super::super::rpc::{Cap, Caps, Host, INTERRUPTED, Incoming};
@@ -23,7 +23,7 @@ use super::super::wire::proxy_capnp::{thread, thread_map};
 use super::counted::Counted;
 use super::names::{NAME_LENGTH, cut, thread_name};
 use super::thread_context;
-use crate::error::{Error, Result};
+use crate::error::{Error, NO_METHOD, Result};
 use crate::limits::Limits;
 
 /// The suffix of the names of threads for async calls, which stand for no thread of the caller. Only
