@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use bitcoin_ipc::interfaces::Offload;
 use bitcoin_ipc::interfaces::echo::Echo;
 use bitcoin_ipc::protocol::Protocol;
 use bitcoin_ipc::protocol::capnp::{Capnp, Direction, Envelope, Observer, Seen};
@@ -149,6 +150,20 @@ fn an_object_of_this_process_does_so_too() {
     assert_eq!(counts.alive.load(Ordering::SeqCst), 3);
     drop(number);
     assert_eq!(counts.alive.load(Ordering::SeqCst), 0);
+}
+
+/// Regression: an object whose async forms run on threads of their own had its first interface alone.
+#[test]
+fn an_object_whose_async_forms_do_not_block_keeps_its_interfaces() {
+    let counts = Counts::default();
+    let object: Arc<dyn FooCallback> = Arc::new(several(&counts));
+    answers_as_each(&object.clone().offload());
+    timed(move || {
+        let handed_out = hands_out(object.offload());
+        let foo: Arc<dyn FooInterface> = pair(Arc::new(handed_out) as _).unwrap();
+        answers_as_each(&first(&*foo));
+    });
+    assert_eq!(counts.calls.load(Ordering::SeqCst), 14);
 }
 
 #[test]

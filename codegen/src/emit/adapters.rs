@@ -1,7 +1,7 @@
 //! The older generations behind the newest interfaces, and the layers that are put over those by hand.
 
 use super::code::Code;
-use super::types::{Scope, arguments, async_name, local};
+use super::types::{Scope, arguments, async_form, async_name, local};
 use super::{GENERATED, bootstrap};
 use crate::generations::{Bootstrap, Release};
 use crate::layout::Layout;
@@ -64,7 +64,7 @@ fn name_of(verb: &str, named: &Named) -> String {
     format!("{verb}_{module}_{}", names::snake(&named.name))
 }
 
-/// Returns an expression that converts `value`. `function` is the path and verb of the conversions.
+/// Returns an expression that converts `value`, towards the generation that `direction` names.
 fn converted(convert: &Convert, direction: &str, value: &str, by_reference: bool) -> String {
     match convert {
         Convert::Same => value.to_owned(),
@@ -154,7 +154,7 @@ fn emit_method(code: &mut Code, release: &Release, scope: &Scope<'_>, adapted: &
         };
         let name = match is_async {
             false => older.name.clone(),
-            true => format!("{}_async", names::plain(&older.name).trim_end_matches('_')),
+            true => async_form(&older.name),
         };
         for param in &method.params {
             if older

@@ -2,11 +2,10 @@
 
 use super::adapters::{forms, mapping};
 use super::code::Code;
-use super::types::{Scope, arguments, async_name};
+use super::types::{Scope, arguments, async_form, async_name};
 use crate::generations::{Bootstrap, Release};
 use crate::model::adapt::{Convert, How};
 use crate::model::{Method, Named};
-use crate::names;
 
 /// Emits the bootstrap interface of a peer of any generation.
 pub(super) fn emit(
@@ -114,7 +113,7 @@ fn arm(
     let client = if older.is_same { newest } else { &release.name };
     let name = match is_async {
         false => older.name.clone(),
-        true => format!("{}_async", names::plain(&older.name).trim_end_matches('_')),
+        true => async_form(&older.name),
     };
     let call = format!("clients.{client}.{name}()");
     let after = result(bootstrap, named, method);

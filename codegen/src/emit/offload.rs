@@ -1,7 +1,7 @@
 //! The local objects whose async forms run on threads of their own.
 
 use super::code::Code;
-use super::types::{Scope, arguments, async_name, family, is_optional, local};
+use super::types::{Scope, arguments, async_name, is_optional, local, traits};
 use crate::model::{Ancestor, Field, Interface, Method, Results, Type};
 
 /// Emits what the runtime's `Offload` and `Offloaded` need of an interface.
@@ -12,20 +12,18 @@ pub(super) fn emit(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
     code.add("fn offload(self: Arc<Self>) -> Arc<Self> {");
     code.add("match self.remote() {");
     code.add("Some(_) => self,\nNone => Arc::new(Offloaded::new(self)),\n}\n}\n}");
-    for member in family(interface) {
-        let is_own = member.named.id == interface.named.id;
-        let kept: &[Method] = if is_own { &interface.kept } else { &[] };
-        emit_impl(code, scope, name, &member, kept);
+    for member in traits(interface) {
+        emit_impl(code, scope, name, &member);
     }
 }
 
-fn emit_impl(code: &mut Code, scope: &Scope<'_>, object: &str, member: &Ancestor, kept: &[Method]) {
+fn emit_impl(code: &mut Code, scope: &Scope<'_>, object: &str, member: &Ancestor) {
     code.blank();
     code.add(format!(
         "impl {} for Offloaded<dyn {object}> {{",
         scope.path(&member.named)
     ));
-    for method in member.methods.iter().filter(|m| m.is_plain()).chain(kept) {
+    for method in &member.methods {
         let (params, output) = (scope.params(method), scope.output(method));
         let map = map_of(method);
         code.blank();
@@ -59,6 +57,8 @@ fn emit_impl(code: &mut Code, scope: &Scope<'_>, object: &str, member: &Ancestor
     if member.is_root {
         code.blank();
         code.add("fn remote(&self) -> Option<&dyn Remote> {\nself.object().remote()\n}");
+        code.blank();
+        code.add("fn several(&self) -> Option<&dyn std::any::Any> {\nself.object().several()\n}");
     }
     code.add("}");
 }

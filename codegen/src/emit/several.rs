@@ -1,21 +1,18 @@
 //! Objects of several interfaces: the methods of the first one, passed on.
 
 use super::code::Code;
-use super::types::{Scope, arguments, async_name, family};
+use super::types::{Scope, arguments, async_name, traits};
 use crate::model::{Interface, Method};
 
 /// Implements the trait of an interface, and those that it extends, for an object of several interfaces
 /// whose first it is.
 pub(super) fn emit(code: &mut Code, scope: &Scope<'_>, interface: &Interface) {
     let several = format!("rt::Several<dyn {}>", scope.path(&interface.named));
-    for member in family(interface) {
+    for member in traits(interface) {
         let path = scope.path(&member.named);
-        let is_own = member.named.id == interface.named.id;
-        let kept = interface.kept.iter().filter(|_| is_own);
-        let methods = member.methods.iter().filter(|m| m.is_plain());
         code.blank();
         code.add(format!("impl {path} for {several} {{"));
-        for method in methods.chain(kept) {
+        for method in &member.methods {
             emit_passed(code, scope, &path, method);
         }
         if member.is_root {

@@ -192,7 +192,12 @@ fn optional(field: &Field, ty: String) -> String {
 
 /// The name of a method's async form.
 pub(super) fn async_name(method: &Method) -> String {
-    format!("{}_async", names::plain(&method.name).trim_end_matches('_'))
+    async_form(&method.name)
+}
+
+/// The name of the async form of the method of this Rust name.
+pub(super) fn async_form(name: &str) -> String {
+    format!("{}_async", names::plain(name).trim_end_matches('_'))
 }
 
 /// The name of a function that is generated for a method, such as `serve_echo_echo`.
@@ -204,6 +209,18 @@ pub(super) fn function(verb: &str, interface: &Named, method: &Method) -> String
 /// The static that holds an interface's methods.
 pub(super) fn methods_static(interface: &Named) -> String {
     format!("{}_METHODS", names::constant(&interface.name))
+}
+
+/// An interface and its ancestors, each with the methods that its trait declares itself.
+pub(super) fn traits(interface: &Interface) -> Vec<Ancestor> {
+    let mut traits = family(interface);
+    for member in &mut traits {
+        member.methods.retain(Method::is_plain);
+    }
+    if let Some(own) = traits.first_mut() {
+        own.methods.extend(interface.kept.iter().cloned());
+    }
+    traits
 }
 
 /// An interface and its ancestors, each with the methods that it declares itself.

@@ -114,6 +114,10 @@ pub mod small {
         fn remote(&self) -> Option<&dyn Remote> {
             self.object().remote()
         }
+
+        fn several(&self) -> Option<&dyn std::any::Any> {
+            self.object().several()
+        }
     }
 
     /// Called with each new total.
@@ -173,6 +177,10 @@ pub mod small {
 
         fn remote(&self) -> Option<&dyn Remote> {
             self.object().remote()
+        }
+
+        fn several(&self) -> Option<&dyn std::any::Any> {
+            self.object().several()
         }
     }
 
