@@ -25,6 +25,8 @@
 //!   what differs between the releases of Bitcoin Core.
 //! - Interfaces of other schemas come from `bitcoin-ipc-codegen` and [`include_schema!`].
 
+#[cfg(feature = "bitcoin")]
+mod blocks;
 pub mod call;
 pub mod client;
 #[cfg(feature = "dynamic")]
@@ -43,9 +45,9 @@ pub mod process;
 pub mod protocol;
 pub mod roles;
 pub mod transport;
-#[cfg(feature = "bitcoin")]
-mod values;
 
+#[cfg(feature = "bitcoin")]
+pub use blocks::{BlockTemplateExt, MiningExt};
 pub use call::{CallOptions, CancelToken};
 pub use client::Client;
 pub use error::{Error, RemoteKind, Result};
@@ -59,8 +61,6 @@ pub use process::Program;
 pub use protocol::capnp::rt;
 pub use protocol::capnp::rt::{Several, cast, cast_async};
 pub use transport::Address;
-#[cfg(feature = "bitcoin")]
-pub use values::{BlockTemplateExt, MiningExt};
 
 /// Includes the code that `bitcoin-ipc-codegen` generated under this name. Use it inside a module
 /// of the same name at the crate's root.

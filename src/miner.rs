@@ -14,11 +14,11 @@ use bitcoin::{
     absolute, transaction,
 };
 
+use crate::blocks::read;
 use crate::client::Work;
 use crate::error::{Error, Result};
 use crate::interfaces::MerkleHash;
 use crate::interfaces::mining::{BlockTemplate, BlockTemplateSubmitSolutionResults, CoinbaseTx};
-use crate::values::read;
 
 /// The longest scriptSig of a coinbase, in bytes.
 const MAX_SCRIPT_SIG: usize = 100;
