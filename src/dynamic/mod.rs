@@ -20,7 +20,7 @@
 //! let registry = Registry::core(Generation::Core32)?;
 //! let options = core::options();
 //! let block = registry.find_type("BlockRef")?;
-//! let value = serde_json::json!({ "hash": "00ff", "height": 7 });
+//! let value = serde_json::json!({ "hash": "00ff".repeat(16), "height": 7 });
 //! let converter = Converter::new(&registry, &options);
 //! let ty = Type::Struct(block.id, Brand::default());
 //! let words = converter.to_bytes(&value, &ty, "block")?;
