@@ -8,9 +8,9 @@ use std::time::Duration;
 use bitcoin_ipc::transport::{DataDir, Trust};
 use bitcoin_ipc::{CallOptions, Limits};
 
-use super::args::Options;
-use super::output::Output;
-use super::signals::Signals;
+use crate::args::Options;
+use crate::ui::output::Output;
+use crate::ui::signals::Signals;
 
 /// The context of a command. Cheap to clone.
 #[derive(Clone)]

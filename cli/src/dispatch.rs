@@ -12,9 +12,9 @@ use bitcoin_ipc::roles::Role;
 use eyre::Result;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::errors::Failure;
-use super::log;
-use super::output::Output;
+use crate::ui::errors::Failure;
+use crate::ui::log;
+use crate::ui::output::Output;
 
 /// The role that this program's name gives it.
 pub(crate) fn role(name: Option<&OsString>) -> Option<Role> {

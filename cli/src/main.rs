@@ -1,37 +1,18 @@
 //! The command line: from the process's words to its exit status.
 //!
-//! `args` defines the words, `core_words` takes Bitcoin Core's, `dispatch` runs a role,
-//! `completion` answers a shell, `commands` has a file for each command. Below them: `target`
-//! connects to a peer, `session` calls it, `running` waits for a call and ends it, `lines` makes a
-//! call for each line that `prompt` reads, `jobs` has the calls in the background, `each`, `repeat`
-//! and `watch` make many calls for `call`, `schemas` chooses schemas, `generations` compares those
-//! of Core, `methods` finds methods, `values` reads parameters, `output` prints, `log` makes lines
-//! of events, which a thread of `queue` writes, `errors` maps errors to exit statuses.
+//! `commands` has a file for each command. Below them, each naming only those after it: `calls`
+//! reads and makes calls, `peer` connects to processes and starts them, `schema` finds what can be
+//! called, `ui` prints and listens, `args` defines the words. `context` has what every command
+//! needs; `dispatch` runs a role.
 
 mod args;
-mod children;
+mod calls;
 mod commands;
-mod completion;
 mod context;
-mod core_words;
 mod dispatch;
-mod each;
-mod errors;
-mod jobs;
-mod lines;
-mod log;
-mod methods;
-mod output;
-mod prompt;
-mod queue;
-mod repeat;
-mod running;
-mod schemas;
-mod session;
-mod signals;
-mod target;
-mod values;
-mod watch;
+mod peer;
+mod schema;
+mod ui;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -40,18 +21,18 @@ use clap::parser::ValueSource;
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use eyre::Result;
 
-use self::args::{Cli, Command, Format, When};
-use self::context::Context;
-use self::errors::Failure;
-use self::output::Output;
-use self::signals::Signals;
+use crate::args::{Cli, Command, Format, When};
+use crate::context::Context;
+use crate::ui::errors::Failure;
+use crate::ui::output::Output;
+use crate::ui::signals::Signals;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let mut output = Output::plain(Format::Auto, When::Auto);
     let result = install_reports().and_then(|()| match dispatch::role(words.first()) {
         Some(role) => dispatch::run(role, &words, &output),
-        None if completion::answer(&words)? => Ok(0),
+        None if schema::completion::answer(&words)? => Ok(0),
         None => run(words, &mut output),
     });
     let code = match result {
@@ -80,7 +61,7 @@ fn install_reports() -> Result<()> {
 
 fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
     let definition = Cli::command();
-    let words = core_words::translate(&definition, words);
+    let words = args::core_words::translate(&definition, words);
     let (format, color) = early(&words);
     *output = Output::plain(format, color);
     let definition = definition.color(match color {
@@ -101,7 +82,7 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
     };
     *output = Output::new(&cli.options);
     let serves = matches!(cli.command, Command::Serve(_));
-    log::start(log::level(&cli.options, serves), output);
+    ui::log::start(ui::log::level(&cli.options, serves), output);
     match &cli.command {
         Command::Completions(args) => return commands::completions::run(args),
         Command::Man => return commands::man::run(),

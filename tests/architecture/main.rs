@@ -342,7 +342,7 @@ fn a_library_that_prints_or_reads_the_environment_is_found() {
     ] {
         let wrong = found(rule, "src/ipc.rs", text);
         assert!(!wrong.is_empty(), "{text}");
-        finds(rule, 0, "cli/src/output.rs", text);
+        finds(rule, 0, "cli/src/ui/output.rs", text);
         finds(rule, 0, "src/process/tests.rs", text);
     }
     let text = "use std::{env, process};
@@ -394,7 +394,7 @@ fn a_file_that_does_not_is_found() {
 fn documentation_begins_with_its_subject() {
     // The help of the command line is written in another form.
     hold(rules::with_subject, |source| {
-        is_generated(source) || source.name == "cli/src/args.rs"
+        is_generated(source) || source.name == "cli/src/args/mod.rs"
     });
 }
 

@@ -2,13 +2,13 @@
 
 use eyre::Result;
 
-use super::super::args;
-use super::super::context::Context;
-use super::super::each;
-use super::super::lines;
-use super::super::repeat;
-use super::super::session::{Call, Session};
-use super::super::watch;
+use crate::args;
+use crate::calls::each;
+use crate::calls::lines;
+use crate::calls::printing;
+use crate::calls::repeat;
+use crate::calls::session::{Call, Session};
+use crate::context::Context;
 
 pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
     let address = &context.options.address;
@@ -27,12 +27,12 @@ pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
         context.output.result(&session.dry_run(&call)?, false)?;
         return Ok(0);
     }
-    watch::check(&call, args)?;
+    printing::check(&call, args)?;
     session.open(address)?;
     let done = if args.repeat.is_some() || args.every.is_some() {
         repeat::run(context, &mut session, &mut call, args)
     } else if call.hosts() {
-        watch::run(context, &mut session, &mut call, args)
+        printing::run(context, &mut session, &mut call, args)
     } else {
         once(context, &mut session, &mut call)
     };

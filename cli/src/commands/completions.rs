@@ -4,8 +4,9 @@ use clap_complete::Shell;
 use clap_complete::env::Shells;
 use eyre::Result;
 
-use super::super::args::Completions;
-use super::super::{completion, output};
+use crate::args::Completions;
+use crate::schema::completion;
+use crate::ui::output;
 
 /// The program's name.
 const NAME: &str = "bitcoin-ipc";

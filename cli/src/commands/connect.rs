@@ -15,12 +15,12 @@ use bitcoin_ipc::{Error, Generation};
 use eyre::Result;
 use serde_json::json;
 
-use super::super::args;
-use super::super::context::Context;
-use super::super::lines;
-use super::super::schemas::INIT;
-use super::super::session::Session;
-use super::super::target::Link;
+use crate::args;
+use crate::calls::lines;
+use crate::calls::session::Session;
+use crate::context::Context;
+use crate::peer::target::Link;
+use crate::schema::choice::INIT;
 
 /// The number of echoes whose median is the round trip's time.
 const ECHOES: usize = 5;

@@ -7,13 +7,13 @@ use bitcoin_ipc::transport::Chain;
 use eyre::Result;
 use serde_json::{Value as Json, json};
 
-use super::super::args;
-use super::super::context::Context;
-use super::super::errors::Failure;
-use super::super::methods::{Method, Param};
-use super::super::output::{self, Shown};
-use super::super::schemas::Schema;
-use super::super::session::{Session, manner};
+use crate::args;
+use crate::calls::session::{Session, manner};
+use crate::context::Context;
+use crate::schema::choice::Schema;
+use crate::schema::methods::{Method, Param};
+use crate::ui::errors::Failure;
+use crate::ui::output::{self, Shown};
 
 /// Values that say more than those made up by type.
 const EXAMPLES: &[(&str, &str, &str)] = &[

@@ -3,12 +3,12 @@
 use eyre::Result;
 use serde_json::json;
 
-use super::super::args;
-use super::super::context::Context;
-use super::super::output;
-use super::super::schemas::Schema;
-use super::super::session::Session;
 use super::describe;
+use crate::args;
+use crate::calls::session::Session;
+use crate::context::Context;
+use crate::schema::choice::Schema;
+use crate::ui::output;
 
 pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
     let mut session = Session::new(context)?;

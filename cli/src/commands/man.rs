@@ -6,8 +6,8 @@ use clap::CommandFactory;
 use clap_mangen::Man;
 use eyre::Result;
 
-use super::super::args::Cli;
-use super::super::output;
+use crate::args::Cli;
+use crate::ui::output;
 
 pub(crate) fn run() -> Result<u8> {
     output::print(&generate()?)?;

@@ -6,9 +6,9 @@ use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::{Address, Ipc, process};
 use eyre::Result;
 
-use super::super::args;
-use super::super::context::Context;
-use super::super::errors::{Failure, Kind};
+use crate::args;
+use crate::context::Context;
+use crate::ui::errors::{Failure, Kind};
 
 pub(crate) fn run(context: &Context, args: &args::Serve) -> Result<u8> {
     let init = args.role.init();

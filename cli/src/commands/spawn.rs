@@ -16,12 +16,12 @@ use eyre::Result;
 use signal_hook::consts::SIGINT;
 use tempfile::TempDir;
 
-use super::super::args::{self, ADDRESS_VARIABLE};
-use super::super::children::{self, Guard, What};
-use super::super::context::Context;
-use super::super::errors::{Failure, Kind};
-use super::super::target::{self, Link};
 use super::connect::Peer;
+use crate::args::{self, ADDRESS_VARIABLE};
+use crate::context::Context;
+use crate::peer::children::{self, Guard, What};
+use crate::peer::target::{self, Link};
+use crate::ui::errors::{Failure, Kind};
 
 /// How long COMMAND has to end after a signal that was passed on to it.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(5);

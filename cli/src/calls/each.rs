@@ -1,0 +1,118 @@
+//! `call --each`: a call for each line of a file or of stdin, on one connection.
+//!
+//! Knows lines and which failures end them; what is in a line is [`crate::calls::values`]', the calls are
+//! [`crate::calls::session`]'s.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use eyre::Result;
+
+use crate::calls::session::Session;
+use crate::calls::values::Words;
+use crate::context::Context;
+use crate::ui::errors::{Failure, Kind};
+use crate::ui::prompt::{self, Event};
+
+/// How many lines are read ahead of the calls.
+const AHEAD: usize = 16;
+
+/// How often a wait for a line looks for something else.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Makes a call for each line, and prints each result as it comes. A line that fails is reported
+/// with its number and the others go on; the exit status is that of the first one. What a call
+/// returned is let go of before the next.
+pub(crate) fn run(
+    context: &Context,
+    mut session: Session,
+    method: &str,
+    words: &[String],
+    file: &Path,
+) -> Result<u8> {
+    // Before there is a connection: a wrong name costs none.
+    session.find(method)?;
+    let input: Box<dyn Read + Send> = match file.to_str() {
+        Some("-") => Box::new(io::stdin()),
+        _ => Box::new(File::open(file).map_err(|error| {
+            Failure::usage(format!("--each {}: {error}", file.display()))
+                .hint("it takes a file, or - for stdin")
+        })?),
+    };
+    session.open(&context.options.address)?;
+    let (sender, events) = mpsc::sync_channel(AHEAD);
+    prompt::read_lines(input, sender)?;
+    let given = Words::new(words, false);
+    let done = each(context, &mut session, method, &given, &events);
+    session.end();
+    done
+}
+
+fn each(
+    context: &Context,
+    session: &mut Session,
+    method: &str,
+    given: &Words,
+    events: &mpsc::Receiver<Event>,
+) -> Result<u8> {
+    let mut exit = 0;
+    for number in 1_u64.. {
+        let line = match next(session, events) {
+            Ok(Event::Line(line)) => line?,
+            Ok(Event::Cleared) => continue,
+            Ok(Event::End) => break,
+            Err(failure) if exit == 0 || failure.is_silent() => return Err(failure.into()),
+            Err(failure) => {
+                context.output.failure(&failure, None);
+                break;
+            }
+        };
+        let done = call(context, session, method, given, &line);
+        session.release_all();
+        let Err(report) = done else { continue };
+        let failure = Failure::of(&report);
+        if failure.is_silent() {
+            return Err(failure.into());
+        }
+        context.output.failure(&failure, Some(number));
+        if exit == 0 {
+            exit = failure.kind.exit_code();
+        }
+        // Nothing can be called any more.
+        if failure.kind == Kind::Disconnected {
+            break;
+        }
+    }
+    Ok(exit)
+}
+
+/// The next event, unless a signal or the end of the connection comes first.
+fn next(session: &Session, events: &mpsc::Receiver<Event>) -> Result<Event, Failure> {
+    loop {
+        session.sleep_until(Instant::now())?;
+        match events.recv_timeout(LOOK) {
+            Ok(event) => return Ok(event),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(Event::End),
+        }
+    }
+}
+
+fn call(
+    context: &Context,
+    session: &mut Session,
+    method: &str,
+    given: &Words,
+    line: &str,
+) -> Result<()> {
+    let Some(words) = given.with_line(line)? else {
+        return Ok(());
+    };
+    let mut call = session.read(method, words)?;
+    let answer = session.call(&mut call)?;
+    let shown = session.show(answer, None)?;
+    Ok(context.output.result(&shown, true)?)
+}

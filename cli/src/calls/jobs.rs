@@ -1,0 +1,230 @@
+//! Calls in the background of a session: their numbers, their answers when they come, their end.
+//!
+//! Knows calls under way and how an answer is announced; nothing of lines or of terminals.
+
+use std::time::{Duration, Instant};
+
+use bitcoin_ipc::Error;
+use eyre::Result;
+use serde_json::json;
+
+use crate::calls::running::{PATIENCE, Running};
+use crate::calls::session::{Answer, Session};
+use crate::context::Context;
+use crate::ui::errors::{Failure, Kind};
+
+/// How often a wait looks for answers.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A call that nobody waits for.
+pub(crate) struct Job {
+    number: u32,
+    running: Running<Result<Answer, Error>>,
+    /// The name that the object it returns is to have.
+    keep: Option<String>,
+    /// The line it came from, of a pipe.
+    line: Option<u64>,
+}
+
+/// The calls in the background, in the order in which they went there.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    jobs: Vec<Job>,
+    /// The first failure of a job, for the exit status.
+    pub(crate) failed: Option<Kind>,
+}
+
+/// How a job is, for people.
+enum State {
+    Running,
+    Done,
+    Failed,
+    Interrupted,
+}
+
+impl Jobs {
+    /// Leaves a call to itself.
+    pub(crate) fn add(
+        &mut self,
+        context: &Context,
+        running: Running<Result<Answer, Error>>,
+        keep: Option<String>,
+        line: Option<u64>,
+    ) {
+        let number = self.jobs.last().map_or(1, |job| job.number + 1);
+        say(context, number, &running.name, State::Running);
+        self.jobs.push(Job {
+            number,
+            running,
+            keep,
+            line,
+        });
+    }
+
+    /// The numbers of all.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        self.jobs.iter().map(|job| job.number).collect()
+    }
+
+    /// A line on each.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let line = |job: &Job| {
+            let seconds = job.running.started.elapsed().as_secs();
+            let Job {
+                number, running, ..
+            } = job;
+            format!("[{number}] {}  {seconds} s", running.name)
+        };
+        self.jobs.iter().map(line).collect()
+    }
+
+    /// Announces the answers that have come. Fails where the session cannot go on.
+    pub(crate) fn announce(&mut self, context: &Context, session: &mut Session) -> Result<()> {
+        let mut index = 0;
+        while let Some(Job { running, .. }) = self.jobs.get(index) {
+            let (answer, late) = match running.wait(Duration::ZERO) {
+                Ok(None) => match running.late(context) {
+                    None => {
+                        index += 1;
+                        continue;
+                    }
+                    Some(late) => (Err(late.into()), true),
+                },
+                Ok(Some(answer)) => (answer.map_err(Into::into), false),
+                Err(panicked) => (Err(panicked), false),
+            };
+            let job = self.jobs.remove(index);
+            let (number, keep, line) = (job.number, job.keep, job.line);
+            let name = job.running.name.clone();
+            if late && let Err(why) = job.running.end(|| false) {
+                context.output.note(&why);
+            }
+            let shown = answer.and_then(|answer| Ok(session.show(answer, keep.as_deref())?));
+            let state = match shown {
+                Ok(_) => State::Done,
+                Err(_) => State::Failed,
+            };
+            say(context, number, &name, state);
+            match shown {
+                Ok(shown) => context.output.result(&shown, true)?,
+                Err(report) => self.fail(context, &report, line)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, context: &Context, report: &eyre::Report, line: Option<u64>) -> Result<()> {
+        let failure = Failure::of(report);
+        if failure.kind == Kind::Disconnected {
+            return Err(failure.into());
+        }
+        context.output.failure(&failure, line);
+        self.failed.get_or_insert(failure.kind);
+        Ok(())
+    }
+
+    /// Has the peer end a job, whose answer is no result.
+    pub(crate) fn cancel(&mut self, context: &Context, number: &str) -> Result<(), Failure> {
+        let job = self.jobs.remove(self.find(number)?);
+        let number = job.number;
+        let name = job.running.name.clone();
+        let signals = &context.signals;
+        let since = signals.count();
+        match job.running.end(|| signals.count() > since) {
+            Ok(_) => say(context, number, &name, State::Interrupted),
+            Err(why) => context.output.note(&format!("[{number}] {why}")),
+        }
+        Ok(())
+    }
+
+    /// Waits for a job, or for all. SIGINT at a prompt ends the wait and no job.
+    pub(crate) fn wait(
+        &mut self,
+        context: &Context,
+        session: &mut Session,
+        number: Option<&str>,
+    ) -> Result<()> {
+        let number = match number {
+            None => None,
+            Some(number) => Some(self.jobs[self.find(number)?].number),
+        };
+        let since = context.signals.count();
+        loop {
+            self.announce(context, session)?;
+            let mut numbers = self.numbers().into_iter();
+            if !numbers.any(|other| number.is_none_or(|number| number == other)) {
+                return Ok(());
+            }
+            context.signals.check()?;
+            if context.signals.count() > since {
+                return Err(Failure::interrupted().into());
+            }
+            context.signals.sleep(LOOK)?;
+        }
+    }
+
+    /// Has the peer end all of them. With `answers` what they answer is announced, as at the end
+    /// of a pipe's lines.
+    pub(crate) fn end(
+        mut self,
+        context: &Context,
+        session: &mut Session,
+        answers: bool,
+    ) -> Result<Option<Kind>> {
+        self.announce(context, session)?;
+        let signals = &context.signals;
+        let (since, begun) = (signals.count(), Instant::now());
+        // All of them together as long as one.
+        let hurry = || signals.count() > since || begun.elapsed() > PATIENCE;
+        for job in std::mem::take(&mut self.jobs) {
+            let Job {
+                number,
+                keep,
+                line,
+                running,
+            } = job;
+            let name = running.name.clone();
+            match running.end(hurry) {
+                Err(why) => context.output.note(&format!("[{number}] {why}")),
+                Ok(answer) => {
+                    say(context, number, &name, State::Interrupted);
+                    if answers {
+                        let shown = answer.map_err(Into::into);
+                        let shown = shown.and_then(|a| Ok(session.show(a, keep.as_deref())?));
+                        match shown {
+                            Ok(shown) => context.output.result(&shown, true)?,
+                            Err(report) => self.fail(context, &report, line)?,
+                        }
+                    }
+                }
+            }
+        }
+        Ok(self.failed)
+    }
+
+    fn find(&self, number: &str) -> Result<usize, Failure> {
+        let digits = number.strip_prefix('%').unwrap_or(number).parse().ok();
+        let found = self.jobs.iter().position(|job| Some(job.number) == digits);
+        found.ok_or_else(|| {
+            Failure::usage(format!("no call runs in the background as {number:?}"))
+                .hint(".jobs lists those that do")
+        })
+    }
+}
+
+/// Says how a job is.
+fn say(context: &Context, number: u32, method: &str, state: State) {
+    let word = match state {
+        State::Running => "running",
+        State::Done => "done",
+        State::Failed => "failed",
+        State::Interrupted => "interrupted",
+    };
+    context.output.note(&if context.output.is_json() {
+        json!({ "job": { "number": number, "method": method, "state": word } }).to_string()
+    } else if matches!(state, State::Running) {
+        format!("[{number}] {method}")
+    } else {
+        format!("[{number}] {method}: {word}")
+    });
+}

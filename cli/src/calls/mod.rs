@@ -1,0 +1,12 @@
+//! Calls by name: reading their words, making them on a session, and the ways to make many.
+//!
+//! Knows peers, schemas and output; nothing of the commands' words, but for those of `call`.
+
+pub(crate) mod each;
+pub(crate) mod jobs;
+pub(crate) mod lines;
+pub(crate) mod printing;
+pub(crate) mod repeat;
+pub(crate) mod running;
+pub(crate) mod session;
+pub(crate) mod values;

@@ -1,0 +1,58 @@
+//! A call whose words have been read, and what it comes to.
+//!
+//! Knows methods, their parameters, and which of Core's methods wait for what; nothing of the
+//! connection that the call is made on.
+
+use std::collections::BTreeMap;
+
+use bitcoin_ipc::Generation;
+use bitcoin_ipc::dynamic::call::Step;
+use bitcoin_ipc::dynamic::core;
+use bitcoin_ipc::dynamic::schema::model::Type;
+
+use crate::calls::values::Words;
+use crate::schema::methods::{Method, Start};
+
+/// A call whose words have been read.
+pub(crate) struct Call {
+    pub(super) path: String,
+    pub(super) words: Words,
+    pub(super) plan: Plan,
+}
+
+/// A call as one schema has it.
+pub(super) struct Plan {
+    pub(super) generation: Option<Generation>,
+    pub(super) start: Start,
+    pub(super) methods: Vec<Method>,
+    pub(super) steps: Vec<Step>,
+    /// The last one's parameters for which an object is hosted that prints its calls.
+    pub(super) prints: BTreeMap<String, Type>,
+}
+
+impl Call {
+    /// Its last method, for people.
+    pub(crate) fn name(&self) -> String {
+        let last = self.plan.methods.last();
+        last.map_or_else(String::new, Method::full_name)
+    }
+
+    /// Whether objects are hosted for it.
+    pub(crate) fn hosts(&self) -> bool {
+        !self.plan.prints.is_empty()
+    }
+
+    /// A line for people, where it may wait for longer than they expect.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        let mut steps = self.plan.methods.iter().zip(&self.plan.steps);
+        let waits = steps.any(|(method, step)| {
+            let (slow, says) = core::SLOW;
+            let has_param = method.params.iter().any(|param| param.name == says);
+            has_param && method.full_name() == slow && step.params[says] != false
+        });
+        waits.then_some(
+            "a node that is behind, or in initial block download, answers only after that: \
+         Mining.createNewBlock with cooldown=false answers at once",
+        )
+    }
+}

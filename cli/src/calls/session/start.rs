@@ -1,0 +1,85 @@
+//! A call from its plan to its answer.
+//!
+//! Knows what has to be there before a call is sent, and what of it is sent; nothing of who waits
+//! for the answer, which is [`running`](crate::calls::running)'s.
+
+use bitcoin_ipc::Error;
+use bitcoin_ipc::dynamic::core::Submit;
+use eyre::Result;
+
+use super::{Answer, Call, Session, hosting};
+use crate::calls::running::{Ender, Running};
+use crate::schema::methods::{Method, Start};
+
+impl Session {
+    /// Makes a call and waits for its answer, until a signal comes or time runs out.
+    pub(crate) fn call(&mut self, call: &mut Call) -> Result<Answer> {
+        let output = self.context.output.clone();
+        let _spinner = output.spin_and_tell(&call.name(), call.advice());
+        match self.start(call) {
+            Ok(running) => Ok(running.finish(&self.context)??),
+            Err(error) => {
+                // Whatever failed, it did so because of the signal.
+                self.context.signals.check()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts a call.
+    pub(crate) fn start(&mut self, call: &mut Call) -> Result<Running<Result<Answer, Error>>> {
+        // What is hosted keeps the schema that it was hosted by.
+        if !self.certain && (call.hosts() || !self.is_the_same_everywhere(&call.plan)) {
+            self.learn()?;
+        }
+        if self.schema.generation != call.plan.generation {
+            self.plan_again(call)?;
+        }
+        let handle = match &call.plan.start {
+            Start::Root => self.root()?,
+            Start::Held(handle) => handle.clone(),
+            Start::Made(maker, interface) => self.object_of(maker, *interface)?,
+        };
+        let plan = &call.plan;
+        // Which place the method has, a peer does not tell before it is called.
+        let mut methods = plan.methods.iter().rev().map(Method::full_name);
+        let submit = match methods.next() {
+            Some(last)
+                if self.schemas.fixed.is_none()
+                    && Submit::is_needed(self.schema.generation, &last) =>
+            {
+                let maker = methods.next().unwrap_or_default();
+                Some(Submit::new(&self.objects, &plan.steps, maker)?)
+            }
+            _ => None,
+        };
+        let ender = plan.methods.first().and_then(|first| {
+            // Of a chain too: its first method may be the one that takes long.
+            Ender::of(&self.schema, &self.objects, &handle, first.name())
+        });
+        let (steps, hosted) = self.printers.host(&self.objects, plan)?;
+        let heard = self.context.signals.count();
+        let (objects, printers) = (self.objects.clone(), self.printers.clone());
+        let last = plan.methods.last();
+        let has_result = last.is_some_and(|method| method.has_result);
+        let is_object = last.is_some_and(|method| method.returns.is_some());
+        let running = self.workers.start(call.name(), move || {
+            let value = match submit {
+                Some(submit) => submit.run(&handle),
+                None => objects.chain(&handle, &steps),
+            };
+            let value = value.inspect_err(|_| {
+                for handle in &hosted {
+                    hosting::let_go(&printers, &objects, handle);
+                }
+            })?;
+            Ok(Answer {
+                value,
+                has_result,
+                is_object,
+            })
+        })?;
+        let running = running.ended_by(ender, plan.steps.len() > 1);
+        Ok(running.after_signals(heard).advising(call.advice()))
+    }
+}

@@ -1,0 +1,351 @@
+//! Output to the user: results on stdout, everything else on stderr.
+//!
+//! Knows terminals, formats and colours; nothing of what the results are about.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use crate::args::{Format, Options, When};
+use crate::ui::errors::Failure;
+use crate::ui::queue::Queue;
+
+/// The delay before a spinner says that something is under way.
+const SPINNER_AFTER: Duration = Duration::from_millis(500);
+
+/// The further delay before a line of advice.
+const ADVICE_AFTER: Duration = Duration::from_millis(4500);
+
+/// The streams to print to, and the format. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Output {
+    format: Format,
+    quiet: bool,
+    color: bool,
+    /// The spinner that is shown, which every line on stderr must make way for.
+    spinner: Arc<Mutex<Option<ProgressBar>>>,
+    /// Prints on the terminal above a line that is edited there.
+    above: Arc<Mutex<Option<Above>>>,
+    /// The queue of the log, once logging has started.
+    log: Arc<OnceLock<Queue>>,
+}
+
+/// Prints whole lines, and returns whether it could.
+pub(crate) type Above = Box<dyn FnMut(&str) -> bool + Send>;
+
+impl Output {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self {
+            format: options.output,
+            quiet: options.quiet,
+            color: colored(options.color),
+            spinner: Arc::default(),
+            above: Arc::default(),
+            log: Arc::default(),
+        }
+    }
+
+    /// Creates the output for an error before the options are known.
+    pub(crate) fn plain(format: Format, color: When) -> Self {
+        Self {
+            format,
+            quiet: false,
+            color: colored(color),
+            spinner: Arc::default(),
+            above: Arc::default(),
+            log: Arc::default(),
+        }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a line of status on stderr, unless `--quiet` is given.
+    pub(crate) fn note(&self, line: &str) {
+        if !self.quiet {
+            self.stderr_line(line);
+        }
+    }
+
+    /// Prints a whole line on stderr, whatever else writes there, after the lines logged before it.
+    pub(crate) fn stderr_line(&self, line: &str) {
+        self.flush_log();
+        self.write_stderr(line);
+    }
+
+    fn write_stderr(&self, line: &str) {
+        self.beside_spinner(|| {
+            let text = format!("{line}\n");
+            if !self.print_above(&text) {
+                // A failure to write cannot be reported anywhere.
+                let _ = io::stderr().lock().write_all(text.as_bytes());
+            }
+        });
+    }
+
+    /// Returns the queue of the log, which a thread of its own writes to stderr.
+    pub(crate) fn log(&self) -> Queue {
+        let this = self.clone();
+        let queue = || Queue::new(move |line| this.write_stderr(line));
+        self.log.get_or_init(queue).clone()
+    }
+
+    /// Waits until the lines logged before are written, but only while stderr takes them.
+    pub(crate) fn flush_log(&self) {
+        if let Some(log) = self.log.get() {
+            log.flush();
+        }
+    }
+
+    /// Prints a line on stdout, one of several that come by themselves.
+    pub(crate) fn line(&self, line: &str) -> io::Result<()> {
+        self.write_beside(&format!("{line}\n"))
+    }
+
+    /// Whether errors and hints have colours.
+    pub(crate) fn color(&self) -> bool {
+        self.color
+    }
+
+    /// Sets or clears the editor that prints the output to the terminal above its line.
+    pub(crate) fn set_above(&self, above: Option<Above>) {
+        *self.above.lock().unwrap_or_else(PoisonError::into_inner) = above;
+    }
+
+    fn print_above(&self, text: &str) -> bool {
+        let mut above = self.above.lock().unwrap_or_else(PoisonError::into_inner);
+        above.as_mut().is_some_and(|print| print(text))
+    }
+
+    /// Runs `write` while no spinner is shown.
+    fn beside_spinner<T>(&self, write: impl FnOnce() -> T) -> T {
+        // Only a terminal shows one. Elsewhere no lock is held while a write to stderr blocks, since
+        // results need it too.
+        if !io::stderr().is_terminal() {
+            return write();
+        }
+        match &*self.spinner() {
+            Some(spinner) => spinner.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn spinner(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+        self.spinner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports a failure, with the line of input that it is about.
+    pub(crate) fn failure(&self, failure: &Failure, line: Option<u64>) {
+        if failure.is_silent() {
+            return;
+        }
+        if self.is_json() {
+            return self.stderr_line(&failure.json(line).to_string());
+        }
+        let place = line
+            .map(|line| format!("line {line}: "))
+            .unwrap_or_default();
+        let (error, hint) = (self.paint("1;31", "error:"), self.paint("1;36", "hint:"));
+        let mut text = format!("{error} {place}{failure}");
+        if let Some(advice) = &failure.hint {
+            text.push_str(&format!("\n{hint} {advice}"));
+        }
+        self.stderr_line(&text);
+    }
+
+    fn paint(&self, style: &str, text: &str) -> String {
+        if self.color {
+            format!("\u{1b}[{style}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// Prints a result. One of several always gets a line, also where it has no value.
+    pub(crate) fn result(&self, shown: &Shown, one_of_many: bool) -> io::Result<()> {
+        let (value, is_scalar) = match shown {
+            Shown::Nothing if self.format == Format::Json || one_of_many => (&Value::Null, true),
+            Shown::Nothing => return Ok(()),
+            Shown::Scalar(value) => (value, true),
+            Shown::Structured(value) => (value, false),
+        };
+        let mut text = match self.format {
+            Format::Json => value.to_string(),
+            Format::Raw => plain(value),
+            Format::Table => table(value),
+            Format::Auto if is_scalar => plain(value),
+            Format::Auto if io::stdout().is_terminal() => format!("{value:#}"),
+            Format::Auto => value.to_string(),
+        };
+        if self.format != Format::Raw || one_of_many {
+            text.push('\n');
+        }
+        self.write_beside(&text)
+    }
+
+    fn write_beside(&self, text: &str) -> io::Result<()> {
+        // Stdout and stderr may be one terminal or file.
+        self.flush_log();
+        self.beside_spinner(|| self.write(text))
+    }
+
+    fn write(&self, text: &str) -> io::Result<()> {
+        if io::stdout().is_terminal() && text.ends_with('\n') && self.print_above(text) {
+            return Ok(());
+        }
+        print(text.as_bytes())
+    }
+
+    /// Shows a spinner on a terminal's stderr once `about` takes long, until the result is dropped.
+    pub(crate) fn spin(&self, about: &str) -> Spinner {
+        self.spin_and_tell(about, None)
+    }
+
+    /// Shows a spinner as [`Output::spin`] does, and prints `advice` if it takes very long.
+    pub(crate) fn spin_and_tell(&self, about: &str, advice: Option<&'static str>) -> Spinner {
+        if self.quiet || self.is_json() || !io::stderr().is_terminal() || is_dumb() {
+            return Spinner(None);
+        }
+        let (stop, stopped) = mpsc::channel::<()>();
+        let (this, slot, about) = (self.clone(), self.spinner.clone(), about.to_owned());
+        let spin = move || {
+            if stopped.recv_timeout(SPINNER_AFTER) != Err(mpsc::RecvTimeoutError::Timeout) {
+                return;
+            }
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+                .with_style(ProgressStyle::default_spinner())
+                .with_message(about);
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            let is_over = |wait| stopped.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout);
+            match advice {
+                Some(_) if is_over(ADVICE_AFTER) => {}
+                advice => {
+                    if let Some(advice) = advice {
+                        this.stderr_line(&format!("{} {advice}", this.paint("1;36", "hint:")));
+                    }
+                    let _ = stopped.recv();
+                }
+            }
+            slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            bar.finish_and_clear();
+        };
+        Spinner(
+            thread::Builder::new()
+                .spawn(spin)
+                .ok()
+                .map(|thread| (stop, thread)),
+        )
+    }
+}
+
+/// A result to print.
+#[derive(Debug)]
+pub(crate) enum Shown {
+    /// The method has no result.
+    Nothing,
+    /// Printed plain, unless JSON is asked for.
+    Scalar(Value),
+    /// Printed as JSON: a struct, a list, or an interface's name and handle.
+    Structured(Value),
+}
+
+/// Ends the spinner when dropped.
+pub(crate) struct Spinner(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            let _ = stop.send(());
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Writes to stdout and flushes, so that a closed pipe is noticed.
+pub(crate) fn print(text: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text)?;
+    stdout.flush()
+}
+
+pub(crate) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+fn colored(when: When) -> bool {
+    let refused = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match when {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => io::stderr().is_terminal() && !refused() && !is_dumb(),
+    }
+}
+
+/// Formats a value without the quotes of JSON.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+/// Formats columns: a line for each field of an object or each element of a list.
+fn table(value: &Value) -> String {
+    let rows: Vec<Vec<String>> = match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| vec![name.clone(), plain(value)])
+            .collect(),
+        Value::Array(elements) => match elements.first() {
+            Some(Value::Object(first)) => {
+                let names: Vec<String> = first.keys().cloned().collect();
+                let row =
+                    |element: &Value| names.iter().map(|name| plain(&element[name])).collect();
+                std::iter::once(names.clone())
+                    .chain(elements.iter().map(row))
+                    .collect()
+            }
+            _ => elements
+                .iter()
+                .map(|element| vec![plain(element)])
+                .collect(),
+        },
+        value => vec![vec![plain(value)]],
+    };
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let padded = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn tables_are_aligned() {
+        assert_eq!(table(&json!({"a": 1, "long": "x"})), "a     1\nlong  x");
+        assert_eq!(
+            table(&json!([{"n": "é", "v": 10}, {"n": "bb", "v": null}])),
+            "n   v\né   10\nbb  null"
+        );
+        assert_eq!(table(&json!([1, 2])), "1\n2");
+    }
+}
