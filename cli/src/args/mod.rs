@@ -5,6 +5,9 @@
 mod call;
 pub(crate) mod core_words;
 mod duration;
+mod pick;
+mod rpc;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,6 +23,9 @@ use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::call::{Call, Times};
 pub(crate) use self::duration::TimeLimit;
+pub(crate) use self::pick::Pick;
+pub(crate) use self::rpc::Rpc;
+pub(crate) use self::watch::{Mine, Watch};
 
 /// The environment variable that holds an address.
 pub(crate) const ADDRESS_VARIABLE: &str = "BITCOIN_IPC_ADDRESS";
@@ -156,6 +162,9 @@ pub(crate) enum Command {
     Serve(Serve),
     Connect(Connect),
     Call(Call),
+    Watch(Watch),
+    Rpc(Rpc),
+    Mine(Mine),
     List(List),
     Describe(Describe),
     Completions(Completions),

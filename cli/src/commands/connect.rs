@@ -19,7 +19,7 @@ use crate::args;
 use crate::calls::lines;
 use crate::calls::session::Session;
 use crate::context::Context;
-use crate::peer::target::Link;
+use crate::peer::target::{Link, OwnChild};
 use crate::schema::choice::INIT;
 
 /// The number of echoes whose median is the round trip's time.
@@ -28,7 +28,7 @@ const ECHOES: usize = 5;
 pub(crate) fn run(context: &Context, args: &args::Connect) -> Result<u8> {
     let address = args.peer.as_ref().unwrap_or(&context.options.address);
     let mut session = Session::new(context)?;
-    session.open(address)?;
+    session.open(address, OwnChild::Allowed)?;
     if session.link()?.init.is_some() {
         let link = session.link()?;
         let peer = context.calling(|| Peer::ask(link));

@@ -2,5 +2,7 @@
 //!
 //! Knows addresses, children and the façade; nothing of schemas or of what is called.
 
+pub(crate) mod absence;
 pub(crate) mod children;
+pub(crate) mod node;
 pub(crate) mod target;

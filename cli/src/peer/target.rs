@@ -15,6 +15,7 @@ use bitcoin_ipc::{Address, Error, Ipc, ipc};
 use eyre::Result;
 
 use crate::context::Context;
+use crate::peer::absence;
 use crate::peer::children::{self, Guard, What};
 use crate::ui::errors::{Failure, Kind};
 
@@ -60,33 +61,47 @@ pub(crate) fn client(context: &Context) -> Result<Arc<Ipc<dyn Init>>> {
     Ok(Arc::new(ipc))
 }
 
+/// Whether a node child of our own may take the place of a node that does not listen at `auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnChild {
+    Allowed,
+    Never,
+}
+
 /// Returns the `Init` of the peer at `address`.
-pub(crate) fn open(context: &Context, address: &Address) -> Result<Link> {
+pub(crate) fn open(context: &Context, address: &Address, own_child: OwnChild) -> Result<Link> {
     let ipc = client(context)?;
-    match address {
-        Address::Off => Err(Failure::new(Kind::NoConnection, "the address is off")
-            .hint("name a peer with --address; `auto` starts one of its own where none listens")
-            .into()),
-        Address::Exec(program) => adopt(context, &ipc, &What::Program(program.clone())),
-        address => match connect(context, &ipc, address)? {
-            Some(init) => Ok(Link {
-                init: Some(init),
-                child: None,
-                own_role: false,
-                name: describe(context, address),
-                _capnp: None,
-            }),
-            None => {
-                let link = adopt(context, &ipc, &What::Role(Role::Node))?;
-                let pid = link.child.as_ref().map_or(0, Guard::pid);
-                context.output.note(&format!(
-                    "no node of chain {} listens; started bitcoin-node (pid {pid}) in its place",
-                    context.options.chain
-                ));
-                Ok(link)
-            }
-        },
+    let target = match address {
+        Address::Exec(program) => {
+            return adopt(context, &ipc, &What::Program(program.clone()));
+        }
+        Address::Off => {
+            return Err(Failure::new(Kind::NoConnection, "the address is off")
+                .hint("name a peer with --address; `self` is one of its own")
+                .into());
+        }
+        // Without a listener this is no error.
+        Address::Auto if own_child == OwnChild::Allowed => Address::Auto,
+        Address::Auto => Address::Unix(None),
+        address => address.clone(),
+    };
+    let (connecting, to) = (ipc.clone(), target.clone());
+    if let Some(init) = retrying(context, &target, move || connecting.connect(&to))? {
+        return Ok(Link {
+            init: Some(init),
+            child: None,
+            own_role: false,
+            name: describe(context, &target),
+            _capnp: None,
+        });
     }
+    let link = adopt(context, &ipc, &What::Role(Role::Node))?;
+    let pid = link.child.as_ref().map_or(0, Guard::pid);
+    context.output.note(&format!(
+        "no node of chain {} listens; started bitcoin-node (pid {pid}) in its place",
+        context.options.chain
+    ));
+    Ok(link)
 }
 
 /// Starts a child and returns its `Init`. No child is left when that fails.
@@ -142,19 +157,19 @@ pub(crate) fn open_other(
         let name = format!("{} (pid {})", what.name(), guard.pid());
         (handle, Some(guard), name)
     } else {
-        let started = Instant::now();
-        let data_dir = context.data_dir();
-        let place = describe(context, address);
-        let stream = loop {
-            let failure = match transport::connect(address, &data_dir, &context.trust()) {
-                Ok(Some(stream)) => break stream,
-                Ok(None) => Failure::new(Kind::NoConnection, format!("no peer at {place}"))
-                    .hint("name the program's socket with --address unix:PATH, or exec:PROGRAM"),
-                Err(error) if error.is_no_listener() => Failure::connecting(error),
-                Err(error) => return Err(Failure::connecting(error).into()),
-            };
-            rest(context, started, failure)?;
+        let address = match address {
+            Address::Auto => &Address::Unix(None),
+            address => address,
         };
+        let place = describe(context, address);
+        let (data_dir, trust, to) = (context.data_dir(), context.trust(), address.clone());
+        let connected = retrying(context, address, move || {
+            transport::connect(&to, &data_dir, &trust)
+        })?;
+        let stream = connected.ok_or_else(|| {
+            Failure::new(Kind::NoConnection, format!("no peer at {place}"))
+                .hint("name the program's socket with --address unix:PATH, or exec:PROGRAM")
+        })?;
         (shake(stream)?.map_err(Failure::connecting)?, None, place)
     };
     let link = Link {
@@ -167,20 +182,20 @@ pub(crate) fn open_other(
     Ok((link, handle))
 }
 
-/// Connects, and retries with `--wait`. Returns `None` where no node listens at `auto`.
-fn connect(
+/// Connects by `connect` to the peer at `address`, and retries with `--wait`.
+pub(crate) fn retrying<T: Send + 'static>(
     context: &Context,
-    ipc: &Arc<Ipc<dyn Init>>,
     address: &Address,
-) -> Result<Option<Arc<dyn Init>>> {
+    connect: impl Fn() -> Result<T, Error> + Clone + Send + 'static,
+) -> Result<T> {
     let place = describe(context, address);
     let _spinner = context.output.spin(&format!("connecting to {place}"));
     let started = Instant::now();
     loop {
-        let (attempt, target) = (ipc.clone(), address.clone());
+        let attempt = connect.clone();
         let result = context
             .signals
-            .interruptible(context.timeout(), move || attempt.connect(&target))?
+            .interruptible(context.timeout(), move || attempt())?
             .unwrap_or_else(|| {
                 Err(Error::Timeout {
                     what: format!("connect to {place}"),
@@ -188,15 +203,23 @@ fn connect(
                 })
             });
         let error = match result {
-            Ok(Some(init)) => return Ok(Some(init)),
-            Ok(None) if context.options.wait.is_none() => return Ok(None),
-            Ok(None) => Failure::new(Kind::NoConnection, format!("no node listens at {place}"))
-                .hint("start a node with -ipcbind=unix, or leave --wait out to start one here"),
-            Err(error) if error.is_no_listener() => Failure::connecting(error),
-            Err(error) => return Err(Failure::connecting(error).into()),
+            Ok(connected) => return Ok(connected),
+            Err(error) => error,
         };
-        rest(context, started, error)?;
+        let may_come = error.is_no_listener();
+        let failure = explain(context, address, error);
+        if !may_come {
+            return Err(failure.into());
+        }
+        rest(context, started, failure)?;
     }
+}
+
+/// Returns the failure of a connection to `address`, with what is there instead.
+fn explain(context: &Context, address: &Address, error: Error) -> Failure {
+    let data_dir = context.data_dir();
+    let by_chain = matches!(address, Address::Auto | Address::Unix(None));
+    absence::explain(error, by_chain.then_some(&data_dir))
 }
 
 /// Pauses before the next attempt to connect, as `--wait` allows; otherwise fails with the

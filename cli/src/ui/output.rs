@@ -27,12 +27,15 @@ pub(crate) struct Output {
     quiet: bool,
     color: bool,
     /// The spinner that is shown, which every line on stderr must make way for.
-    spinner: Arc<Mutex<Option<ProgressBar>>>,
+    spinner: Slot,
     /// Prints on the terminal above a line that is edited there.
     above: Arc<Mutex<Option<Above>>>,
     /// The queue of the log, once logging has started.
     log: Arc<OnceLock<Queue>>,
 }
+
+/// The spinner or bar that is shown.
+type Slot = Arc<Mutex<Option<ProgressBar>>>;
 
 /// Prints whole lines, and returns whether it could.
 pub(crate) type Above = Box<dyn FnMut(&str) -> bool + Send>;
@@ -76,6 +79,16 @@ impl Output {
     pub(crate) fn stderr_line(&self, line: &str) {
         self.flush_log();
         self.write_stderr(line);
+    }
+
+    /// Asks on a terminal's stderr; the answer stands on the same line.
+    pub(crate) fn ask(&self, question: &str) {
+        self.flush_log();
+        let mut stderr = io::stderr().lock();
+        // A question that cannot be shown is answered all the same.
+        let _ = stderr
+            .write_all(question.as_bytes())
+            .and_then(|()| stderr.flush());
     }
 
     fn write_stderr(&self, line: &str) {
@@ -201,6 +214,25 @@ impl Output {
         print(text.as_bytes())
     }
 
+    /// Shows on a terminal's stderr how many of `count` are done, until the result is dropped.
+    pub(crate) fn progress(&self, count: u64, of_what: &str) -> Progress {
+        if !self.animates() {
+            return Progress(None);
+        }
+        let template = format!("{{spinner}} {{pos}} of {{len}} {of_what} {{wide_msg}} {{elapsed}}");
+        let style = ProgressStyle::with_template(&template);
+        let bar = ProgressBar::with_draw_target(Some(count), ProgressDrawTarget::stderr())
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        *self.spinner() = Some(bar.clone());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Progress(Some((bar, self.spinner.clone())))
+    }
+
+    /// Whether stderr is a terminal on which something may move.
+    fn animates(&self) -> bool {
+        !self.quiet && !self.is_json() && io::stderr().is_terminal() && !is_dumb()
+    }
+
     /// Shows a spinner on a terminal's stderr once `about` takes long, until the result is dropped.
     pub(crate) fn spin(&self, about: &str) -> Spinner {
         self.spin_and_tell(about, None)
@@ -208,7 +240,7 @@ impl Output {
 
     /// Shows a spinner as [`Output::spin`] does, and prints `advice` if it takes very long.
     pub(crate) fn spin_and_tell(&self, about: &str, advice: Option<&'static str>) -> Spinner {
-        if self.quiet || self.is_json() || !io::stderr().is_terminal() || is_dumb() {
+        if !self.animates() {
             return Spinner(None);
         }
         let (stop, stopped) = mpsc::channel::<()>();
@@ -253,6 +285,62 @@ pub(crate) enum Shown {
     Scalar(Value),
     /// Printed as JSON: a struct, a list, or an interface's name and handle.
     Structured(Value),
+}
+
+impl Shown {
+    /// Returns how a value is printed.
+    pub(crate) fn of(value: Value) -> Self {
+        match value {
+            value @ (Value::Object(_) | Value::Array(_)) => Self::Structured(value),
+            scalar => Self::Scalar(scalar),
+        }
+    }
+
+    /// Returns the value, which is null where there is none.
+    pub(crate) fn value(&self) -> &Value {
+        match self {
+            Self::Nothing => &Value::Null,
+            Self::Scalar(value) | Self::Structured(value) => value,
+        }
+    }
+
+    /// Returns the value as [`Shown::value`] does.
+    pub(crate) fn into_value(self) -> Value {
+        match self {
+            Self::Nothing => Value::Null,
+            Self::Scalar(value) | Self::Structured(value) => value,
+        }
+    }
+}
+
+/// The progress of something that is done so many times, on a terminal's stderr.
+pub(crate) struct Progress(Option<(ProgressBar, Slot)>);
+
+impl Progress {
+    /// Shows how many are done.
+    pub(crate) fn done(&self, count: u64) {
+        if let Some((bar, _)) = &self.0 {
+            bar.set_position(count);
+            bar.set_message("");
+        }
+    }
+
+    /// Shows how fast the present one is tried.
+    pub(crate) fn rate(&self, tries: u64, time: Duration) {
+        if let Some((bar, _)) = &self.0 {
+            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+            bar.set_message(format!("{} kH/s", tries / millis));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((bar, slot)) = self.0.take() {
+            slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// Ends the spinner when dropped.
