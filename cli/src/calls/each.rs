@@ -42,7 +42,7 @@ pub(crate) fn run(
                 .hint("it takes a file, or - for stdin")
         })?),
     };
-    session.open(&context.options.address)?;
+    session.open(&context.address()?)?;
     let (sender, events) = mpsc::sync_channel(AHEAD);
     prompt::read_lines(input, sender)?;
     let given = Words::new(words, false);

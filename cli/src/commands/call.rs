@@ -11,10 +11,9 @@ use crate::calls::session::{Call, Session};
 use crate::context::Context;
 
 pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
-    let address = &context.options.address;
     let mut session = Session::new(context)?;
     let Some(method) = &args.method else {
-        session.open(address)?;
+        session.open(&context.address()?)?;
         let done = lines::run(context, &mut session);
         session.end();
         return done;
@@ -28,7 +27,7 @@ pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
         return Ok(0);
     }
     printing::check(&call, args)?;
-    session.open(address)?;
+    session.open(&context.address()?)?;
     let done = if args.repeat.is_some() || args.every.is_some() {
         repeat::run(context, &mut session, &mut call, args)
     } else if call.hosts() {

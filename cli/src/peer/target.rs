@@ -10,10 +10,11 @@ use bitcoin_ipc::interfaces::Disconnection;
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::protocol::capnp::Capnp;
 use bitcoin_ipc::roles::Role;
-use bitcoin_ipc::transport::{self, Stream};
+use bitcoin_ipc::transport::{self, Chain, DataDir, Stream};
 use bitcoin_ipc::{Address, Error, Ipc, ipc};
 use eyre::Result;
 
+use crate::args::settings::Settings;
 use crate::context::Context;
 use crate::peer::children::{self, Guard, What};
 use crate::ui::errors::{Failure, Kind};
@@ -53,16 +54,35 @@ impl Link {
     }
 }
 
-/// Creates this process's side as a client, which offers nothing.
+/// Creates this process's side as a client, which offers nothing, for a child.
 pub(crate) fn client(context: &Context) -> Result<Arc<Ipc<dyn Init>>> {
-    let ipc = Ipc::with_limits("bitcoin-ipc", Role::Node.init(), context.limits())?;
-    let ipc = ipc.data_dir(context.data_dir()).trust(context.trust());
-    Ok(Arc::new(ipc))
+    client_in(context, DataDir::new("", Chain::default()))
 }
 
-/// Returns the `Init` of the peer at `address`.
+/// Creates this process's side as a client, for addresses that are relative to `data_dir`.
+fn client_in(context: &Context, data_dir: DataDir) -> Result<Arc<Ipc<dyn Init>>> {
+    let ipc = Ipc::with_limits("bitcoin-ipc", Role::Node.init(), context.limits())?;
+    Ok(Arc::new(ipc.data_dir(data_dir).trust(context.trust())))
+}
+
+/// Returns the `Init` of the peer at `address`. An error names the variable or the file that
+/// names the address.
 pub(crate) fn open(context: &Context, address: &Address) -> Result<Link> {
-    let ipc = client(context)?;
+    open_at(context, address).map_err(|report| {
+        let failure = Failure::of(&report);
+        let source = context.settings().ok().and_then(Settings::address_source);
+        match (failure.kind, source) {
+            (Kind::NoConnection | Kind::Timeout | Kind::NotFound | Kind::CannotStart, Some(of)) => {
+                let message = format!("{} (the address is that of {of})", failure.message);
+                Failure { message, ..failure }.into()
+            }
+            _ => report,
+        }
+    })
+}
+
+fn open_at(context: &Context, address: &Address) -> Result<Link> {
+    let ipc = client_in(context, context.data_dir_for(address)?)?;
     match address {
         Address::Off => Err(Failure::new(Kind::NoConnection, "the address is off")
             .hint("name a peer with --address; `auto` starts one of its own where none listens")
@@ -81,7 +101,7 @@ pub(crate) fn open(context: &Context, address: &Address) -> Result<Link> {
                 let pid = link.child.as_ref().map_or(0, Guard::pid);
                 context.output.note(&format!(
                     "no node of chain {} listens; started bitcoin-node (pid {pid}) in its place",
-                    context.options.chain
+                    context.settings()?.chain()
                 ));
                 Ok(link)
             }
@@ -143,7 +163,7 @@ pub(crate) fn open_other(
         (handle, Some(guard), name)
     } else {
         let started = Instant::now();
-        let data_dir = context.data_dir();
+        let data_dir = context.data_dir_for(address)?;
         let place = describe(context, address);
         let stream = loop {
             let failure = match transport::connect(address, &data_dir, &context.trust()) {
@@ -173,6 +193,10 @@ fn connect(
     ipc: &Arc<Ipc<dyn Init>>,
     address: &Address,
 ) -> Result<Option<Arc<dyn Init>>> {
+    let is_auto = *address == Address::Auto;
+    // Where bitcoin.conf has an `ipcbind`, its node listens there.
+    let bound = context.settings()?.socket().filter(|_| is_auto);
+    let address = &bound.map_or_else(|| address.clone(), |path| Address::Unix(Some(path)));
     let place = describe(context, address);
     let _spinner = context.output.spin(&format!("connecting to {place}"));
     let started = Instant::now();
@@ -190,6 +214,9 @@ fn connect(
         let error = match result {
             Ok(Some(init)) => return Ok(Some(init)),
             Ok(None) if context.options.wait.is_none() => return Ok(None),
+            Err(error) if is_auto && error.is_no_listener() && context.options.wait.is_none() => {
+                return Ok(None);
+            }
             Ok(None) => Failure::new(Kind::NoConnection, format!("no node listens at {place}"))
                 .hint("start a node with -ipcbind=unix, or leave --wait out to start one here"),
             Err(error) if error.is_no_listener() => Failure::connecting(error),
@@ -212,9 +239,11 @@ fn rest(context: &Context, started: Instant, failure: Failure) -> Result<()> {
 /// Returns the place of an address, for people.
 pub(crate) fn describe(context: &Context, address: &Address) -> String {
     let path = match address {
-        Address::Auto => context.data_dir().socket(None),
-        Address::Unix(path) => context.data_dir().socket(path.as_deref()),
+        Address::Auto => None,
+        Address::Unix(path) => path.as_deref(),
         address => return address.to_string(),
     };
-    path.map_or_else(|_| address.to_string(), |path| path.display().to_string())
+    let data_dir = context.data_dir_for(address).ok();
+    let path = data_dir.and_then(|data_dir| data_dir.socket(path).ok());
+    path.map_or_else(|| address.to_string(), |path| path.display().to_string())
 }
