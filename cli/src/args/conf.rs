@@ -29,7 +29,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// What a line gives a key.
+/// The value that a line gives a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
     Text(OsString),

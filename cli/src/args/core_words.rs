@@ -14,7 +14,7 @@ use super::conf::truth;
 use super::peer::{CHAIN_FLAGS, NEGATED};
 use super::refusal::Refusal;
 
-/// What Core's other options are for, which this program has not.
+/// Core's options that this program does not have, and their purpose.
 const OTHERS: &[(&str, &[&str])] = &[
     (
         "is for JSON-RPC over HTTP; bitcoin-ipc reaches the node by its socket (--address)",
@@ -69,7 +69,7 @@ pub(crate) fn translate(
     rewrite(definition, words, Err)
 }
 
-/// The same of a line that is still being typed: what would be refused stays as it is.
+/// Translates a line that is still being typed. A word that would be refused stays as it is.
 pub(crate) fn translate_unfinished(definition: &Command, words: Vec<OsString>) -> Vec<OsString> {
     rewrite(definition, words, |_| Ok(None)).unwrap_or_default()
 }

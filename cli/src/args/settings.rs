@@ -101,7 +101,7 @@ pub(crate) struct Settings {
     pub(crate) conf: Option<PathBuf>,
     /// Whether a word names the configuration.
     conf_named: bool,
-    /// What is wrong with the configuration but does not stop anything.
+    /// Faults of the configuration that stop nothing.
     pub(crate) warnings: Vec<String>,
     environment: Environment,
 }
