@@ -2,13 +2,15 @@
 //!
 //! Knows the pieces; nothing of what commands do with them.
 
-use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bitcoin_ipc::transport::{DataDir, Trust};
-use bitcoin_ipc::{CallOptions, Limits};
+use bitcoin_ipc::{Address, CallOptions, Limits};
 
 use crate::args::Options;
+use crate::args::settings::{Environment, Settings};
+use crate::ui::errors::Failure;
 use crate::ui::output::Output;
 use crate::ui::signals::Signals;
 
@@ -18,21 +20,47 @@ pub(crate) struct Context {
     pub(crate) options: Options,
     pub(crate) output: Output,
     pub(crate) signals: Signals,
+    settings: Arc<OnceLock<Result<Settings, Failure>>>,
 }
 
 impl Context {
-    /// Returns the data directory of the chain: `--datadir`, or Core's default in the user's home.
-    pub(crate) fn data_dir(&self) -> DataDir {
-        let home = || {
-            std::env::var_os("HOME")
-                .map(PathBuf::from)
-                .unwrap_or_default()
-        };
-        let base = match &self.options.datadir {
-            Some(directory) => PathBuf::from(directory),
-            None => DataDir::default_base(&home()),
-        };
-        DataDir::new(base, self.options.chain)
+    pub(crate) fn new(options: Options, output: Output, signals: Signals) -> Self {
+        Self {
+            options,
+            output,
+            signals,
+            settings: Arc::default(),
+        }
+    }
+
+    /// Returns what says which node is meant. Reads bitcoin.conf the first time.
+    pub(crate) fn settings(&self) -> Result<&Settings, Failure> {
+        let settings = self.settings.get_or_init(|| {
+            let settings = Settings::read(&self.options.peer, Environment::read())?;
+            for warning in &settings.warnings {
+                self.output.note(&format!("warning: {warning}"));
+            }
+            Ok(settings)
+        });
+        settings.as_ref().map_err(Clone::clone)
+    }
+
+    /// Returns the address of words or the environment. Reads no file.
+    pub(crate) fn given_address(&self) -> Result<Option<Address>, Failure> {
+        match &self.options.peer.address {
+            Some(address) => Ok(Some(address.clone())),
+            None => Ok(Environment::read().address()?),
+        }
+    }
+
+    /// Returns the address of the peer: `auto` where none is set.
+    pub(crate) fn address(&self) -> Result<Address, Failure> {
+        Ok(self.settings()?.address())
+    }
+
+    /// Returns the data directory that `address` is relative to.
+    pub(crate) fn data_dir_for(&self, address: &Address) -> Result<DataDir, Failure> {
+        Ok(self.settings()?.data_dir_for(address)?)
     }
 
     /// Returns the users whose sockets are connected to: with those of `--peer-uid`.

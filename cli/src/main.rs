@@ -17,7 +17,6 @@ mod ui;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::parser::ValueSource;
 use clap::{ColorChoice, CommandFactory, FromArgMatches};
 use eyre::Result;
 
@@ -61,19 +60,17 @@ fn install_reports() -> Result<()> {
 
 fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
     let definition = Cli::command();
-    let words = args::core_words::translate(&definition, words);
     let (format, color) = early(&words);
     *output = Output::plain(format, color);
+    let words = args::core_words::translate(&definition, words).map_err(Failure::from)?;
     let definition = definition.color(match color {
         When::Auto => ColorChoice::Auto,
         When::Always => ColorChoice::Always,
         When::Never => ColorChoice::Never,
     });
     let parsed = definition.try_get_matches_from(words).and_then(|matches| {
-        let source = address_source(&matches);
         let mut cli = Cli::from_arg_matches(&matches)?;
-        cli.options.address_given = source != ValueSource::DefaultValue;
-        cli.options.address_typed = source == ValueSource::CommandLine;
+        cli.settle();
         Ok(cli)
     });
     let cli = match parsed {
@@ -88,15 +85,11 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
         Command::Man => return commands::man::run(),
         _ => {}
     }
-    let context = Context {
-        options: cli.options,
-        output: output.clone(),
-        signals: Signals::install()?,
-    };
+    let context = Context::new(cli.options, output.clone(), Signals::install()?);
     match cli.command {
         Command::Spawn(args) => commands::spawn::run(&context, &args),
         Command::Serve(args) => commands::serve::run(&context, &args),
-        Command::Connect(args) => commands::connect::run(&context, &args),
+        Command::Connect(_) => commands::connect::run(&context),
         Command::Call(args) => commands::call::run(&context, &args),
         Command::Watch(args) => commands::watch::run(&context, &args),
         Command::Mine(args) => commands::mine::run(&context, &args),
@@ -105,19 +98,6 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
         Command::Describe(args) => commands::describe::run(&context, &args),
         Command::Completions(_) | Command::Man => Ok(0),
     }
-}
-
-/// Returns the source of the address.
-fn address_source(matches: &clap::ArgMatches) -> ValueSource {
-    let mut levels = Some(matches);
-    while let Some(level) = levels {
-        match level.value_source("address") {
-            None | Some(ValueSource::DefaultValue) => {}
-            Some(source) => return source,
-        }
-        levels = level.subcommand().map(|(_, next)| next);
-    }
-    ValueSource::DefaultValue
 }
 
 /// Prints the help or version that clap has instead of a command, or fails with its usage error.

@@ -1,9 +1,20 @@
-//! A duration on the command line.
+//! A duration on the command line: `250ms`, `5s`, `5min`, `forever`; a number alone is seconds.
 //!
-//! Knows its spelling; nothing of what it is for.
+//! Knows its spelling; nothing of what it is for. As a method's parameter a duration has the same
+//! units, but a number alone is what the wire has, milliseconds (`dynamic::json`).
 
 use std::str::FromStr;
 use std::time::Duration;
+
+/// The units, in seconds.
+const UNITS: &[(&str, f64)] = &[
+    ("ms", 0.001),
+    ("s", 1.0),
+    ("m", 60.0),
+    ("min", 60.0),
+    ("h", 3600.0),
+    ("", 1.0),
+];
 
 /// A duration as users write it; `None` is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,18 +27,11 @@ impl FromStr for TimeLimit {
         if text == "forever" {
             return Ok(Self(None));
         }
-        let refused = || "not a duration such as 250ms, 5s, 2m, 1h or forever".to_owned();
-        let unit = text
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(refused)?;
-        let (number, unit) = text.split_at(unit);
-        let seconds = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(refused()),
-        };
+        let refused = || "not a duration such as 250ms, 5s, 5min, 1h or forever".to_owned();
+        let unit = text.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let (number, unit) = text.split_at(unit.unwrap_or(text.len()));
+        let mut units = UNITS.iter();
+        let (_, seconds) = units.find(|(name, _)| *name == unit).ok_or_else(refused)?;
         let number: f64 = number.parse().map_err(|_| refused())?;
         Duration::try_from_secs_f64(number * seconds)
             .ok()
@@ -48,10 +52,13 @@ mod tests {
         assert_eq!(read("250ms"), Ok(Some(Duration::from_millis(250))));
         assert_eq!(read("1.5s"), Ok(Some(Duration::from_millis(1500))));
         assert_eq!(read("2m"), Ok(Some(Duration::from_secs(120))));
+        assert_eq!(read("5min"), Ok(Some(Duration::from_secs(300))));
+        assert_eq!(read("5"), Ok(Some(Duration::from_secs(5))));
+        assert_eq!(read("0.5"), Ok(Some(Duration::from_millis(500))));
         assert_eq!(read("forever"), Ok(None));
         for bad in [
             "",
-            "5",
+            ".",
             "s",
             "5 s",
             "-5s",

@@ -3,32 +3,33 @@
 //! Knows words and the types they stand for. Must not connect, start or print anything.
 
 mod call;
+pub(crate) mod conf;
 pub(crate) mod core_words;
 mod duration;
+mod peer;
 mod pick;
+mod refusal;
 mod rpc;
+pub(crate) mod settings;
 mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use bitcoin_ipc::roles::Role;
-use bitcoin_ipc::transport::Chain;
 use bitcoin_ipc::{Address, Generation};
-use clap::builder::{
-    OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser,
-};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::call::{Call, Times};
 pub(crate) use self::duration::TimeLimit;
+pub(crate) use self::peer::{ADDRESS_VARIABLE, Peer};
 pub(crate) use self::pick::Pick;
+pub(crate) use self::refusal::Refusal;
 pub(crate) use self::rpc::Rpc;
 pub(crate) use self::watch::{Mine, Watch};
-
-/// The environment variable that holds an address.
-pub(crate) const ADDRESS_VARIABLE: &str = "BITCOIN_IPC_ADDRESS";
 
 /// The text after the options in the help and in the manual.
 const AFTER_HELP: &str = "\
@@ -36,11 +37,17 @@ Addresses:
   auto          the chain's running node; with none, a node child of our own (the default)
   unix          the chain's node.sock in the data directory
   unix:PATH     a unix socket; the path is relative to the chain's data directory
+  /PATH         the same as unix:/PATH
   fd:N          a connected socket that was inherited as descriptor N
   exec:PROGRAM  a program to start as a child with -ipcfd N
 
-Bitcoin Core's spellings work before a command's own words: -regtest, -testnet4, -testnet,
--signet, -chain=NAME, -datadir=DIR, -ipcconnect=ADDRESS, -rpcwait.
+A name that is not given is looked for in the environment (BITCOIN_IPC_ADDRESS, unless empty), then
+in bitcoin.conf as Bitcoin Core reads it: chain, regtest and the like, datadir, ipcconnect, and
+ipcbind, which is where auto and unix then look.
+
+Bitcoin Core's spellings work wherever an option may stand, with one dash or two: -regtest,
+-testnet4, -testnet, -signet, -chain=NAME, -datadir=DIR, -conf=FILE, -ipcconnect=ADDRESS, -rpcwait,
+-rpcwaittimeout=SECONDS, and -noX and -X=0 of these where Core has them.
 
 Called as bitcoin-node, bitcoin-wallet or bitcoin-gui, with exactly -ipcfd N, it serves N.
 
@@ -76,27 +83,14 @@ pub(crate) struct Cli {
 /// The options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Options {
-    /// The peer: auto, unix, unix:PATH, fd:N or exec:PROGRAM
-    #[arg(short, long, global = true, value_name = "ADDRESS", value_parser = address())]
-    #[arg(env = ADDRESS_VARIABLE, hide_env_values = true, default_value = "auto")]
-    #[arg(overrides_with = "address")]
-    pub(crate) address: Address,
-
-    /// The chain whose node and data directory are meant
-    #[arg(long, global = true, value_name = "NAME", value_parser = chain())]
-    #[arg(default_value = "main", overrides_with = "chain")]
-    pub(crate) chain: Chain,
-
-    /// The data directory of all chains, as Bitcoin Core's -datadir [default: ~/.bitcoin]
-    #[arg(long, global = true, value_name = "DIR", overrides_with = "datadir")]
-    #[arg(value_hint = clap::ValueHint::DirPath)]
-    pub(crate) datadir: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) peer: Peer,
 
     /// Connect to sockets of this user, too, and not only to your own and root's; may be repeated
     #[arg(long, global = true, value_name = "UID", action = ArgAction::Append)]
     pub(crate) peer_uid: Vec<u32>,
 
-    /// How long connecting and each call may take: 250ms, 5s, 2m, 1h or forever
+    /// How long connecting and each call may take: 250ms, 5s (or 5), 5min, 1h or forever
     #[arg(
         long,
         global = true,
@@ -109,6 +103,15 @@ pub(crate) struct Options {
     #[arg(long, global = true, value_name = "DURATION", overrides_with = "wait")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "forever")]
     pub(crate) wait: Option<TimeLimit>,
+
+    /// No wait: Core's -norpcwait.
+    #[arg(long, global = true, hide = true, overrides_with_all = ["wait", "no_wait"])]
+    no_wait: bool,
+
+    /// The limit of a wait in seconds, 0 for none: Core's -rpcwaittimeout.
+    #[arg(long, global = true, hide = true, overrides_with = "rpcwaittimeout")]
+    #[arg(value_name = "SECONDS")]
+    rpcwaittimeout: Option<u32>,
 
     /// How results are printed
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum)]
@@ -134,14 +137,6 @@ pub(crate) struct Options {
     #[arg(long, global = true)]
     pub(crate) wire_order: bool,
 
-    /// Whether an address was given, by an option or the environment.
-    #[arg(skip)]
-    pub(crate) address_given: bool,
-
-    /// Whether it was given by an option.
-    #[arg(skip)]
-    pub(crate) address_typed: bool,
-
     /// Log requests and responses; twice for everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -154,6 +149,22 @@ pub(crate) struct Options {
     #[arg(long, global = true, value_name = "WHEN", value_enum)]
     #[arg(default_value = "auto", overrides_with = "color")]
     pub(crate) color: When,
+}
+
+impl Cli {
+    /// Joins the words that mean one thing together.
+    pub(crate) fn settle(&mut self) {
+        if let Command::Connect(connect) = &mut self.command
+            && let Some(peer) = connect.peer.take()
+        {
+            self.options.peer.address = Some(peer);
+        }
+        let limit = self.options.rpcwaittimeout.filter(|seconds| *seconds > 0);
+        if let (Some(TimeLimit(None)), Some(seconds)) = (self.options.wait, limit) {
+            let limit = Duration::from_secs(seconds.into());
+            self.options.wait = Some(TimeLimit(Some(limit)));
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -201,7 +212,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = descriptor)]
     pub(crate) fd: Option<i32>,
     /// Listen at this address, unix:PATH or fd:N, and serve everyone who connects
-    #[arg(long, value_name = "ADDRESS", num_args = 1.., value_parser = address())]
+    #[arg(long, value_name = "ADDRESS", num_args = 1.., value_parser = peer::address())]
     pub(crate) listen: Vec<Address>,
     /// Whose Init to serve
     #[arg(long, value_name = "ROLE", value_parser = role(), default_value = "node")]
@@ -221,7 +232,7 @@ pub(crate) struct Serve {
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
     /// The peer, in place of --address
-    #[arg(value_name = "ADDRESS", value_parser = address())]
+    #[arg(value_name = "ADDRESS", value_parser = peer::address())]
     pub(crate) peer: Option<Address>,
 }
 
@@ -315,24 +326,6 @@ fn descriptor(number: &str) -> Result<i32, &'static str> {
     number
         .parse()
         .map_err(|_| "not the number of a file descriptor")
-}
-
-fn address() -> ValueParser {
-    OsStringValueParser::new()
-        .try_map(|word| {
-            Address::parse(&word).map_err(|error| match error {
-                // The word itself is in clap's message already.
-                bitcoin_ipc::Error::Address { reason, .. } => reason,
-                error => error.to_string(),
-            })
-        })
-        .into()
-}
-
-fn chain() -> ValueParser {
-    PossibleValuesParser::new(Chain::ALL.map(Chain::name))
-        .try_map(|name| name.parse::<Chain>())
-        .into()
 }
 
 fn role() -> ValueParser {

@@ -44,7 +44,7 @@ pub(crate) fn run(
                 .hint("it takes a file, or - for stdin")
         })?),
     };
-    session.open(&context.options.address, OwnChild::Allowed)?;
+    session.open(OwnChild::Allowed)?;
     let (sender, events) = mpsc::sync_channel(AHEAD);
     prompt::read_lines(input, sender)?;
     let given = Words::new(&args.arguments, false);

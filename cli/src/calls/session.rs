@@ -10,10 +10,10 @@ mod start;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use bitcoin_ipc::Generation;
 use bitcoin_ipc::dynamic::call::{Objects, Step};
 use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::json::{Meaning, Options as Manner};
-use bitcoin_ipc::{Address, Generation};
 use eyre::Result;
 use serde_json::{Value as Json, json};
 
@@ -96,12 +96,12 @@ impl Session {
     }
 
     /// Connects to the peer.
-    pub(crate) fn open(&mut self, address: &Address, own_child: OwnChild) -> Result<()> {
+    pub(crate) fn open(&mut self, own_child: OwnChild) -> Result<()> {
         let name = &self.schema.root.name;
         let (link, handle) = match self.schema.generation {
-            None => target::open_other(&self.context, address, &self.objects, name)?,
+            None => target::open_other(&self.context, &self.objects, name)?,
             Some(_) => {
-                let link = target::open(&self.context, address, own_child)?;
+                let link = target::open(&self.context, own_child)?;
                 let remote = link.init.as_ref().and_then(|init| init.remote());
                 let remote = remote.ok_or_else(|| eyre::eyre!("the peer is this process"))?;
                 let handle = self.objects.adopt(remote, name)?;

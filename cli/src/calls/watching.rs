@@ -85,7 +85,7 @@ struct Watching<'a> {
 impl Watching<'_> {
     /// Calls over one connection.
     fn once(&mut self, session: &mut Session, call: &mut Call, teller: &Teller) -> Result<()> {
-        session.open(&self.context.options.address, OwnChild::Never)?;
+        session.open(OwnChild::Never)?;
         self.connected = true;
         let name = session.link()?.name.clone();
         self.story.connected(self.context, &name);

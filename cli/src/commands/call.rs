@@ -12,10 +12,9 @@ use crate::context::Context;
 use crate::peer::target::OwnChild;
 
 pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
-    let address = &context.options.address;
     let mut session = Session::new(context)?;
     let Some(method) = &args.method else {
-        session.open(address, OwnChild::Allowed)?;
+        session.open(OwnChild::Allowed)?;
         let done = lines::run(context, &mut session);
         session.end();
         return done;
@@ -29,7 +28,7 @@ pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
         return Ok(0);
     }
     printing::check(&call, args)?;
-    session.open(address, OwnChild::Allowed)?;
+    session.open(OwnChild::Allowed)?;
     let done = if args.repeat.is_some() || args.every.is_some() {
         repeat::run(context, &mut session, &mut call, args)
     } else if call.hosts() {

@@ -15,7 +15,6 @@ use bitcoin_ipc::{Error, Generation};
 use eyre::Result;
 use serde_json::json;
 
-use crate::args;
 use crate::calls::lines;
 use crate::calls::session::Session;
 use crate::context::Context;
@@ -25,10 +24,9 @@ use crate::schema::choice::INIT;
 /// The number of echoes whose median is the round trip's time.
 const ECHOES: usize = 5;
 
-pub(crate) fn run(context: &Context, args: &args::Connect) -> Result<u8> {
-    let address = args.peer.as_ref().unwrap_or(&context.options.address);
+pub(crate) fn run(context: &Context) -> Result<u8> {
     let mut session = Session::new(context)?;
-    session.open(address, OwnChild::Allowed)?;
+    session.open(OwnChild::Allowed)?;
     if session.link()?.init.is_some() {
         let link = session.link()?;
         let peer = context.calling(|| Peer::ask(link));

@@ -3,7 +3,6 @@
 
 use bitcoin_ipc::dynamic::json::{Converter, Meaning};
 use bitcoin_ipc::dynamic::schema::model::{Kind, Node, Place, Struct, Type, Value};
-use bitcoin_ipc::transport::Chain;
 use eyre::Result;
 use serde_json::{Value as Json, json};
 
@@ -30,10 +29,11 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
 
 pub(crate) fn run(context: &Context, args: &args::Describe) -> Result<u8> {
     let mut session = Session::new(context)?;
-    let schema = match context.options.address_given && context.options.core.0.is_none() {
+    let names_a_peer = context.given_address()?.is_some();
+    let schema = match names_a_peer && context.options.core.0.is_none() {
         false => session.schema().clone(),
         true => {
-            session.open(&context.options.address, OwnChild::Never)?;
+            session.open(OwnChild::Never)?;
             let learned = session.learn();
             session.end();
             learned?
@@ -212,17 +212,18 @@ fn command(context: &Context, schema: &Schema, method: &Method) -> Result<String
 fn program(context: &Context) -> Result<Vec<String>, Failure> {
     let options = &context.options;
     let mut words = vec!["bitcoin-ipc".to_owned()];
-    if options.chain != Chain::default() {
-        words.push(format!("--chain={}", options.chain));
+    let peer = &options.peer;
+    if let Some(chain) = peer.chain()? {
+        words.push(format!("--chain={chain}"));
     }
-    if let Some(datadir) = &options.datadir {
+    if let Some(datadir) = &peer.datadir {
         words.extend([
             "--datadir".to_owned(),
             quoted(&datadir.display().to_string())?,
         ]);
     }
-    if options.address_typed {
-        words.extend(["-a".to_owned(), quoted(&options.address.to_string())?]);
+    if let Some(address) = &peer.address {
+        words.extend(["-a".to_owned(), quoted(&address.to_string())?]);
     }
     for option in &options.schema {
         words.extend([

@@ -13,7 +13,7 @@ use crate::ui::output;
 
 pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
     let mut session = Session::new(context)?;
-    if !context.options.address_given {
+    if context.given_address()?.is_none() {
         let names = |schema: &Schema| {
             let all = schema.interfaces();
             all.iter().map(|node| node.name.clone()).collect()
@@ -21,7 +21,7 @@ pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
         let schema = session.schema().clone();
         return print(context, &schema, args, names(&schema));
     }
-    session.open(&context.options.address, OwnChild::Never)?;
+    session.open(OwnChild::Never)?;
     let done = asked(context, &mut session, args);
     session.end();
     done

@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, args: &args::Rpc) -> Result<u8> {
                 .into(),
         );
     };
-    let link = target::open(context, &context.options.address, OwnChild::Never)?;
+    let link = target::open(context, OwnChild::Never)?;
     let init = link.init.clone();
     let done = context.calling(|| {
         let rpc = match &init {

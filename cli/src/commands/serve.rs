@@ -12,8 +12,15 @@ use crate::ui::errors::{Failure, Kind};
 
 pub(crate) fn run(context: &Context, args: &args::Serve) -> Result<u8> {
     let init = args.role.init();
+    let relative = args.listen.iter().find(|address| is_relative(address));
+    let data_dir = relative
+        .map(|address| context.data_dir_for(address))
+        .transpose()?;
     let ipc = Ipc::<dyn Init>::with_limits(args.role.exe_name(), init, context.limits())?;
-    let ipc = Arc::new(ipc.data_dir(context.data_dir()));
+    let ipc = Arc::new(match data_dir {
+        Some(data_dir) => ipc.data_dir(data_dir),
+        None => ipc,
+    });
     match args.fd {
         Some(fd) => serve_parent(context, &ipc, fd),
         None => serve_everyone(context, &ipc, args),
@@ -34,8 +41,10 @@ fn serve_parent(context: &Context, ipc: &Arc<Ipc<dyn Init>>, fd: i32) -> Result<
 }
 
 fn serve_everyone(context: &Context, ipc: &Arc<Ipc<dyn Init>>, args: &args::Serve) -> Result<u8> {
+    let settings = context.settings()?;
     let mut listeners = Vec::new();
     for address in &args.listen {
+        let address = &settings.place_of(address);
         if !matches!(address, Address::Unix(_) | Address::Fd(_)) {
             return Err(
                 Failure::usage(format!("{address} is no address to listen at"))
@@ -56,6 +65,11 @@ fn serve_everyone(context: &Context, ipc: &Arc<Ipc<dyn Init>>, args: &args::Serv
     drop(listeners);
     ipc.disconnect_incoming();
     Err(failure.into())
+}
+
+/// Whether an address is relative to the data directory.
+fn is_relative(address: &Address) -> bool {
+    matches!(address, Address::Unix(path) if path.as_ref().is_none_or(|path| path.is_relative()))
 }
 
 fn cannot_listen(error: bitcoin_ipc::Error) -> Failure {

@@ -24,19 +24,10 @@ pub(crate) fn client(context: &Context) -> Result<Client> {
     connect(context, builder(context)?)
 }
 
-/// Names the node of the options, which must be one that can be connected to again.
+/// Names the node of the settings, which must be one that can be connected to again.
 fn builder(context: &Context) -> Result<ClientBuilder, Failure> {
-    let address = match &context.options.address {
-        Address::Auto => Address::Unix(None),
-        Address::Unix(path) => Address::Unix(path.clone()),
-        other => {
-            return Err(
-                Failure::usage(format!("{other} cannot be connected to again"))
-                    .hint("name the node's socket, with --address unix:PATH or --chain"),
-            );
-        }
-    };
-    let data_dir = context.data_dir();
+    let address = address(context)?;
+    let data_dir = context.data_dir_for(&address)?;
     let builder = Client::builder()
         .address(address)
         .data_dir(&data_dir.base)
@@ -46,12 +37,21 @@ fn builder(context: &Context) -> Result<ClientBuilder, Failure> {
     Ok(uids.fold(builder, |builder, uid| builder.trust_uid(*uid)))
 }
 
+fn address(context: &Context) -> Result<Address, Failure> {
+    let settings = context.settings()?;
+    match settings.address() {
+        Address::Auto => Ok(Address::Unix(settings.socket())),
+        Address::Unix(path) => Ok(Address::Unix(path)),
+        other => Err(
+            Failure::usage(format!("{other} cannot be connected to again"))
+                .hint("name the node's socket, with --address unix:PATH or --chain"),
+        ),
+    }
+}
+
 fn connect(context: &Context, builder: ClientBuilder) -> Result<Client> {
-    let address = match &context.options.address {
-        Address::Auto => &Address::Unix(None),
-        address => address,
-    };
-    target::retrying(context, address, move || builder.connect())
+    let place = address(context)?;
+    target::retrying(context, &place, move || builder.connect())
 }
 
 /// The connection's story, as far as users want to hear it.

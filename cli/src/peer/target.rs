@@ -10,10 +10,11 @@ use bitcoin_ipc::interfaces::Disconnection;
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::protocol::capnp::Capnp;
 use bitcoin_ipc::roles::Role;
-use bitcoin_ipc::transport::{self, Stream};
+use bitcoin_ipc::transport::{self, Chain, DataDir, Stream};
 use bitcoin_ipc::{Address, Error, Ipc, ipc};
 use eyre::Result;
 
+use crate::args::settings::Settings;
 use crate::context::Context;
 use crate::peer::absence;
 use crate::peer::children::{self, Guard, What};
@@ -54,11 +55,15 @@ impl Link {
     }
 }
 
-/// Creates this process's side as a client, which offers nothing.
+/// Creates this process's side as a client, which offers nothing, for a child.
 pub(crate) fn client(context: &Context) -> Result<Arc<Ipc<dyn Init>>> {
+    client_in(context, DataDir::new("", Chain::default()))
+}
+
+/// Creates this process's side as a client, for addresses that are relative to `data_dir`.
+fn client_in(context: &Context, data_dir: DataDir) -> Result<Arc<Ipc<dyn Init>>> {
     let ipc = Ipc::with_limits("bitcoin-ipc", Role::Node.init(), context.limits())?;
-    let ipc = ipc.data_dir(context.data_dir()).trust(context.trust());
-    Ok(Arc::new(ipc))
+    Ok(Arc::new(ipc.data_dir(data_dir).trust(context.trust())))
 }
 
 /// Whether a node child of our own may take the place of a node that does not listen at `auto`.
@@ -68,38 +73,64 @@ pub(crate) enum OwnChild {
     Never,
 }
 
-/// Returns the `Init` of the peer at `address`.
-pub(crate) fn open(context: &Context, address: &Address, own_child: OwnChild) -> Result<Link> {
-    let ipc = client(context)?;
-    let target = match address {
+/// Returns the `Init` of the peer that the settings name. An error names the variable or the file
+/// that its address comes from.
+pub(crate) fn open(context: &Context, own_child: OwnChild) -> Result<Link> {
+    let settings = context.settings()?;
+    naming_source(settings, open_at(context, settings, own_child))
+}
+
+/// Adds to a failure to reach the peer where its address comes from.
+fn naming_source<T>(settings: &Settings, done: Result<T>) -> Result<T> {
+    done.map_err(|report| {
+        let failure = Failure::of(&report);
+        match (failure.kind, settings.address_source()) {
+            (Kind::NoConnection | Kind::Timeout | Kind::NotFound | Kind::CannotStart, Some(of)) => {
+                let message = format!("{} (the address is that of {of})", failure.message);
+                Failure { message, ..failure }.into()
+            }
+            _ => report,
+        }
+    })
+}
+
+fn open_at(context: &Context, settings: &Settings, own_child: OwnChild) -> Result<Link> {
+    let address = match settings.address() {
         Address::Exec(program) => {
-            return adopt(context, &ipc, &What::Program(program.clone()));
+            return adopt(context, &client(context)?, &What::Program(program));
         }
         Address::Off => {
             return Err(Failure::new(Kind::NoConnection, "the address is off")
-                .hint("name a peer with --address; `self` is one of its own")
+                .hint("name a peer with --address")
                 .into());
         }
-        // Without a listener this is no error.
-        Address::Auto if own_child == OwnChild::Allowed => Address::Auto,
-        Address::Auto => Address::Unix(None),
-        address => address.clone(),
+        // Nobody there is no error then.
+        Address::Auto
+            if own_child == OwnChild::Allowed
+                && !settings.names_a_node()
+                && context.options.wait.is_none() =>
+        {
+            Address::Auto
+        }
+        Address::Auto => Address::Unix(settings.socket()),
+        address => address,
     };
-    let (connecting, to) = (ipc.clone(), target.clone());
-    if let Some(init) = retrying(context, &target, move || connecting.connect(&to))? {
+    let ipc = client_in(context, settings.data_dir_for(&address)?)?;
+    let to = address.clone();
+    if let Some(init) = retrying(context, &address, move || ipc.connect(&to))? {
         return Ok(Link {
             init: Some(init),
             child: None,
             own_role: false,
-            name: describe(context, &target),
+            name: describe(context, &address),
             _capnp: None,
         });
     }
-    let link = adopt(context, &ipc, &What::Role(Role::Node))?;
+    let link = adopt(context, &client(context)?, &What::Role(Role::Node))?;
     let pid = link.child.as_ref().map_or(0, Guard::pid);
     context.output.note(&format!(
-        "no node of chain {} listens; started bitcoin-node (pid {pid}) in its place",
-        context.options.chain
+        "no node listens at {}; started bitcoin-node (pid {pid}) in its place",
+        describe(context, &address)
     ));
     Ok(link)
 }
@@ -135,10 +166,26 @@ pub(crate) fn adopt(context: &Context, ipc: &Arc<Ipc<dyn Init>>, what: &What) ->
 /// connection, and the interface's handle among `objects`.
 pub(crate) fn open_other(
     context: &Context,
-    address: &Address,
     objects: &Objects,
     interface: &str,
 ) -> Result<(Link, String)> {
+    let settings = context.settings()?;
+    naming_source(
+        settings,
+        open_other_at(context, settings, objects, interface),
+    )
+}
+
+fn open_other_at(
+    context: &Context,
+    settings: &Settings,
+    objects: &Objects,
+    interface: &str,
+) -> Result<(Link, String)> {
+    let address = match settings.address() {
+        Address::Auto => Address::Unix(settings.socket()),
+        address => address,
+    };
     let capnp = Arc::new(Capnp::new("bitcoin-ipc", context.limits())?);
     let shake = |stream: Box<dyn Stream>| {
         let (objects, capnp) = (objects.clone(), capnp.clone());
@@ -148,7 +195,7 @@ pub(crate) fn open_other(
             .interruptible(None, move || objects.connect(&capnp, stream, &interface))?
             .ok_or_else(|| eyre::eyre!("a wait without a limit has ended"))
     };
-    let (handle, child, name) = if let Address::Exec(program) = address {
+    let (handle, child, name) = if let Address::Exec(program) = &address {
         let what = What::Program(program.clone());
         let (stream, guard) = children::start(context, &what)?;
         let handle = shake(stream.into())?.map_err(|error| {
@@ -157,13 +204,10 @@ pub(crate) fn open_other(
         let name = format!("{} (pid {})", what.name(), guard.pid());
         (handle, Some(guard), name)
     } else {
-        let address = match address {
-            Address::Auto => &Address::Unix(None),
-            address => address,
-        };
-        let place = describe(context, address);
-        let (data_dir, trust, to) = (context.data_dir(), context.trust(), address.clone());
-        let connected = retrying(context, address, move || {
+        let place = describe(context, &address);
+        let data_dir = settings.data_dir_for(&address)?;
+        let (trust, to) = (context.trust(), address.clone());
+        let connected = retrying(context, &address, move || {
             transport::connect(&to, &data_dir, &trust)
         })?;
         let stream = connected.ok_or_else(|| {
@@ -217,9 +261,9 @@ pub(crate) fn retrying<T: Send + 'static>(
 
 /// Returns the failure of a connection to `address`, with what is there instead.
 fn explain(context: &Context, address: &Address, error: Error) -> Failure {
-    let data_dir = context.data_dir();
     let by_chain = matches!(address, Address::Auto | Address::Unix(None));
-    absence::explain(error, by_chain.then_some(&data_dir))
+    let data_dir = context.data_dir_for(address).ok().filter(|_| by_chain);
+    absence::explain(error, data_dir.as_ref())
 }
 
 /// Pauses before the next attempt to connect, as `--wait` allows; otherwise fails with the
@@ -235,9 +279,11 @@ fn rest(context: &Context, started: Instant, failure: Failure) -> Result<()> {
 /// Returns the place of an address, for people.
 pub(crate) fn describe(context: &Context, address: &Address) -> String {
     let path = match address {
-        Address::Auto => context.data_dir().socket(None),
-        Address::Unix(path) => context.data_dir().socket(path.as_deref()),
+        Address::Auto => None,
+        Address::Unix(path) => path.as_deref(),
         address => return address.to_string(),
     };
-    path.map_or_else(|_| address.to_string(), |path| path.display().to_string())
+    let data_dir = context.data_dir_for(address).ok();
+    let path = data_dir.and_then(|data_dir| data_dir.socket(path).ok());
+    path.map_or_else(|| address.to_string(), |path| path.display().to_string())
 }

@@ -50,7 +50,7 @@ fn candidates(shell: &dyn EnvCompleter, line: Vec<OsString>) -> Result<Vec<u8>> 
     let directory = std::env::current_dir().ok();
     let mut text = Vec::new();
     if !shell.is("bash") {
-        let line = core_words::translate(&Cli::command(), line);
+        let line = core_words::translate_unfinished(&Cli::command(), line);
         // Only bash, zsh and elvish tell; with the others it is the last.
         let last = line.len().saturating_sub(1);
         let index = variable(INDEX).and_then(|index| index.parse().ok());
@@ -60,7 +60,7 @@ fn candidates(shell: &dyn EnvCompleter, line: Vec<OsString>) -> Result<Vec<u8>> 
     }
     let index = variable(INDEX).and_then(|index| index.parse().ok());
     let (line, index, before) = joined(&line, index.unwrap_or_default());
-    let line = core_words::translate(&Cli::command(), line);
+    let line = core_words::translate_unfinished(&Cli::command(), line);
     let mut command = command(&line, index);
     let found = complete(&mut command, line, index, directory.as_deref())?;
     let found = found.iter().map(|candidate| {

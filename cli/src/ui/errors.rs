@@ -11,6 +11,8 @@ use clap::error::{ContextKind, ContextValue};
 use serde_json::{Value, json};
 use signal_hook::consts::SIGINT;
 
+use crate::args::Refusal;
+
 /// The kind of a failure, which scripts tell by the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -207,6 +209,12 @@ impl Failure {
         let hint = tip.map(ToOwned::to_owned).or_else(values).or_else(usage);
         let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
         Self::usage(message).hint(hint.unwrap_or_else(|| "see bitcoin-ipc --help".into()))
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::usage(refusal.message).hint(refusal.hint)
     }
 }
 

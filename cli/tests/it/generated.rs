@@ -77,13 +77,13 @@ fn wrong_usage_is_two_lines() {
             "regtest",
         ),
         (
-            &["call", "--timeout", "5"],
-            "'5' for '--timeout <DURATION>'",
+            &["call", "--timeout", "5d"],
+            "'5d' for '--timeout <DURATION>'",
             "--help",
         ),
         (
-            &["-a", "/x", "call"],
-            "'/x' for '--address <ADDRESS>'",
+            &["-a", "x/y", "call"],
+            "'x/y' for '--address <ADDRESS>'",
             "--help",
         ),
         (&["serve"], "--fd <N>|--listen", "usage: bitcoin-ipc serve"),

@@ -12,6 +12,7 @@ mod common;
 
 mod call;
 mod completion;
+mod conf;
 mod generated;
 mod hostile;
 mod interrupt;
