@@ -66,7 +66,7 @@ impl Teller {
         if *left == Some(0) {
             return Ok(());
         }
-        self.context.output.line(&line.to_string())?;
+        self.context.output.json_line(line)?;
         *left = left.map(|left| left - 1);
         if let Some(command) = &self.exec {
             self.run(command, line)?;

@@ -36,7 +36,7 @@ pub(crate) fn run(context: &Context, args: &args::Mine) -> Result<u8> {
         for mined in 1..=args.blocks {
             context.signals.check()?;
             let line = block(context, &mining, &script, &progress)?;
-            context.output.line(&line.to_string())?;
+            context.output.json_line(&line)?;
             progress.done(mined);
         }
         Ok(0)

@@ -104,7 +104,7 @@ impl Node<'_> {
         let output = &self.context.output;
         if args.pick.is_all() && !output.is_json() {
             if let Some(result) = result {
-                output.line(&rpc::printed(result))?;
+                output.text(&rpc::printed(result))?;
             }
             return Ok(());
         }
@@ -115,10 +115,10 @@ impl Node<'_> {
     /// Reports an error of the RPC. Returns the exit status.
     fn fail(&self, error: &RpcError) -> u8 {
         let output = &self.context.output;
-        output.stderr_line(&match output.is_json() {
-            true => error.json().to_string(),
-            false => error.text(),
-        });
+        match output.is_json() {
+            true => output.stderr_line(&error.json().to_string()),
+            false => output.stderr_lines(&error.text()),
+        }
         error.exit()
     }
 }

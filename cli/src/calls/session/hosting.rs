@@ -199,7 +199,7 @@ impl Printer {
         let mut to = self.state.to.lock().unwrap_or_else(PoisonError::into_inner);
         let printed = match to.as_mut() {
             Some(sink) => sink(&call),
-            None => self.state.output.line(&call.to_string()),
+            None => self.state.output.json_line(&call),
         };
         drop(to);
         *left = left.map(|left| left.saturating_sub(1));
