@@ -185,7 +185,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Spawn {
-    /// node, wallet, gui, or a program's path, with a slash in it
+    /// node, wallet, gui (or bitcoin-node …), or a program's path, with a slash in it
     #[arg(value_name = "ROLE|PROGRAM", value_hint = clap::ValueHint::ExecutablePath)]
     pub(crate) what: OsString,
     /// What to run with the child's address in its environment
@@ -195,9 +195,11 @@ pub(crate) struct Spawn {
 
 /// Answer Init requests: a parent's until it is gone, clients' until a signal
 ///
-/// With --fd until the parent is gone, with --listen until SIGINT or SIGTERM.
+/// With --fd until the parent is gone, with --listen until SIGINT or SIGTERM. With neither, it serves
+/// the sockets that a service manager passes (LISTEN_FDS), listening or connected ones. It tells
+/// the service manager its state (NOTIFY_SOCKET).
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("where").required(true).args(["fd", "listen"])))]
+#[command(group(ArgGroup::new("where").args(["fd", "listen"])))]
 pub(crate) struct Serve {
     /// Serve the peer of this inherited, connected socket
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = descriptor)]

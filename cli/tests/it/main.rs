@@ -24,6 +24,7 @@ mod prompt;
 mod readme;
 mod repeat;
 mod schema;
+mod serve;
 mod spawn;
 mod trouble;
 
