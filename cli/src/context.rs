@@ -53,11 +53,6 @@ impl Context {
         }
     }
 
-    /// Returns the address of the peer: `auto` where none is set.
-    pub(crate) fn address(&self) -> Result<Address, Failure> {
-        Ok(self.settings()?.address())
-    }
-
     /// Returns the data directory that `address` is relative to.
     pub(crate) fn data_dir_for(&self, address: &Address) -> Result<DataDir, Failure> {
         Ok(self.settings()?.data_dir_for(address)?)

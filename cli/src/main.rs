@@ -40,8 +40,8 @@ fn main() -> ExitCode {
             let failure = Failure::of(&report);
             output.failure(&failure, None);
             let asked = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
-            if asked && !failure.is_silent() {
-                output.stderr_line(&format!("{report:?}"));
+            if asked && Failure::is_internal(&report) {
+                output.report(&report);
             }
             failure.kind.exit_code()
         }
@@ -50,7 +50,8 @@ fn main() -> ExitCode {
     code.into()
 }
 
-/// Installs the formatting of reports, with backtraces where the user asks for them, and of panics.
+/// Installs the formatting of panics and of internal errors, with backtraces where the user asks
+/// for them.
 fn install_reports() -> Result<()> {
     color_eyre::config::HookBuilder::default()
         .display_env_section(false)
@@ -91,6 +92,9 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
         Command::Serve(args) => commands::serve::run(&context, &args),
         Command::Connect(_) => commands::connect::run(&context),
         Command::Call(args) => commands::call::run(&context, &args),
+        Command::Watch(args) => commands::watch::run(&context, &args),
+        Command::Mine(args) => commands::mine::run(&context, &args),
+        Command::Rpc(args) => commands::rpc::run(&context, &args),
         Command::List(args) => commands::list::run(&context, &args),
         Command::Describe(args) => commands::describe::run(&context, &args),
         Command::Completions(_) | Command::Man => Ok(0),

@@ -68,7 +68,11 @@ pub struct Work {
 }
 
 impl Work {
-    fn of(template: Arc<dyn BlockTemplate>) -> Result<Self> {
+    /// Reads the header of a template.
+    ///
+    /// # Errors
+    /// Returns the errors of the call, and [`Error::Conversion`] where the header has not 80 bytes.
+    pub fn of(template: Arc<dyn BlockTemplate>) -> Result<Self> {
         let header = template.get_block_header()?;
         let header = header.try_into().map_err(|header: Vec<u8>| {
             let reason = format!("{} bytes instead of {HEADER}", header.len());

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 
 use super::duration::TimeLimit;
+use super::pick::Pick;
 
 /// Make one call and print its result on stdout
 ///
@@ -30,6 +31,8 @@ pub(crate) struct Call {
     /// name:=print for an object that prints its calls; in A.b/c a name that only b has is b's
     #[arg(value_name = "ARGUMENT", allow_negative_numbers = true)]
     pub(crate) arguments: Vec<String>,
+    #[command(flatten)]
+    pub(crate) pick: Pick,
     /// Print what would be sent, and send nothing
     #[arg(long, requires = "method")]
     pub(crate) dry_run: bool,
@@ -81,7 +84,7 @@ impl FromStr for Times {
     }
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
     let limit: TimeLimit = text.parse()?;
     limit.0.ok_or_else(|| "not a time between two calls".into())
 }

@@ -7,8 +7,11 @@ pub(crate) mod conf;
 pub(crate) mod core_words;
 mod duration;
 mod peer;
+mod pick;
 mod refusal;
+mod rpc;
 pub(crate) mod settings;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,7 +26,10 @@ use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::call::{Call, Times};
 pub(crate) use self::duration::TimeLimit;
 pub(crate) use self::peer::{ADDRESS_VARIABLE, Peer};
+pub(crate) use self::pick::Pick;
 pub(crate) use self::refusal::Refusal;
+pub(crate) use self::rpc::Rpc;
+pub(crate) use self::watch::{Mine, Watch};
 
 /// The text after the options in the help and in the manual.
 const AFTER_HELP: &str = "\
@@ -167,6 +173,9 @@ pub(crate) enum Command {
     Serve(Serve),
     Connect(Connect),
     Call(Call),
+    Watch(Watch),
+    Rpc(Rpc),
+    Mine(Mine),
     List(List),
     Describe(Describe),
     Completions(Completions),
@@ -261,11 +270,11 @@ pub(crate) struct Completions {
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A scalar plain, anything else as JSON, indented on a terminal
+    /// A scalar plain, on one line, anything else as JSON, indented on a terminal
     Auto,
     /// Always JSON, one line each; errors too, on stderr
     Json,
-    /// The value alone, without quotes and without a newline
+    /// The value alone, without quotes and without a newline; as it is into a file or a pipe
     Raw,
     /// Columns
     Table,

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use eyre::Result;
 
+use crate::args::{self, Pick};
 use crate::calls::session::Session;
 use crate::calls::values::Words;
 use crate::context::Context;
+use crate::peer::target::OwnChild;
 use crate::ui::errors::{Failure, Kind};
 use crate::ui::prompt::{self, Event};
 
@@ -30,7 +32,7 @@ pub(crate) fn run(
     context: &Context,
     mut session: Session,
     method: &str,
-    words: &[String],
+    args: &args::Call,
     file: &Path,
 ) -> Result<u8> {
     // Before there is a connection: a wrong name costs none.
@@ -42,11 +44,11 @@ pub(crate) fn run(
                 .hint("it takes a file, or - for stdin")
         })?),
     };
-    session.open(&context.address()?)?;
+    session.open(OwnChild::Allowed)?;
     let (sender, events) = mpsc::sync_channel(AHEAD);
     prompt::read_lines(input, sender)?;
-    let given = Words::new(words, false);
-    let done = each(context, &mut session, method, &given, &events);
+    let given = Words::new(&args.arguments, false);
+    let done = each(context, &mut session, (method, &given, &args.pick), &events);
     session.end();
     done
 }
@@ -54,8 +56,7 @@ pub(crate) fn run(
 fn each(
     context: &Context,
     session: &mut Session,
-    method: &str,
-    given: &Words,
+    what: (&str, &Words, &Pick),
     events: &mpsc::Receiver<Event>,
 ) -> Result<u8> {
     let mut exit = 0;
@@ -70,7 +71,7 @@ fn each(
                 break;
             }
         };
-        let done = call(context, session, method, given, &line);
+        let done = call(context, session, what, &line);
         session.release_all();
         let Err(report) = done else { continue };
         let failure = Failure::of(&report);
@@ -104,8 +105,7 @@ fn next(session: &Session, events: &mpsc::Receiver<Event>) -> Result<Event, Fail
 fn call(
     context: &Context,
     session: &mut Session,
-    method: &str,
-    given: &Words,
+    (method, given, pick): (&str, &Words, &Pick),
     line: &str,
 ) -> Result<()> {
     let Some(words) = given.with_line(line)? else {
@@ -114,5 +114,5 @@ fn call(
     let mut call = session.read(method, words)?;
     let answer = session.call(&mut call)?;
     let shown = session.show(answer, None)?;
-    Ok(context.output.result(&shown, true)?)
+    pick.print(&context.output, shown, &call.name(), true)
 }

@@ -5,8 +5,12 @@
 pub(crate) mod each;
 pub(crate) mod jobs;
 pub(crate) mod lines;
+mod pick;
 pub(crate) mod printing;
 pub(crate) mod repeat;
+pub(crate) mod rpc;
 pub(crate) mod running;
 pub(crate) mod session;
+pub(crate) mod telling;
 pub(crate) mod values;
+pub(crate) mod watching;

@@ -17,18 +17,38 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long a peer that has let go of everything may take to go itself, for that to be the reason.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// Makes the call, prints its result, and goes on until `--for` or `--count` say that it is enough,
-/// the peer has let go of the objects, or a signal comes.
+/// How much is printed.
+pub(crate) struct Wanted {
+    /// The number of calls that are enough.
+    pub(crate) calls: Option<u64>,
+    /// The time that is enough.
+    pub(crate) time: Option<Duration>,
+    /// Whether the result of the call itself is printed.
+    pub(crate) result: bool,
+}
+
+impl Wanted {
+    pub(crate) fn by(args: &args::Call) -> Self {
+        Self {
+            calls: args.count,
+            time: args.duration.and_then(|limit| limit.0),
+            result: true,
+        }
+    }
+}
+
+/// Makes the call, prints its result, and goes on until that is enough, the peer has let go of the
+/// objects, or a signal comes.
 pub(crate) fn run(
     context: &Context,
     session: &mut Session,
     call: &mut Call,
-    args: &args::Call,
+    wanted: &Wanted,
 ) -> Result<()> {
     let printers = session.printers().clone();
     let signals = context.signals.clone();
-    printers.finish_after(args.count, move || signals.stop());
-    if let Some(time) = args.duration.and_then(|limit| limit.0) {
+    printers.finish_after(wanted.calls, move || signals.stop());
+    if let Some(time) = wanted.time {
         printers.finish_in(time)?;
     }
     match session.call(call) {
@@ -38,7 +58,9 @@ pub(crate) fn run(
                 return outcome;
             }
             let shown = session.show(answer, None)?;
-            context.output.result(&shown, false)?;
+            if wanted.result {
+                context.output.result(&shown, false)?;
+            }
         }
         // It may be one that calls back for as long as it runs.
         Err(report) => return printers.outcome().unwrap_or(Err(report)),

@@ -34,7 +34,8 @@ pub(crate) fn run(
         let changed = *first.get_or_insert_with(|| value.clone()) != value;
         let shown = session.show(answer, None)?;
         if changed || !args.until_changed {
-            context.output.result(&shown, true)?;
+            args.pick
+                .print(&context.output, shown, &call.name(), true)?;
         }
         session.release_all();
         if changed && args.until_changed {

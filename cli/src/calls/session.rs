@@ -10,10 +10,10 @@ mod start;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use bitcoin_ipc::Generation;
 use bitcoin_ipc::dynamic::call::{Objects, Step};
 use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::json::{Meaning, Options as Manner};
-use bitcoin_ipc::{Address, Generation};
 use eyre::Result;
 use serde_json::{Value as Json, json};
 
@@ -25,7 +25,7 @@ use crate::ui::errors::{Failure, Kind};
 
 use crate::calls::running::Workers;
 use crate::calls::values::Words;
-use crate::peer::target::{self, Link};
+use crate::peer::target::{self, Link, OwnChild};
 use crate::schema::choice::{NEWEST, Schema, Schemas};
 use crate::schema::methods::{Method, Start, in_a_session};
 use crate::ui::output::Shown;
@@ -96,12 +96,12 @@ impl Session {
     }
 
     /// Connects to the peer.
-    pub(crate) fn open(&mut self, address: &Address) -> Result<()> {
+    pub(crate) fn open(&mut self, own_child: OwnChild) -> Result<()> {
         let name = &self.schema.root.name;
         let (link, handle) = match self.schema.generation {
-            None => target::open_other(&self.context, address, &self.objects, name)?,
+            None => target::open_other(&self.context, &self.objects, name)?,
             Some(_) => {
-                let link = target::open(&self.context, address)?;
+                let link = target::open(&self.context, own_child)?;
                 let remote = link.init.as_ref().and_then(|init| init.remote());
                 let remote = remote.ok_or_else(|| eyre::eyre!("the peer is this process"))?;
                 let handle = self.objects.adopt(remote, name)?;
@@ -212,6 +212,11 @@ impl Session {
             words,
             plan,
         })
+    }
+
+    /// Reads a call again that another session has read.
+    pub(crate) fn again(&self, call: &Call) -> Result<Call, Failure> {
+        self.read(&call.path, call.words.clone())
     }
 
     /// Fails where no words could make a call of this path.
@@ -417,8 +422,7 @@ impl Session {
         Ok(match answer.value {
             _ if !answer.has_result => Shown::Nothing,
             value if answer.is_object && !value.is_null() => Shown::Structured(value),
-            value @ (Json::Object(_) | Json::Array(_)) => Shown::Structured(value),
-            scalar => Shown::Scalar(scalar),
+            value => Shown::of(value),
         })
     }
 

@@ -17,7 +17,8 @@ use bitcoin_ipc::dynamic::call::Objects;
 use bitcoin_ipc::dynamic::schema::model::Type;
 use serde_json::{Map, Value as Json};
 
-use self::word::{PRINT, from_text, named, read_limited, shortened};
+pub(crate) use self::word::shortened;
+use self::word::{PRINT, from_text, named, read_limited};
 use crate::schema::methods::{Method, Param, suggest};
 use crate::ui::errors::{Failure, Kind};
 

@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::args;
 use crate::calls::session::{Session, manner};
 use crate::context::Context;
+use crate::peer::target::OwnChild;
 use crate::schema::choice::Schema;
 use crate::schema::methods::{Method, Param};
 use crate::ui::errors::Failure;
@@ -32,7 +33,7 @@ pub(crate) fn run(context: &Context, args: &args::Describe) -> Result<u8> {
     let schema = match names_a_peer && context.options.core.0.is_none() {
         false => session.schema().clone(),
         true => {
-            session.open(&context.address()?)?;
+            session.open(OwnChild::Never)?;
             let learned = session.learn();
             session.end();
             learned?

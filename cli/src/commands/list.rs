@@ -7,6 +7,7 @@ use super::describe;
 use crate::args;
 use crate::calls::session::Session;
 use crate::context::Context;
+use crate::peer::target::OwnChild;
 use crate::schema::choice::Schema;
 use crate::ui::output;
 
@@ -20,7 +21,7 @@ pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
         let schema = session.schema().clone();
         return print(context, &schema, args, names(&schema));
     }
-    session.open(&context.address()?)?;
+    session.open(OwnChild::Never)?;
     let done = asked(context, &mut session, args);
     session.end();
     done

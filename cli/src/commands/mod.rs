@@ -6,5 +6,8 @@ pub(crate) mod connect;
 pub(crate) mod describe;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod mine;
+pub(crate) mod rpc;
 pub(crate) mod serve;
 pub(crate) mod spawn;
+pub(crate) mod watch;

@@ -1,7 +1,10 @@
 //! Peers: finding, starting and connecting to them.
 //!
-//! Knows addresses, children and the façade; nothing of schemas or of what is called.
+//! Knows addresses, children, the façade and what an `Init` may offer; nothing of what is called.
 
+pub(crate) mod absence;
 pub(crate) mod children;
+pub(crate) mod node;
+pub(crate) mod offers;
 pub(crate) mod systemd;
 pub(crate) mod target;

@@ -16,6 +16,7 @@ use eyre::Result;
 
 use crate::args::settings::Settings;
 use crate::context::Context;
+use crate::peer::absence;
 use crate::peer::children::{self, Guard, What};
 use crate::ui::errors::{Failure, Kind};
 
@@ -65,13 +66,25 @@ fn client_in(context: &Context, data_dir: DataDir) -> Result<Arc<Ipc<dyn Init>>>
     Ok(Arc::new(ipc.data_dir(data_dir).trust(context.trust())))
 }
 
-/// Returns the `Init` of the peer at `address`. An error names the variable or the file that
-/// names the address.
-pub(crate) fn open(context: &Context, address: &Address) -> Result<Link> {
-    open_at(context, address).map_err(|report| {
+/// Whether a node child of our own may take the place of a node that does not listen at `auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnChild {
+    Allowed,
+    Never,
+}
+
+/// Returns the `Init` of the peer that the settings name. An error names the variable or the file
+/// that its address comes from.
+pub(crate) fn open(context: &Context, own_child: OwnChild) -> Result<Link> {
+    let settings = context.settings()?;
+    naming_source(settings, open_at(context, settings, own_child))
+}
+
+/// Adds to a failure to reach the peer where its address comes from.
+fn naming_source<T>(settings: &Settings, done: Result<T>) -> Result<T> {
+    done.map_err(|report| {
         let failure = Failure::of(&report);
-        let source = context.settings().ok().and_then(Settings::address_source);
-        match (failure.kind, source) {
+        match (failure.kind, settings.address_source()) {
             (Kind::NoConnection | Kind::Timeout | Kind::NotFound | Kind::CannotStart, Some(of)) => {
                 let message = format!("{} (the address is that of {of})", failure.message);
                 Failure { message, ..failure }.into()
@@ -81,32 +94,45 @@ pub(crate) fn open(context: &Context, address: &Address) -> Result<Link> {
     })
 }
 
-fn open_at(context: &Context, address: &Address) -> Result<Link> {
-    let ipc = client_in(context, context.data_dir_for(address)?)?;
-    match address {
-        Address::Off => Err(Failure::new(Kind::NoConnection, "the address is off")
-            .hint("name a peer with --address; `auto` starts one of its own where none listens")
-            .into()),
-        Address::Exec(program) => adopt(context, &ipc, &What::Program(program.clone())),
-        address => match connect(context, &ipc, address)? {
-            Some(init) => Ok(Link {
-                init: Some(init),
-                child: None,
-                own_role: false,
-                name: describe(context, address),
-                _capnp: None,
-            }),
-            None => {
-                let link = adopt(context, &ipc, &What::Role(Role::Node))?;
-                let pid = link.child.as_ref().map_or(0, Guard::pid);
-                context.output.note(&format!(
-                    "no node of chain {} listens; started bitcoin-node (pid {pid}) in its place",
-                    context.settings()?.chain()
-                ));
-                Ok(link)
-            }
-        },
+fn open_at(context: &Context, settings: &Settings, own_child: OwnChild) -> Result<Link> {
+    let address = match settings.address() {
+        Address::Exec(program) => {
+            return adopt(context, &client(context)?, &What::Program(program));
+        }
+        Address::Off => {
+            return Err(Failure::new(Kind::NoConnection, "the address is off")
+                .hint("name a peer with --address")
+                .into());
+        }
+        // Nobody there is no error then.
+        Address::Auto
+            if own_child == OwnChild::Allowed
+                && !settings.names_a_node()
+                && context.options.wait.is_none() =>
+        {
+            Address::Auto
+        }
+        Address::Auto => Address::Unix(settings.socket()),
+        address => address,
+    };
+    let ipc = client_in(context, settings.data_dir_for(&address)?)?;
+    let to = address.clone();
+    if let Some(init) = retrying(context, &address, move || ipc.connect(&to))? {
+        return Ok(Link {
+            init: Some(init),
+            child: None,
+            own_role: false,
+            name: describe(context, &address),
+            _capnp: None,
+        });
     }
+    let link = adopt(context, &client(context)?, &What::Role(Role::Node))?;
+    let pid = link.child.as_ref().map_or(0, Guard::pid);
+    context.output.note(&format!(
+        "no node listens at {}; started bitcoin-node (pid {pid}) in its place",
+        describe(context, &address)
+    ));
+    Ok(link)
 }
 
 /// Starts a child and returns its `Init`. No child is left when that fails.
@@ -140,10 +166,26 @@ pub(crate) fn adopt(context: &Context, ipc: &Arc<Ipc<dyn Init>>, what: &What) ->
 /// connection, and the interface's handle among `objects`.
 pub(crate) fn open_other(
     context: &Context,
-    address: &Address,
     objects: &Objects,
     interface: &str,
 ) -> Result<(Link, String)> {
+    let settings = context.settings()?;
+    naming_source(
+        settings,
+        open_other_at(context, settings, objects, interface),
+    )
+}
+
+fn open_other_at(
+    context: &Context,
+    settings: &Settings,
+    objects: &Objects,
+    interface: &str,
+) -> Result<(Link, String)> {
+    let address = match settings.address() {
+        Address::Auto => Address::Unix(settings.socket()),
+        address => address,
+    };
     let capnp = Arc::new(Capnp::new("bitcoin-ipc", context.limits())?);
     let shake = |stream: Box<dyn Stream>| {
         let (objects, capnp) = (objects.clone(), capnp.clone());
@@ -153,7 +195,7 @@ pub(crate) fn open_other(
             .interruptible(None, move || objects.connect(&capnp, stream, &interface))?
             .ok_or_else(|| eyre::eyre!("a wait without a limit has ended"))
     };
-    let (handle, child, name) = if let Address::Exec(program) = address {
+    let (handle, child, name) = if let Address::Exec(program) = &address {
         let what = What::Program(program.clone());
         let (stream, guard) = children::start(context, &what)?;
         let handle = shake(stream.into())?.map_err(|error| {
@@ -162,19 +204,16 @@ pub(crate) fn open_other(
         let name = format!("{} (pid {})", what.name(), guard.pid());
         (handle, Some(guard), name)
     } else {
-        let started = Instant::now();
-        let data_dir = context.data_dir_for(address)?;
-        let place = describe(context, address);
-        let stream = loop {
-            let failure = match transport::connect(address, &data_dir, &context.trust()) {
-                Ok(Some(stream)) => break stream,
-                Ok(None) => Failure::new(Kind::NoConnection, format!("no peer at {place}"))
-                    .hint("name the program's socket with --address unix:PATH, or exec:PROGRAM"),
-                Err(error) if error.is_no_listener() => Failure::connecting(error),
-                Err(error) => return Err(Failure::connecting(error).into()),
-            };
-            rest(context, started, failure)?;
-        };
+        let place = describe(context, &address);
+        let data_dir = settings.data_dir_for(&address)?;
+        let (trust, to) = (context.trust(), address.clone());
+        let connected = retrying(context, &address, move || {
+            transport::connect(&to, &data_dir, &trust)
+        })?;
+        let stream = connected.ok_or_else(|| {
+            Failure::new(Kind::NoConnection, format!("no peer at {place}"))
+                .hint("name the program's socket with --address unix:PATH, or exec:PROGRAM")
+        })?;
         (shake(stream)?.map_err(Failure::connecting)?, None, place)
     };
     let link = Link {
@@ -187,24 +226,20 @@ pub(crate) fn open_other(
     Ok((link, handle))
 }
 
-/// Connects, and retries with `--wait`. Returns `None` where no node listens at `auto`.
-fn connect(
+/// Connects by `connect` to the peer at `address`, and retries with `--wait`.
+pub(crate) fn retrying<T: Send + 'static>(
     context: &Context,
-    ipc: &Arc<Ipc<dyn Init>>,
     address: &Address,
-) -> Result<Option<Arc<dyn Init>>> {
-    let is_auto = *address == Address::Auto;
-    // Where bitcoin.conf has an `ipcbind`, its node listens there.
-    let bound = context.settings()?.socket().filter(|_| is_auto);
-    let address = &bound.map_or_else(|| address.clone(), |path| Address::Unix(Some(path)));
+    connect: impl Fn() -> Result<T, Error> + Clone + Send + 'static,
+) -> Result<T> {
     let place = describe(context, address);
     let _spinner = context.output.spin(&format!("connecting to {place}"));
     let started = Instant::now();
     loop {
-        let (attempt, target) = (ipc.clone(), address.clone());
+        let attempt = connect.clone();
         let result = context
             .signals
-            .interruptible(context.timeout(), move || attempt.connect(&target))?
+            .interruptible(context.timeout(), move || attempt())?
             .unwrap_or_else(|| {
                 Err(Error::Timeout {
                     what: format!("connect to {place}"),
@@ -212,18 +247,23 @@ fn connect(
                 })
             });
         let error = match result {
-            Ok(Some(init)) => return Ok(Some(init)),
-            Ok(None) if context.options.wait.is_none() => return Ok(None),
-            Err(error) if is_auto && error.is_no_listener() && context.options.wait.is_none() => {
-                return Ok(None);
-            }
-            Ok(None) => Failure::new(Kind::NoConnection, format!("no node listens at {place}"))
-                .hint("start a node with -ipcbind=unix, or leave --wait out to start one here"),
-            Err(error) if error.is_no_listener() => Failure::connecting(error),
-            Err(error) => return Err(Failure::connecting(error).into()),
+            Ok(connected) => return Ok(connected),
+            Err(error) => error,
         };
-        rest(context, started, error)?;
+        let may_come = error.is_no_listener();
+        let failure = explain(context, address, error);
+        if !may_come {
+            return Err(failure.into());
+        }
+        rest(context, started, failure)?;
     }
+}
+
+/// Returns the failure of a connection to `address`, with what is there instead.
+fn explain(context: &Context, address: &Address, error: Error) -> Failure {
+    let by_chain = matches!(address, Address::Auto | Address::Unix(None));
+    let data_dir = context.data_dir_for(address).ok().filter(|_| by_chain);
+    absence::explain(error, data_dir.as_ref())
 }
 
 /// Pauses before the next attempt to connect, as `--wait` allows; otherwise fails with the

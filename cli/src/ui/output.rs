@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::args::{Format, Options, When};
 use crate::ui::errors::Failure;
+use crate::ui::escape;
 use crate::ui::queue::Queue;
 
 /// The delay before a spinner says that something is under way.
@@ -27,12 +28,15 @@ pub(crate) struct Output {
     quiet: bool,
     color: bool,
     /// The spinner that is shown, which every line on stderr must make way for.
-    spinner: Arc<Mutex<Option<ProgressBar>>>,
+    spinner: Slot,
     /// Prints on the terminal above a line that is edited there.
     above: Arc<Mutex<Option<Above>>>,
     /// The queue of the log, once logging has started.
     log: Arc<OnceLock<Queue>>,
 }
+
+/// The spinner or bar that is shown.
+type Slot = Arc<Mutex<Option<ProgressBar>>>;
 
 /// Prints whole lines, and returns whether it could.
 pub(crate) type Above = Box<dyn FnMut(&str) -> bool + Send>;
@@ -72,10 +76,37 @@ impl Output {
         }
     }
 
+    /// Prints a line of status as JSON, unless `--quiet` is given.
+    pub(crate) fn note_json(&self, value: &Value) {
+        if !self.quiet {
+            self.stderr_text(&escape::json(value, false));
+        }
+    }
+
     /// Prints a whole line on stderr, whatever else writes there, after the lines logged before it.
     pub(crate) fn stderr_line(&self, line: &str) {
+        self.stderr_text(&escape::line(line));
+    }
+
+    /// Prints an internal error with all that is known about it.
+    pub(crate) fn report(&self, report: &eyre::Report) {
+        self.stderr_text(&escape::lines(&format!("{report:?}")));
+    }
+
+    /// Prints text in which others' words are escaped, and a line break after it.
+    fn stderr_text(&self, text: &str) {
         self.flush_log();
-        self.write_stderr(line);
+        self.write_stderr(text);
+    }
+
+    /// Asks on a terminal's stderr; the answer stands on the same line.
+    pub(crate) fn ask(&self, question: &str) {
+        self.flush_log();
+        let mut stderr = io::stderr().lock();
+        // A question that cannot be shown is answered all the same.
+        let _ = stderr
+            .write_all(question.as_bytes())
+            .and_then(|()| stderr.flush());
     }
 
     fn write_stderr(&self, line: &str) {
@@ -102,9 +133,19 @@ impl Output {
         }
     }
 
-    /// Prints a line on stdout, one of several that come by themselves.
-    pub(crate) fn line(&self, line: &str) -> io::Result<()> {
-        self.write_beside(&format!("{line}\n"))
+    /// Prints a line of JSON on stdout, one of several that come by themselves.
+    pub(crate) fn json_line(&self, value: &Value) -> io::Result<()> {
+        self.write_beside(&format!("{}\n", escape::json(value, false)))
+    }
+
+    /// Prints a text of one or more lines on stdout.
+    pub(crate) fn text(&self, text: &str) -> io::Result<()> {
+        self.write_beside(&format!("{}\n", escape::lines(text)))
+    }
+
+    /// Prints a text of one or more lines on stderr.
+    pub(crate) fn stderr_lines(&self, text: &str) {
+        self.stderr_text(&escape::lines(text));
     }
 
     /// Whether errors and hints have colours.
@@ -145,17 +186,17 @@ impl Output {
             return;
         }
         if self.is_json() {
-            return self.stderr_line(&failure.json(line).to_string());
+            return self.stderr_text(&escape::json(&failure.json(line), false));
         }
         let place = line
             .map(|line| format!("line {line}: "))
             .unwrap_or_default();
         let (error, hint) = (self.paint("1;31", "error:"), self.paint("1;36", "hint:"));
-        let mut text = format!("{error} {place}{failure}");
+        let mut text = format!("{error} {place}{}", escape::line(&failure.message));
         if let Some(advice) = &failure.hint {
-            text.push_str(&format!("\n{hint} {advice}"));
+            text.push_str(&format!("\n{hint} {}", escape::line(advice)));
         }
-        self.stderr_line(&text);
+        self.stderr_text(&text);
     }
 
     fn paint(&self, style: &str, text: &str) -> String {
@@ -166,7 +207,8 @@ impl Output {
         }
     }
 
-    /// Prints a result. One of several always gets a line, also where it has no value.
+    /// Prints a result. One of several always gets a line, also where it has no value. What would
+    /// control a terminal or begin a line is escaped, except in `raw` into a file or a pipe.
     pub(crate) fn result(&self, shown: &Shown, one_of_many: bool) -> io::Result<()> {
         let (value, is_scalar) = match shown {
             Shown::Nothing if self.format == Format::Json || one_of_many => (&Value::Null, true),
@@ -174,13 +216,13 @@ impl Output {
             Shown::Scalar(value) => (value, true),
             Shown::Structured(value) => (value, false),
         };
+        let to_terminal = io::stdout().is_terminal();
         let mut text = match self.format {
-            Format::Json => value.to_string(),
-            Format::Raw => plain(value),
+            Format::Json => escape::json(value, false),
+            Format::Raw if !to_terminal => raw(value),
             Format::Table => table(value),
-            Format::Auto if is_scalar => plain(value),
-            Format::Auto if io::stdout().is_terminal() => format!("{value:#}"),
-            Format::Auto => value.to_string(),
+            Format::Auto if !is_scalar => escape::json(value, to_terminal),
+            Format::Raw | Format::Auto => plain(value),
         };
         if self.format != Format::Raw || one_of_many {
             text.push('\n');
@@ -201,6 +243,25 @@ impl Output {
         print(text.as_bytes())
     }
 
+    /// Shows on a terminal's stderr how many of `count` are done, until the result is dropped.
+    pub(crate) fn progress(&self, count: u64, of_what: &str) -> Progress {
+        if !self.animates() {
+            return Progress(None);
+        }
+        let template = format!("{{spinner}} {{pos}} of {{len}} {of_what} {{wide_msg}} {{elapsed}}");
+        let style = ProgressStyle::with_template(&template);
+        let bar = ProgressBar::with_draw_target(Some(count), ProgressDrawTarget::stderr())
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        *self.spinner() = Some(bar.clone());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Progress(Some((bar, self.spinner.clone())))
+    }
+
+    /// Whether stderr is a terminal on which something may move.
+    fn animates(&self) -> bool {
+        !self.quiet && !self.is_json() && io::stderr().is_terminal() && !is_dumb()
+    }
+
     /// Shows a spinner on a terminal's stderr once `about` takes long, until the result is dropped.
     pub(crate) fn spin(&self, about: &str) -> Spinner {
         self.spin_and_tell(about, None)
@@ -208,11 +269,12 @@ impl Output {
 
     /// Shows a spinner as [`Output::spin`] does, and prints `advice` if it takes very long.
     pub(crate) fn spin_and_tell(&self, about: &str, advice: Option<&'static str>) -> Spinner {
-        if self.quiet || self.is_json() || !io::stderr().is_terminal() || is_dumb() {
+        if !self.animates() {
             return Spinner(None);
         }
         let (stop, stopped) = mpsc::channel::<()>();
-        let (this, slot, about) = (self.clone(), self.spinner.clone(), about.to_owned());
+        let about = escape::line(about).into_owned();
+        let (this, slot) = (self.clone(), self.spinner.clone());
         let spin = move || {
             if stopped.recv_timeout(SPINNER_AFTER) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return;
@@ -227,7 +289,7 @@ impl Output {
                 Some(_) if is_over(ADVICE_AFTER) => {}
                 advice => {
                     if let Some(advice) = advice {
-                        this.stderr_line(&format!("{} {advice}", this.paint("1;36", "hint:")));
+                        this.stderr_text(&format!("{} {advice}", this.paint("1;36", "hint:")));
                     }
                     let _ = stopped.recv();
                 }
@@ -253,6 +315,62 @@ pub(crate) enum Shown {
     Scalar(Value),
     /// Printed as JSON: a struct, a list, or an interface's name and handle.
     Structured(Value),
+}
+
+impl Shown {
+    /// Returns how a value is printed.
+    pub(crate) fn of(value: Value) -> Self {
+        match value {
+            value @ (Value::Object(_) | Value::Array(_)) => Self::Structured(value),
+            scalar => Self::Scalar(scalar),
+        }
+    }
+
+    /// Returns the value, which is null where there is none.
+    pub(crate) fn value(&self) -> &Value {
+        match self {
+            Self::Nothing => &Value::Null,
+            Self::Scalar(value) | Self::Structured(value) => value,
+        }
+    }
+
+    /// Returns the value as [`Shown::value`] does.
+    pub(crate) fn into_value(self) -> Value {
+        match self {
+            Self::Nothing => Value::Null,
+            Self::Scalar(value) | Self::Structured(value) => value,
+        }
+    }
+}
+
+/// The progress of something that is done so many times, on a terminal's stderr.
+pub(crate) struct Progress(Option<(ProgressBar, Slot)>);
+
+impl Progress {
+    /// Shows how many are done.
+    pub(crate) fn done(&self, count: u64) {
+        if let Some((bar, _)) = &self.0 {
+            bar.set_position(count);
+            bar.set_message("");
+        }
+    }
+
+    /// Shows how fast the present one is tried.
+    pub(crate) fn rate(&self, tries: u64, time: Duration) {
+        if let Some((bar, _)) = &self.0 {
+            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
+            bar.set_message(format!("{} kH/s", tries / millis));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((bar, slot)) = self.0.take() {
+            slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// Ends the spinner when dropped.
@@ -287,11 +405,19 @@ fn colored(when: When) -> bool {
     }
 }
 
-/// Formats a value without the quotes of JSON.
-fn plain(value: &Value) -> String {
+/// Formats a value without the quotes of JSON, as it is.
+fn raw(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         value => value.to_string(),
+    }
+}
+
+/// Formats a value without the quotes of JSON, on one line and safe to look at.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => escape::line(text).into_owned(),
+        value => escape::json(value, false),
     }
 }
 
@@ -300,13 +426,15 @@ fn table(value: &Value) -> String {
     let rows: Vec<Vec<String>> = match value {
         Value::Object(fields) => fields
             .iter()
-            .map(|(name, value)| vec![name.clone(), plain(value)])
+            .map(|(name, value)| vec![escape::line(name).into_owned(), plain(value)])
             .collect(),
         Value::Array(elements) => match elements.first() {
             Some(Value::Object(first)) => {
                 let names: Vec<String> = first.keys().cloned().collect();
-                let row =
-                    |element: &Value| names.iter().map(|name| plain(&element[name])).collect();
+                let row = |element: &Value| {
+                    let cells = names.iter().map(|name| plain(&element[name.as_str()]));
+                    cells.collect()
+                };
                 std::iter::once(names.clone())
                     .chain(elements.iter().map(row))
                     .collect()
@@ -347,5 +475,10 @@ mod tests {
             "n   v\né   10\nbb  null"
         );
         assert_eq!(table(&json!([1, 2])), "1\n2");
+        // FAULTS C1: a cell stays one, and is as wide as what is shown of it.
+        assert_eq!(
+            table(&json!({"a\u{1b}": "x\ny", "b": ["\u{9b}"]})),
+            "a\\x1b  x\\ny\nb      [\"\\u009b\"]"
+        );
     }
 }

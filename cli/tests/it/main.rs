@@ -23,6 +23,7 @@ mod print;
 mod prompt;
 mod readme;
 mod repeat;
+mod safe;
 mod schema;
 mod serve;
 mod spawn;

@@ -21,6 +21,8 @@ pub(crate) struct Printers(Arc<State>);
 
 struct State {
     output: Output,
+    /// Gets the calls in place of stdout.
+    to: Mutex<Option<Sink>>,
     inner: Mutex<Inner>,
     left: Mutex<Option<u64>>,
 }
@@ -42,6 +44,9 @@ struct Name {
     /// Whether the user released it: its calls are answered and no longer printed.
     released: bool,
 }
+
+/// Gets a call; fails when no more are wanted.
+type Sink = Box<dyn FnMut(&Json) -> io::Result<()> + Send>;
 
 /// A hosted object. It is dropped when the peer destroys or releases it, or with the connection.
 struct Printer {
@@ -76,9 +81,16 @@ impl Printers {
     pub(super) fn new(output: Output) -> Self {
         Self(Arc::new(State {
             output,
+            to: Mutex::default(),
             inner: Mutex::default(),
             left: Mutex::default(),
         }))
+    }
+
+    /// Hands the calls to `sink` in place of stdout, one at a time.
+    pub(crate) fn tell_to(&self, sink: impl FnMut(&Json) -> io::Result<()> + Send + 'static) {
+        let mut to = self.0.to.lock().unwrap_or_else(PoisonError::into_inner);
+        *to = Some(Box::new(sink));
     }
 
     /// Calls `finish` once so many calls have been printed, or when stdout has no reader any more.
@@ -184,7 +196,12 @@ impl Printer {
             return;
         };
         let call = json!({ "object": handle, "method": method, "params": params });
-        let printed = self.state.output.line(&call.to_string());
+        let mut to = self.state.to.lock().unwrap_or_else(PoisonError::into_inner);
+        let printed = match to.as_mut() {
+            Some(sink) => sink(&call),
+            None => self.state.output.json_line(&call),
+        };
+        drop(to);
         *left = left.map(|left| left.saturating_sub(1));
         let over = printed.is_err() || *left == Some(0);
         drop(left);

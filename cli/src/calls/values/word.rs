@@ -84,7 +84,7 @@ pub(super) fn read_limited(input: impl Read) -> io::Result<String> {
 }
 
 /// Shortens a value to what an error message has room for.
-pub(super) fn shortened(value: &str) -> String {
+pub(crate) fn shortened(value: &str) -> String {
     const LENGTH: usize = 60;
     match value.char_indices().nth(LENGTH) {
         Some((at, _)) => format!("{}…", &value[..at]),

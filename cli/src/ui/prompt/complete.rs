@@ -12,6 +12,7 @@ use bitcoin_ipc::dynamic::schema::model::{Kind, Type};
 
 use crate::schema::choice::Schema;
 use crate::schema::methods::{Method, Param};
+use crate::ui::escape::is_unsafe;
 
 /// The parts of a session that lines can name.
 pub(crate) struct View {
@@ -83,6 +84,8 @@ pub(super) fn complete(line: &str, cursor: usize, view: &View) -> Option<(usize,
     };
     let typed = word.get(prefix..)?.to_lowercase();
     found.retain(|candidate| candidate.shown.to_lowercase().starts_with(&typed));
+    // A name of someone else's schema or folder that a terminal would take for a command.
+    found.retain(|candidate| !candidate.shown.contains(is_unsafe));
     Some((start + prefix, found))
 }
 
@@ -101,7 +104,8 @@ pub(super) fn missing(line: &str, view: &View) -> Option<String> {
     let method = view.method(path)?;
     let left = left(&method, given);
     let left: Vec<_> = left.map(Param::usage).collect();
-    Some(left.join(" ")).filter(|hint| !hint.is_empty())
+    let left = left.join(" ");
+    Some(left).filter(|hint| !hint.is_empty() && !hint.contains(is_unsafe))
 }
 
 impl View {
@@ -390,7 +394,7 @@ mod tests {
                 &["waitTipChanged timeout=forever"],
             ),
             ("echo @Cargo.t", &["echo @Cargo.toml"]),
-            ("echo echo=@src/prom", &["echo echo=@src/prompt/"]),
+            ("echo echo=@src/ui/prom", &["echo echo=@src/ui/prompt/"]),
             // Nothing is completed inside quotes.
             ("echo 'wait", &[]),
             ("echo 'a b' ec", &[]),
