@@ -6,6 +6,7 @@ mod call;
 pub(crate) mod conf;
 pub(crate) mod core_words;
 mod duration;
+pub(crate) mod exit_status;
 mod peer;
 mod pick;
 mod refusal;
@@ -32,7 +33,7 @@ pub(crate) use self::rpc::Rpc;
 pub(crate) use self::watch::{Mine, Watch};
 
 /// The text after the options in the help and in the manual.
-const AFTER_HELP: &str = "\
+pub(crate) const AFTER_HELP: &str = "\
 Addresses:
   auto          the chain's running node; with none, a node child of our own (the default)
   unix          the chain's node.sock in the data directory
@@ -53,26 +54,10 @@ Called as bitcoin-node, bitcoin-wallet or bitcoin-gui, with exactly -ipcfd N, it
 
 Results go to stdout, everything else to stderr.";
 
-/// The meaning of each exit status, for the help and the manual.
-const EXIT_STATUS: &[(&str, &str)] = &[
-    ("0", "done"),
-    ("1", "failed here"),
-    ("2", "wrong usage or bad value"),
-    ("3", "no connection"),
-    ("64", "the other side failed"),
-    ("65", "the other side was overloaded"),
-    ("66", "the other side disconnected"),
-    ("67", "the other side does not implement it"),
-    ("124", "time ran out"),
-    ("126", "the program could not be started"),
-    ("127", "the program was not found"),
-    ("128+n", "ended by signal n"),
-];
-
 /// Spawn, serve, connect to and call Bitcoin Core's processes over its multiprocess IPC
 #[derive(Debug, Parser)]
 #[command(name = "bitcoin-ipc", version, after_long_help = after_help(), max_term_width = 100)]
-#[command(propagate_version = false, disable_help_subcommand = true)]
+#[command(propagate_version = false)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,
@@ -179,8 +164,7 @@ pub(crate) enum Command {
     List(List),
     Describe(Describe),
     Completions(Completions),
-    /// Print the manual page
-    Man,
+    Man(Man),
 }
 
 /// Start a child over a socketpair and hold its Init
@@ -267,6 +251,15 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
+/// Print a manual page
+///
+/// That of the program, or of one of its commands; `man -l <(bitcoin-ipc man call)` shows it.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The command whose page is meant
+    pub(crate) command: Option<String>,
+}
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -318,10 +311,7 @@ pub(crate) enum When {
 }
 
 fn after_help() -> String {
-    let codes = EXIT_STATUS
-        .iter()
-        .map(|(code, meaning)| format!("\n  {code:<8}{meaning}"));
-    format!("{AFTER_HELP}\n\nExit status:{}", codes.collect::<String>())
+    format!("{AFTER_HELP}\n\nExit status:{}", exit_status::table())
 }
 
 fn descriptor(number: &str) -> Result<i32, &'static str> {
