@@ -92,6 +92,7 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
         Command::Serve(args) => commands::serve::run(&context, &args),
         Command::Connect(_) => commands::connect::run(&context),
         Command::Call(args) => commands::call::run(&context, &args),
+        Command::Status(args) => commands::status::run(&context, &args),
         Command::Watch(args) => commands::watch::run(&context, &args),
         Command::Mine(args) => commands::mine::run(&context, &args),
         Command::Rpc(args) => commands::rpc::run(&context, &args),

@@ -17,6 +17,7 @@ use crate::interfaces::rpc::Rpc;
 use crate::interfaces::{Call, Disconnection, Offload, Remote, ready};
 use crate::ipc::connect_stream;
 use crate::limits::Limits;
+use crate::peer::Peer;
 use crate::transport::{self, Address, Chain, DataDir, Stream, Trust};
 
 /// A connection to a node. Clones are of the same connection, which ends with the last of them and of
@@ -116,6 +117,13 @@ impl Client {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.init.remote().is_none_or(Remote::is_connected)
+    }
+
+    /// Returns the process that serves the node, as the kernel tells it. [`Peer::Unknown`] for a local
+    /// `Init`.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.init.remote().map_or(Peer::Unknown, Remote::peer)
     }
 
     /// Returns the end of the connection, as something to wait for, blocking or as a future, that tells

@@ -18,6 +18,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::peer::Peer;
 
 pub use call::{Call, ready};
 pub use offload::{Offload, Offloaded, offload};
@@ -47,6 +48,11 @@ pub trait Remote: Any + Send + Sync {
     /// Blocks until the connection is gone, or `timeout` has passed. Returns whether it is gone.
     fn wait_disconnected(&self, timeout: Option<Duration>) -> bool {
         self.disconnection().wait(timeout)
+    }
+
+    /// Returns the process at the other end of the connection, as its channel tells it.
+    fn peer(&self) -> Peer {
+        Peer::Unknown
     }
 
     /// Returns whether the peer implements a method, by its name in the schema, such as `makeMining`.

@@ -100,13 +100,15 @@ pub fn arrows(source: &Source, tree: &Tree) -> Vec<String> {
 }
 
 /// Interfaces, and the errors that they name, are for programs that know nothing else: the
-/// standard library and each other is all that they name. `thiserror` only derives.
+/// standard library, each other and who a peer is are all that they name. `thiserror` only derives.
 pub fn plain_interfaces(source: &Source, tree: &Tree) -> Vec<String> {
     if !is_in(source, "interfaces") && !is_in(source, "error") {
         return Vec::new();
     }
     let allowed = |target: &Target| match target {
-        Target::Own(path) => ["interfaces", "error"].iter().any(|m| is_below(path, m)),
+        Target::Own(path) => ["interfaces", "error", "peer"]
+            .iter()
+            .any(|m| is_below(path, m)),
         Target::Foreign(path) => {
             is_below(path, "std") || path == "thiserror::Error" || !is_dependency(path)
         }

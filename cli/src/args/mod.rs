@@ -12,6 +12,7 @@ mod pick;
 mod refusal;
 mod rpc;
 pub(crate) mod settings;
+mod status;
 mod watch;
 
 use std::ffi::OsString;
@@ -30,6 +31,7 @@ pub(crate) use self::peer::{ADDRESS_VARIABLE, Peer};
 pub(crate) use self::pick::Pick;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::rpc::Rpc;
+pub(crate) use self::status::Status;
 pub(crate) use self::watch::{Mine, Watch};
 
 /// The text after the options in the help and in the manual.
@@ -158,6 +160,8 @@ pub(crate) enum Command {
     Serve(Serve),
     Connect(Connect),
     Call(Call),
+    #[command(visible_alias = "ping")]
+    Status(Status),
     Watch(Watch),
     Rpc(Rpc),
     Mine(Mine),

@@ -10,4 +10,5 @@ pub(crate) mod mine;
 pub(crate) mod rpc;
 pub(crate) mod serve;
 pub(crate) mod spawn;
+pub(crate) mod status;
 pub(crate) mod watch;

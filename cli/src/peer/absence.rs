@@ -194,7 +194,7 @@ mod tests {
     fn told(absence: &Absence) -> String {
         let failure = absence.failure();
         assert_eq!(failure.kind, Kind::NoConnection);
-        format!("{failure} / {}", failure.hint.unwrap())
+        format!("{failure} / {}", failure.hint.as_deref().unwrap())
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) struct Link {
     pub(crate) own_role: bool,
     /// The peer's name, for people.
     pub(crate) name: String,
+    /// Whether it listens where the node of the chain does.
+    pub(crate) is_chains_own: bool,
     /// The protocol of a program with an `Init` of its own.
     _capnp: Option<Arc<Capnp>>,
 }
@@ -123,6 +125,7 @@ fn open_at(context: &Context, settings: &Settings, own_child: OwnChild) -> Resul
             child: None,
             own_role: false,
             name: describe(context, &address),
+            is_chains_own: matches!(address, Address::Auto | Address::Unix(None)),
             _capnp: None,
         });
     }
@@ -149,6 +152,7 @@ pub(crate) fn adopt(context: &Context, ipc: &Arc<Ipc<dyn Init>>, what: &What) ->
             init: Some(init),
             name: format!("{} (pid {})", what.name(), guard.pid()),
             child: Some(guard),
+            is_chains_own: false,
             own_role: matches!(what, What::Role(_)),
             _capnp: None,
         }),
@@ -221,6 +225,7 @@ fn open_other_at(
         child,
         own_role: false,
         name,
+        is_chains_own: false,
         _capnp: Some(capnp),
     };
     Ok((link, handle))

@@ -26,6 +26,7 @@ use super::threads::thread_context::{self, Calling, Route};
 use crate::call::CallOptions;
 use crate::error::{Error, RemoteKind, Result};
 use crate::interfaces::{Call, Disconnection, Remote};
+use crate::peer::Peer;
 
 /// The number of pending async calls up to which each is sent as soon as it is made.
 const FEW: usize = 2;
@@ -340,6 +341,10 @@ impl Remote for Object {
             }
             Ok(None)
         })
+    }
+
+    fn peer(&self) -> Peer {
+        self.connection().account.peer().clone()
     }
 
     fn is_connected(&self) -> bool {

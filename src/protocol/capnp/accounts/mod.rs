@@ -207,6 +207,11 @@ pub struct Account {
 }
 
 impl Account {
+    /// Returns the peer that is charged.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     /// Charges `amount` of a resource, for as long as the charge lives.
     ///
     /// # Errors
