@@ -124,7 +124,7 @@ fn bash_completes_what_the_schemas_have() {
         // A schema of the user's own.
         (
             &[IPC, "--schema", FOO, "call", "callbackS"],
-            &["callbackSaved", "callbackShared"],
+            &["callbackShared", "callbackSaved"],
         ),
         (
             &[IPC, "--schema", FOO, "call", "callbackShared", "c"],
