@@ -83,7 +83,7 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
     ui::log::start(ui::log::level(&cli.options, serves), output);
     match &cli.command {
         Command::Completions(args) => return commands::completions::run(args),
-        Command::Man => return commands::man::run(),
+        Command::Man(args) => return commands::man::run(args),
         _ => {}
     }
     let context = Context::new(cli.options, output.clone(), Signals::install()?);
@@ -98,7 +98,7 @@ fn run(words: Vec<OsString>, output: &mut Output) -> Result<u8> {
         Command::Rpc(args) => commands::rpc::run(&context, &args),
         Command::List(args) => commands::list::run(&context, &args),
         Command::Describe(args) => commands::describe::run(&context, &args),
-        Command::Completions(_) | Command::Man => Ok(0),
+        Command::Completions(_) | Command::Man(_) => Ok(0),
     }
 }
 

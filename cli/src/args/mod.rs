@@ -6,6 +6,7 @@ mod call;
 pub(crate) mod conf;
 pub(crate) mod core_words;
 mod duration;
+pub(crate) mod exit_status;
 mod peer;
 mod pick;
 mod refusal;
@@ -34,7 +35,7 @@ pub(crate) use self::status::Status;
 pub(crate) use self::watch::{Mine, Watch};
 
 /// The text after the options in the help and in the manual.
-const AFTER_HELP: &str = "\
+pub(crate) const AFTER_HELP: &str = "\
 Addresses:
   auto          the chain's running node; with none, a node child of our own (the default)
   unix          the chain's node.sock in the data directory
@@ -55,26 +56,10 @@ Called as bitcoin-node, bitcoin-wallet or bitcoin-gui, with exactly -ipcfd N, it
 
 Results go to stdout, everything else to stderr.";
 
-/// The meaning of each exit status, for the help and the manual.
-const EXIT_STATUS: &[(&str, &str)] = &[
-    ("0", "done"),
-    ("1", "failed here"),
-    ("2", "wrong usage or bad value"),
-    ("3", "no connection"),
-    ("64", "the other side failed"),
-    ("65", "the other side was overloaded"),
-    ("66", "the other side disconnected"),
-    ("67", "the other side does not implement it"),
-    ("124", "time ran out"),
-    ("126", "the program could not be started"),
-    ("127", "the program was not found"),
-    ("128+n", "ended by signal n"),
-];
-
 /// Spawn, serve, connect to and call Bitcoin Core's processes over its multiprocess IPC
 #[derive(Debug, Parser)]
 #[command(name = "bitcoin-ipc", version, after_long_help = after_help(), max_term_width = 100)]
-#[command(propagate_version = false, disable_help_subcommand = true)]
+#[command(propagate_version = false)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,
@@ -183,8 +168,7 @@ pub(crate) enum Command {
     List(List),
     Describe(Describe),
     Completions(Completions),
-    /// Print the manual page
-    Man,
+    Man(Man),
 }
 
 /// Start a child over a socketpair and hold its Init
@@ -198,7 +182,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Spawn {
-    /// node, wallet, gui, or a program's path, with a slash in it
+    /// node, wallet, gui (or bitcoin-node …), or a program's path, with a slash in it
     #[arg(value_name = "ROLE|PROGRAM", value_hint = clap::ValueHint::ExecutablePath)]
     pub(crate) what: OsString,
     /// What to run with the child's address in its environment
@@ -208,9 +192,11 @@ pub(crate) struct Spawn {
 
 /// Answer Init requests: a parent's until it is gone, clients' until a signal
 ///
-/// With --fd until the parent is gone, with --listen until SIGINT or SIGTERM.
+/// With --fd until the parent is gone, with --listen until SIGINT or SIGTERM. With neither, it serves
+/// the sockets that a service manager passes (LISTEN_FDS), listening or connected ones. It tells
+/// the service manager its state (NOTIFY_SOCKET).
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("where").required(true).args(["fd", "listen"])))]
+#[command(group(ArgGroup::new("where").args(["fd", "listen"])))]
 pub(crate) struct Serve {
     /// Serve the peer of this inherited, connected socket
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = descriptor)]
@@ -269,6 +255,15 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
+/// Print a manual page
+///
+/// That of the program, or of one of its commands; `man -l <(bitcoin-ipc man call)` shows it.
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The command whose page is meant
+    pub(crate) command: Option<String>,
+}
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -320,10 +315,7 @@ pub(crate) enum When {
 }
 
 fn after_help() -> String {
-    let codes = EXIT_STATUS
-        .iter()
-        .map(|(code, meaning)| format!("\n  {code:<8}{meaning}"));
-    format!("{AFTER_HELP}\n\nExit status:{}", codes.collect::<String>())
+    format!("{AFTER_HELP}\n\nExit status:{}", exit_status::table())
 }
 
 fn descriptor(number: &str) -> Result<i32, &'static str> {

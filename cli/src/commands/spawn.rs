@@ -27,6 +27,10 @@ use crate::ui::errors::{Failure, Kind};
 const COMMAND_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(context: &Context, args: &args::Spawn) -> Result<u8> {
+    if let Some(address) = &context.options.peer.address {
+        let message = format!("--address {address} names a peer, and spawn starts one");
+        return Err(Failure::usage(message).hint("leave --address out").into());
+    }
     let what = What::parse(&args.what)?;
     if args.command.is_empty() {
         hold(context, &what)

@@ -33,13 +33,15 @@ pub(crate) enum What {
 }
 
 impl What {
-    /// Parses a role's name, or the path of a program: a word with a slash in it.
+    /// Parses a role's name, also as `bitcoin-wallet`, or the path of a program: a word with a slash
+    /// in it.
     pub(crate) fn parse(word: &OsStr) -> Result<Self, Failure> {
         if word.as_encoded_bytes().contains(&b'/') {
             return Ok(Self::Program(word.into()));
         }
         let word = word.to_string_lossy();
-        word.parse().map(Self::Role).map_err(|_| {
+        let role = Role::of_exe(&word).map_or_else(|| word.parse(), Ok);
+        role.map(Self::Role).map_err(|_: Error| {
             Failure::usage(format!("{word:?} is no role: node, wallet or gui"))
                 .hint(format!("a program's path has a slash in it: ./{word}"))
         })

@@ -6,4 +6,5 @@ pub(crate) mod absence;
 pub(crate) mod children;
 pub(crate) mod node;
 pub(crate) mod offers;
+pub(crate) mod systemd;
 pub(crate) mod target;

@@ -1,14 +1,11 @@
-//! Shell completion: the candidates that continue a partial command line.
+//! Shell completion: answers a shell with the candidates that continue a partial command line.
 //!
-//! Knows the command line and schemas, those built in and those that the line names. Must not
-//! connect to anything: the shell blocks on this while the user types.
+//! Knows the command line, the shells, and which schema a line means; the candidates are
+//! [`super::complete`]'s. Must not connect to anything: the shell blocks on this while the user
+//! types.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use bitcoin_ipc::dynamic::core;
-use bitcoin_ipc::dynamic::json::Meaning;
-use bitcoin_ipc::dynamic::schema::model::{Kind, Type};
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 use clap_complete::env::{EnvCompleter, Shells};
@@ -17,7 +14,7 @@ use eyre::Result;
 use crate::args::core_words;
 use crate::args::{Cli, Options};
 use crate::schema::choice::{Schema, Schemas};
-use crate::schema::methods::{Method, Param};
+use crate::schema::complete::{Completer, Found};
 use crate::ui::output;
 
 /// The variable that names the shell that asks; set by the script that `completions` prints.
@@ -113,14 +110,14 @@ fn command(line: &[OsString], index: usize) -> Command {
         arg.hide(hide)
     };
     let line = Line::read(line);
-    let names = |f: fn(&Line, &str) -> Vec<CompletionCandidate>| {
+    let names = |f: fn(&Line, &str) -> Found| {
         let line = line.clone();
         ArgValueCompleter::new(move |current: &OsStr| match (&line, current.to_str()) {
-            (Some(line), Some(current)) => f(line, current),
+            (Some(line), Some(current)) => shown(f(line, current), current),
             _ => Vec::new(),
         })
     };
-    let (methods, arguments) = (names(Line::callable), names(Line::arguments));
+    let (methods, arguments) = (names(Line::call), names(Line::arguments));
     let (interfaces, described) = (names(Line::interfaces), names(Line::describable));
     Cli::command()
         .disable_help_flag(hides_options)
@@ -169,137 +166,49 @@ impl Line {
         })
     }
 
-    fn interfaces(&self, current: &str) -> Vec<CompletionCandidate> {
-        let all = self.schema.interfaces();
-        let named = all
-            .iter()
-            .map(|node| (node.name.clone(), node.docs.as_str()));
-        matching(named, current)
+    fn call(&self, current: &str) -> Found {
+        self.completer().paths(current)
     }
 
-    /// Returns the methods as `Interface.method`, and those that can be called so also as the method
-    /// alone, where it is the only one of its name.
-    fn methods(&self, with_unreachable: bool) -> BTreeMap<String, String> {
-        let mut found = BTreeMap::new();
-        for node in self.schema.interfaces() {
-            let is_direct = self.schema.route(node.id).ok().flatten();
-            let is_direct = is_direct.is_some_and(|route| route.is_empty());
-            if !is_direct && !with_unreachable {
-                continue;
-            }
-            for method in self.schema.methods(node.id).unwrap_or_default() {
-                let docs = &method.info.method.docs;
-                found.insert(method.full_name(), docs.clone());
-                let alone = self.schema.named(method.name());
-                if alone.is_ok_and(|(id, _)| id == node.id) {
-                    found.insert(method.name().to_owned(), docs.clone());
-                }
-            }
-        }
-        found
-    }
-
-    fn callable(&self, current: &str) -> Vec<CompletionCandidate> {
-        let Some((path, _)) = current.rsplit_once('/') else {
-            let all = self.methods(false);
-            return matching(
-                all.iter().map(|(name, docs)| (name.clone(), docs.as_str())),
-                current,
-            );
-        };
-        // The object that the method before the slash returns has further methods.
-        let steps = self.schema.resolve(path, None).map(|(_, steps)| steps);
-        let interface = steps.ok().and_then(|steps| steps.last()?.returns);
-        let next = interface.and_then(|id| self.schema.methods(id).ok());
-        let next = next.unwrap_or_default();
-        let named = next.iter().map(|method| {
-            let name = format!("{path}/{}", method.name());
-            (name, method.info.method.docs.as_str())
-        });
-        matching(named, current)
-    }
-
-    fn describable(&self, current: &str) -> Vec<CompletionCandidate> {
-        let mut all = self.methods(true);
-        for node in self.schema.registry.nodes() {
-            let has_name = matches!(
-                node.kind,
-                Kind::Interface(_) | Kind::Struct(_) | Kind::Enum(_)
-            );
-            if has_name && !node.name.contains('$') {
-                all.insert(node.name.clone(), node.docs.clone());
-            }
-        }
-        matching(
-            all.iter().map(|(name, docs)| (name.clone(), docs.as_str())),
-            current,
-        )
-    }
-
-    /// Returns the parameters that are not given yet, or the values of the one that is being typed.
-    fn arguments(&self, current: &str) -> Vec<CompletionCandidate> {
-        let steps = self
+    fn arguments(&self, current: &str) -> Found {
+        let completer = self.completer();
+        let method = self
             .method
             .as_deref()
-            .map(|path| self.schema.resolve(path, None));
-        let Some(method) = steps.and_then(|steps| steps.ok()?.1.pop()) else {
-            return Vec::new();
+            .and_then(|path| completer.method(path));
+        let Some(method) = method else {
+            return Found::default();
         };
-        if let Some((name, _)) = current.split_once('=') {
-            let name = name.strip_suffix(':').unwrap_or(name);
-            let mut params = method.params.iter();
-            let param = params.find(|param| param.name == name);
-            let values = param.map(|param| self.values(&method, param));
-            let named = values.unwrap_or_default().into_iter();
-            return matching(named.map(|value| (format!("{name}{value}"), "")), current);
-        }
-        let given = |param: &&Param| {
-            let mut words = self.arguments.iter().filter(|word| *word != current);
-            words.any(|word| {
-                let rest = word.strip_prefix(&param.name);
-                rest.is_some_and(|rest| rest.starts_with('=') || rest.starts_with(":="))
-            })
+        let given = match self.arguments.split_last() {
+            Some((last, given)) if last == current => given,
+            _ => &self.arguments,
         };
-        let left = method.params.iter().filter(|param| !given(param));
-        let named = left.flat_map(|param| {
-            let printed = matches!(param.ty, Type::Interface(..));
-            let printed = printed.then(|| format!("{}:=print", param.name));
-            let names = std::iter::once(format!("{}=", param.name)).chain(printed);
-            names.map(|name| (name, param.kind.as_str()))
-        });
-        matching(named, current)
+        completer.arguments(&method, given, current)
     }
 
-    /// Returns the candidates that follow a parameter's name, where the type limits them.
-    fn values(&self, method: &Method, param: &Param) -> Vec<String> {
-        let words: Vec<String> = match &param.ty {
-            Type::Bool => vec!["true".into(), "false".into()],
-            Type::Enum(id) => match self.schema.registry.node(*id).map(|node| &node.kind) {
-                Some(Kind::Enum(values)) => values.iter().map(|v| v.name.clone()).collect(),
-                _ => Vec::new(),
-            },
-            Type::Interface(..) => return vec!["=null".into(), ":=print".into()],
-            ty => match core::meaning(&method.full_name(), &param.name, ty) {
-                Meaning::Milliseconds => vec!["1s".into(), "forever".into()],
-                _ => Vec::new(),
-            },
-        };
-        words.iter().map(|word| format!("={word}")).collect()
+    fn interfaces(&self, _: &str) -> Found {
+        self.completer().interfaces()
+    }
+
+    fn describable(&self, _: &str) -> Found {
+        self.completer().describable()
+    }
+
+    fn completer(&self) -> Completer<'_> {
+        Completer::in_shell(&self.schema)
     }
 }
 
-/// Returns the candidates that begin with `current`, whatever its case.
-fn matching<'d>(
-    all: impl Iterator<Item = (String, &'d str)>,
-    current: &str,
-) -> Vec<CompletionCandidate> {
-    let lower = current.to_lowercase();
-    let matching = all.filter(|(name, _)| name.to_lowercase().starts_with(&lower));
-    let candidates = matching.map(|(name, docs)| {
-        let first = docs.lines().next().filter(|line| !line.is_empty());
-        CompletionCandidate::new(name).help(first.map(|line| line.to_owned().into()))
+/// Returns the candidates that continue `current`, as a shell takes them: whole words.
+fn shown(found: Found, current: &str) -> Vec<CompletionCandidate> {
+    let before = current.get(..found.at).unwrap_or_default();
+    let all = found.matching(current).all.into_iter();
+    let all = all.map(|candidate| {
+        let word = format!("{before}{}", candidate.text);
+        let help = Some(candidate.help).filter(|help| !help.is_empty());
+        CompletionCandidate::new(word).help(help.map(Into::into))
     });
-    candidates.collect()
+    all.collect()
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ impl Schema {
 
     /// Returns the interfaces whose methods can be named alone: the bootstrap one and those that it
     /// makes.
-    fn named_alone(&self) -> Result<Vec<u64>, Failure> {
+    pub(crate) fn named_alone(&self) -> Result<Vec<u64>, Failure> {
         let mut found = vec![self.root.id];
         for method in self.methods(self.root.id)? {
             if let Some(id) = method.returns.filter(|id| !found.contains(id)) {

@@ -4,5 +4,6 @@
 //! Knows schemas; nothing of connections or calls.
 
 pub(crate) mod choice;
+pub(crate) mod complete;
 pub(crate) mod completion;
 pub(crate) mod methods;

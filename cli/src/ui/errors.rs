@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use signal_hook::consts::SIGINT;
 
 use crate::args::Refusal;
+use crate::args::exit_status::{self, ExitStatus};
 use crate::ui::escape;
 
 /// The kind of a failure, which scripts tell by the exit status.
@@ -36,20 +37,29 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) fn exit_code(self) -> u8 {
+    /// Returns the kind's place in the table of exit statuses.
+    fn status(self) -> &'static ExitStatus {
         match self {
-            Self::Failed => 1,
-            Self::Usage => 2,
-            Self::NoConnection => 3,
-            Self::Remote => 64,
-            Self::Overloaded => 65,
-            Self::Disconnected | Self::Lost => 66,
-            Self::Unimplemented => 67,
-            Self::Timeout => 124,
-            Self::CannotStart => 126,
-            Self::NotFound => 127,
-            Self::Signal(signal) => u8::try_from(signal).map_or(u8::MAX, |n| n.saturating_add(128)),
-            Self::ClosedPipe => 0,
+            Self::Failed => &exit_status::FAILED,
+            Self::Usage => &exit_status::USAGE,
+            Self::NoConnection => &exit_status::NO_CONNECTION,
+            Self::Remote => &exit_status::REMOTE,
+            Self::Overloaded => &exit_status::OVERLOADED,
+            Self::Disconnected | Self::Lost => &exit_status::DISCONNECTED,
+            Self::Unimplemented => &exit_status::UNIMPLEMENTED,
+            Self::Timeout => &exit_status::TIMEOUT,
+            Self::CannotStart => &exit_status::CANNOT_START,
+            Self::NotFound => &exit_status::NOT_FOUND,
+            Self::Signal(_) => &exit_status::SIGNAL,
+            Self::ClosedPipe => &exit_status::DONE,
+        }
+    }
+
+    pub(crate) fn exit_code(self) -> u8 {
+        let code = self.status().code;
+        match self {
+            Self::Signal(signal) => code.saturating_add(u8::try_from(signal).unwrap_or(u8::MAX)),
+            _ => code,
         }
     }
 
@@ -316,6 +326,33 @@ mod tests {
             assert!(!Failure::is_internal(&report), "{report:?}");
         }
         assert!(Failure::is_internal(&eyre::eyre!("a thread has panicked")));
+    }
+
+    #[test]
+    fn every_kind_is_in_the_table() {
+        use Kind::{
+            CannotStart, ClosedPipe, Disconnected, Failed, Lost, NoConnection, NotFound,
+            Overloaded, Remote, Signal, Timeout, Unimplemented, Usage,
+        };
+        let kinds = [
+            ClosedPipe,
+            Failed,
+            Usage,
+            NoConnection,
+            Remote,
+            Overloaded,
+            Disconnected,
+            Lost,
+            Unimplemented,
+            Timeout,
+            CannotStart,
+            NotFound,
+            Signal(1),
+        ];
+        let mut found: Vec<_> = kinds.iter().map(|kind| kind.status()).collect();
+        found.dedup();
+        assert_eq!(found, exit_status::ALL.iter().collect::<Vec<_>>());
+        assert!(exit_status::ALL.is_sorted_by(|one, other| one.code < other.code));
     }
 
     #[test]

@@ -302,6 +302,25 @@ fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| -status.signal().unwrap())
 }
 
+/// Tells whether a tool is installed. Prints a notice of it, or of what is not tested where it is not
+/// there, which is a failure with `CI=true`.
+pub fn has_tool(tool: &str, for_what: &str) -> bool {
+    use std::io::Write;
+    let found = Command::new(tool).arg("--version").output();
+    let line = match &found {
+        Ok(output) => {
+            let version = String::from_utf8_lossy(&output.stdout);
+            format!("peer: {}", version.lines().next().unwrap_or(tool))
+        }
+        Err(_) => format!("SKIPPED: {tool}, {for_what}: it is not there"),
+    };
+    // Past the test harness, which shows only what failing tests print.
+    let _ = writeln!(std::io::stderr(), "{line}");
+    let needed = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(found.is_ok() || !needed, "{line}");
+    found.is_ok()
+}
+
 /// Waits until `f` returns something.
 #[track_caller]
 pub fn poll<T>(what: &str, mut f: impl FnMut() -> Option<T>) -> T {

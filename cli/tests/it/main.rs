@@ -25,6 +25,7 @@ mod readme;
 mod repeat;
 mod safe;
 mod schema;
+mod serve;
 mod spawn;
 mod trouble;
 

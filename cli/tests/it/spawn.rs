@@ -71,6 +71,19 @@ fn it_exits_with_the_commands_status() {
 }
 
 #[test]
+fn a_role_has_its_programs_name_too() {
+    // FAULTS F10.
+    let sandbox = Sandbox::new();
+    for name in ["node", "bitcoin-node", "bitcoin-wallet", "bitcoin-gui"] {
+        let output = sandbox.run(&["spawn", name]);
+        assert_eq!(output.code, 0, "{output:?}");
+        let role = name.strip_prefix("bitcoin-").unwrap_or(name);
+        let ready = format!("bitcoin-{role} (pid ");
+        assert!(output.stderr.contains(&ready), "{output:?}");
+    }
+}
+
+#[test]
 fn words_that_are_no_role_and_no_path_are_refused() {
     let sandbox = Sandbox::new();
     let output = sandbox.run(&["spawn", "nodes"]);

@@ -1,17 +1,12 @@
-//! Completion of a line: methods, their parameters and values, from the schema and the objects that
-//! the session holds.
+//! Completion of a session's line: its words, and the commands that begin with a dot.
 //!
-//! Knows schemas and the words of a line; nothing of editors. Except for file names, a line's
-//! completions depend on the line and the [`View`] alone.
-
-use std::fs;
-
-use bitcoin_ipc::dynamic::core;
-use bitcoin_ipc::dynamic::json::Meaning;
-use bitcoin_ipc::dynamic::schema::model::{Kind, Type};
+//! Knows how a line is split into words and what the session keeps; a call's words are
+//! [`crate::schema::complete`]'s. Except for file names, a line's completions depend on the line and
+//! the [`View`] alone.
 
 use crate::schema::choice::Schema;
-use crate::schema::methods::{Method, Param};
+use crate::schema::complete::{Candidate, Completer, Found, left};
+use crate::schema::methods::Param;
 use crate::ui::escape::is_unsafe;
 
 /// The parts of a session that lines can name.
@@ -21,32 +16,6 @@ pub(crate) struct View {
     pub(crate) held: Vec<(String, String)>,
     /// The numbers of the calls in the background.
     pub(crate) jobs: Vec<u32>,
-}
-
-/// A candidate: the text shown, and the text that replaces the word.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
-    pub(super) shown: String,
-    pub(super) text: String,
-}
-
-impl Candidate {
-    fn new(text: impl Into<String>) -> Self {
-        Self::after(text, "")
-    }
-
-    /// Creates a candidate with text that is always typed after it.
-    fn after(shown: impl Into<String>, more: &str) -> Self {
-        let shown = shown.into();
-        let text = format!("{shown}{more}");
-        Self { shown, text }
-    }
-
-    fn method(method: &Method) -> Self {
-        // An object that is returned can be called on.
-        let words = !method.params.is_empty() && method.returns.is_none();
-        Self::after(method.name(), if words { " " } else { "" })
-    }
 }
 
 /// Splits the text before the cursor into the whole words, and the word being typed with its
@@ -76,17 +45,18 @@ pub(super) fn complete(line: &str, cursor: usize, view: &View) -> Option<(usize,
         [_, equals, call @ ..] if equals == "=" => call,
         words => words,
     };
-    let (prefix, mut found) = match words {
-        [] => view.paths(word)?,
-        [command] if command.starts_with('.') => (0, view.operands(command)),
+    let completer = view.completer();
+    let found = match words {
+        [] if word.starts_with('.') => commands(),
+        [] => completer.paths(word),
+        [command] if command.starts_with('.') => view.operands(command),
         [command, ..] if command.starts_with('.') => return None,
-        [path, given @ ..] => arguments(view, &view.method(path)?, given, word),
+        [path, given @ ..] => completer.arguments(&completer.method(path)?, given, word),
     };
-    let typed = word.get(prefix..)?.to_lowercase();
-    found.retain(|candidate| candidate.shown.to_lowercase().starts_with(&typed));
+    let Found { at, mut all } = found.matching(word);
     // A name of someone else's schema or folder that a terminal would take for a command.
-    found.retain(|candidate| !candidate.shown.contains(is_unsafe));
-    Some((start + prefix, found))
+    all.retain(|candidate| !candidate.text.contains(is_unsafe));
+    Some((start + at, all))
 }
 
 /// Returns the parameters that a line has not given, for people; `None` where there is nothing to
@@ -101,211 +71,44 @@ pub(super) fn missing(line: &str, view: &View) -> Option<String> {
     if !word.is_empty() || path.starts_with('.') {
         return None;
     }
-    let method = view.method(path)?;
+    let method = view.completer().method(path)?;
     let left = left(&method, given);
     let left: Vec<_> = left.map(Param::usage).collect();
     let left = left.join(" ");
     Some(left).filter(|hint| !hint.is_empty() && !hint.contains(is_unsafe))
 }
 
+fn commands() -> Found {
+    let alone = [".caps", ".help", ".jobs", ".quit"].map(Candidate::new);
+    let more = [".cancel", ".release", ".wait"].map(|name| Candidate::new(name).needs_more());
+    let all = alone.into_iter().chain(more);
+    Found {
+        at: 0,
+        all: all.collect(),
+    }
+}
+
 impl View {
-    fn interface_of(&self, held: &str) -> Option<u64> {
-        let (_, interface) = self.held.iter().find(|(name, _)| name == held)?;
-        Some(self.schema.interface(interface).ok()?.id)
+    fn completer(&self) -> Completer<'_> {
+        Completer::in_session(&self.schema, &self.held)
     }
 
-    /// Returns the method that a path ends with.
-    fn method(&self, path: &str) -> Option<Method> {
-        let held = path.split_once('.').and_then(|(name, rest)| {
-            let interface = self.interface_of(name)?;
-            self.schema.resolve(rest, Some((name, interface))).ok()
-        });
-        let (_, mut methods) = match held {
-            Some(found) => found,
-            None => self.schema.resolve(path, None).ok()?,
-        };
-        methods.pop()
-    }
-
-    fn methods_of(&self, interface: u64) -> Vec<Candidate> {
-        let methods = self.schema.methods(interface).unwrap_or_default();
-        methods.iter().map(Candidate::method).collect()
-    }
-
-    /// Returns the candidates for the first word, and the offset in it at which they begin.
-    fn paths(&self, word: &str) -> Option<(usize, Vec<Candidate>)> {
-        if word.starts_with('.') {
-            return Some((0, self.commands()));
-        }
-        if let Some((path, _)) = word.rsplit_once('/') {
-            let returned = self.method(path)?.returns?;
-            return Some((path.len() + 1, self.methods_of(returned)));
-        }
-        if let Some((name, _)) = word.rsplit_once('.') {
-            let interface = match self.interface_of(name) {
-                Some(interface) => interface,
-                None => self.schema.interface(name).ok()?.id,
-            };
-            return Some((name.len() + 1, self.methods_of(interface)));
-        }
-        let schema = &self.schema;
-        let mut interfaces = vec![schema.root.id];
-        for method in schema.methods(schema.root.id).ok()? {
-            interfaces.extend(method.returns.filter(|id| !interfaces.contains(id)));
-        }
-        let names = interfaces.iter().map(|id| schema.name_of(*id));
-        let held = self.held.iter().map(|(name, _)| name.clone());
-        let objects = names.chain(held);
-        let mut found: Vec<_> = objects
-            .map(|name| Candidate::new(format!("{name}.")))
-            .collect();
-        let all = interfaces.iter().filter_map(|id| schema.methods(*id).ok());
-        let all: Vec<Method> = all.flatten().collect();
-        let only = all.iter().filter(|method| {
-            let same = all.iter().filter(|other| other.name() == method.name());
-            same.count() == 1
-        });
-        found.extend(only.map(Candidate::method));
-        Some((0, found))
-    }
-
-    fn commands(&self) -> Vec<Candidate> {
-        let alone = [".caps", ".help", ".jobs", ".quit"].map(Candidate::new);
-        let more = [".cancel", ".release", ".wait"].map(|name| Candidate::after(name, " "));
-        alone.into_iter().chain(more).collect()
-    }
-
-    fn operands(&self, command: &str) -> Vec<Candidate> {
-        let jobs = || self.jobs.iter().map(|n| Candidate::new(n.to_string()));
-        match command {
-            ".cancel" | ".wait" => jobs().collect(),
+    fn operands(&self, command: &str) -> Found {
+        let all = match command {
+            ".cancel" | ".wait" => {
+                let jobs = self.jobs.iter();
+                jobs.map(|n| Candidate::new(n.to_string())).collect()
+            }
             ".release" => {
-                let names = self.held.iter();
-                names
-                    .map(|(name, _)| Candidate::new(name.as_str()))
-                    .collect()
+                let names = self.held.iter().map(|(name, _)| name.as_str());
+                names.map(Candidate::new).collect()
             }
+            ".list" => return self.completer().interfaces(),
+            ".describe" => return self.completer().describable(),
             _ => Vec::new(),
-        }
-    }
-
-    /// Returns the objects of an interface, or of one that inherits it.
-    fn objects(&self, interface: u64) -> Vec<Candidate> {
-        let registry = &self.schema.registry;
-        let inherits = |name: &str| {
-            let mut open = vec![self.interface_of(name)?];
-            let mut seen = Vec::new();
-            while let Some(id) = open.pop() {
-                if id == interface {
-                    return Some(true);
-                }
-                if !seen.contains(&id) {
-                    seen.push(id);
-                    let (_, body) = registry.interface(id).ok()?;
-                    open.extend(body.superclasses.iter().map(|(id, _)| *id));
-                }
-            }
-            None
         };
-        let held = self
-            .held
-            .iter()
-            .filter(|(name, _)| inherits(name).is_some());
-        let held = held.map(|(name, _)| Candidate::new(name.as_str()));
-        held.chain([Candidate::new("null")]).collect()
+        Found { at: 0, all }
     }
-
-    /// Returns the candidates for a parameter's value, where its type limits them.
-    fn values(&self, method: &Method, param: &Param) -> Vec<Candidate> {
-        match &param.ty {
-            Type::Bool => ["true", "false"].map(Candidate::new).into(),
-            Type::Enum(id) => match self.schema.registry.node(*id).map(|node| &node.kind) {
-                Some(Kind::Enum(names)) => names
-                    .iter()
-                    .map(|enumerant| Candidate::new(enumerant.name.as_str()))
-                    .collect(),
-                _ => Vec::new(),
-            },
-            Type::Interface(id, _) => self.objects(*id),
-            ty => match core::meaning(&method.full_name(), &param.name, ty) {
-                Meaning::Milliseconds => vec![Candidate::new("forever")],
-                _ => Vec::new(),
-            },
-        }
-    }
-}
-
-/// Returns the parameters that the words have not given: by name, or else by place.
-fn left<'m>(method: &'m Method, given: &[String]) -> impl Iterator<Item = &'m Param> {
-    let by_name = |word: &String| {
-        let (name, _) = word.split_once('=')?;
-        let name = name.strip_suffix(':').unwrap_or(name);
-        method.params.iter().position(|param| param.name == name)
-    };
-    let named: Vec<usize> = given.iter().filter_map(by_name).collect();
-    let places = given.len() - named.len();
-    let params = method.params.iter().enumerate();
-    params
-        .filter(move |(index, _)| *index >= places && !named.contains(index))
-        .map(|(_, param)| param)
-}
-
-/// Returns the candidates for the words after a method, and the offset in the word at which they
-/// begin.
-fn arguments(
-    view: &View,
-    method: &Method,
-    given: &[String],
-    word: &str,
-) -> (usize, Vec<Candidate>) {
-    let (place, value, param) = match word.split_once('=') {
-        Some((name, value)) => {
-            let name = name.strip_suffix(':').unwrap_or(name);
-            let param = method.params.iter().find(|param| param.name == name);
-            (word.len() - value.len(), value, param)
-        }
-        None => (0, word, left(method, given).next()),
-    };
-    if let Some(path) = value.strip_prefix('@') {
-        return (place, files(path));
-    }
-    let mut found = param.map_or_else(Vec::new, |param| view.values(method, param));
-    if place == 0 {
-        let names = left(method, given).map(|param| {
-            let json = matches!(
-                param.ty,
-                Type::Struct(..) | Type::List(_) | Type::AnyPointer | Type::Parameter(..)
-            );
-            let equals = if json { ":=" } else { "=" };
-            Candidate::new(format!("{}{equals}", param.name))
-        });
-        found.extend(names);
-    }
-    (place, found)
-}
-
-/// Returns the files whose paths begin with `path`, each with the `@`, except those whose names
-/// need quotes.
-fn files(path: &str) -> Vec<Candidate> {
-    let (folder, name) = match path.rsplit_once('/') {
-        Some((folder, name)) => (format!("{folder}/"), name),
-        None => (String::new(), path),
-    };
-    let read = fs::read_dir(if folder.is_empty() { "." } else { &folder });
-    let mut found = Vec::new();
-    for entry in read.into_iter().flatten().flatten() {
-        let Ok(file) = entry.file_name().into_string() else {
-            continue;
-        };
-        let hidden = file.starts_with('.') && !name.starts_with('.');
-        let quoted = shlex::try_quote(&file).is_ok_and(|quoted| quoted != file);
-        if file.starts_with(name) && !hidden && !quoted {
-            let end = if entry.path().is_dir() { "/" } else { "" };
-            found.push(Candidate::new(format!("@{folder}{file}{end}")));
-        }
-    }
-    found.sort_by(|a, b| a.shown.cmp(&b.shown));
-    found
 }
 
 #[cfg(test)]
@@ -335,7 +138,7 @@ mod tests {
     fn completed(line: &str) -> Vec<String> {
         let (start, found) = complete(line, line.len(), &view()).unwrap_or_default();
         let all = found.iter();
-        all.map(|candidate| format!("{}{}", &line[..start], candidate.text))
+        all.map(|candidate| format!("{}{}", &line[..start], candidate.typed()))
             .collect()
     }
 
@@ -377,9 +180,13 @@ mod tests {
             ),
             (
                 "waitTipChanged 00 ",
-                &["waitTipChanged 00 forever", "waitTipChanged 00 timeout="],
+                &[
+                    "waitTipChanged 00 1s",
+                    "waitTipChanged 00 forever",
+                    "waitTipChanged 00 timeout=",
+                ],
             ),
-            ("createNewBlock opt", &["createNewBlock options:="]),
+            ("createNewBlock opt", &["createNewBlock options="]),
             ("nosuch ", &[]),
             // Values.
             (
@@ -424,11 +231,13 @@ mod tests {
         };
         let completed = |line: &str| {
             let (_, found) = complete(line, line.len(), &view).unwrap_or_default();
-            let texts = found.into_iter().map(|candidate| candidate.text);
+            let texts = found.iter().map(Candidate::typed);
             texts.collect::<Vec<_>>().join(" ")
         };
         // Only what fits.
         assert_eq!(completed("foo.callback callback="), "cb null");
+        assert_eq!(completed("foo.callback callback:"), "callback:=print");
+        assert_eq!(completed("foo.callback callback:="), "print");
         assert_eq!(completed("foo.passEnum "), "red green blue arg=");
         assert_eq!(completed("makeFoo/passEnum arg=g"), "green");
     }

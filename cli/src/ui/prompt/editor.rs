@@ -13,8 +13,9 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{Behavior, ColorMode, CompletionType, Config, Context, Editor, Helper};
 
-use super::complete::{Candidate, View, complete, missing};
+use super::complete::{View, complete, missing};
 use super::history::LENGTH;
+use crate::schema::complete::Candidate;
 use crate::ui::output::Output;
 
 /// Creates an editor, which leaves stdout alone where that is no terminal.
@@ -69,9 +70,9 @@ impl Completer for Words {
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
         let view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         let (start, found) = complete(line, pos, &view).unwrap_or((pos, Vec::new()));
-        let pair = |Candidate { shown, text }| Pair {
-            display: shown,
-            replacement: text,
+        let pair = |candidate: Candidate| Pair {
+            replacement: candidate.typed(),
+            display: candidate.text,
         };
         Ok((start, found.into_iter().map(pair).collect()))
     }
