@@ -16,10 +16,10 @@ use eyre::Result;
 use signal_hook::consts::SIGINT;
 use tempfile::TempDir;
 
-use super::connect::Peer;
 use crate::args::{self, ADDRESS_VARIABLE};
 use crate::context::Context;
 use crate::peer::children::{self, Guard, What};
+use crate::peer::offers::Peer;
 use crate::peer::target::{self, Link};
 use crate::ui::errors::{Failure, Kind};
 

@@ -1,6 +1,7 @@
 //! Peers: finding, starting and connecting to them.
 //!
-//! Knows addresses, children and the façade; nothing of schemas or of what is called.
+//! Knows addresses, children, the façade and what an `Init` may offer; nothing of what is called.
 
 pub(crate) mod children;
+pub(crate) mod offers;
 pub(crate) mod target;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::common::{Peer, Sandbox};
+use crate::common::{EXE, Output, Peer, Sandbox};
 
 #[test]
 fn a_call_prints_its_result_alone() {
@@ -233,10 +233,9 @@ fn connect_shows_the_peer_on_stderr() {
     for line in [
         "connected to ",
         "generation  Core 32",
-        "Echo        yes",
-        // Not run, since a Core node may end of it.
-        "Mining      implemented",
-        "Rpc         implemented",
+        "Echo        offered",
+        "Mining      not offered",
+        "Rpc         not offered",
         "round trip  ",
     ] {
         assert!(
@@ -244,10 +243,32 @@ fn connect_shows_the_peer_on_stderr() {
             "{line:?} is not in {output:#?}"
         );
     }
-    let own = sandbox.run(&["connect", "auto"]);
-    for line in ["Mining      no (null)", "Rpc         no (null)"] {
-        assert!(own.stderr.contains(line), "{line:?} is not in {own:#?}");
+}
+
+/// FAULTS D4: what a peer offers is told in the same plain words, however it is reached.
+#[test]
+fn offers_are_told_alike_of_a_child_and_through_its_socket() {
+    let sandbox = Sandbox::new();
+    let words = format!("{EXE} connect");
+    let lines = |output: Output| {
+        let rows = output.stderr.lines().map(str::to_owned);
+        let offers = ["Echo ", "Mining ", "Rpc "];
+        let shown = rows.filter(|row| offers.iter().any(|name| row.starts_with(name)));
+        shown.collect::<Vec<_>>()
+    };
+    let all = [
+        "Echo        offered",
+        "Mining      not offered",
+        "Rpc         not offered",
+    ];
+    assert_eq!(lines(sandbox.run(&["connect", "auto"])), all);
+    for role in ["node", "wallet", "gui"] {
+        let through = sandbox.run(&["spawn", role, "--", "sh", "-c", &words]);
+        assert_eq!(lines(through), all, "{role}");
     }
+    let json = sandbox.run(&["-o", "json", "connect", "auto"]);
+    let offers = r#""offers":{"Echo":"offered","Mining":"not offered","Rpc":"not offered"}"#;
+    assert!(json.stderr.contains(offers), "{json:#?}");
 }
 
 #[test]

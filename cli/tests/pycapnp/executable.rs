@@ -286,11 +286,11 @@ fn connect() {
                 "{ran:?}"
             );
             assert!(ran.stderr.contains(generation), "{ran:?}");
-            let mining = "Mining      implemented\n";
+            let mining = "Mining      offered\n";
             assert!(ran.stderr.contains(mining), "{ran:?}");
             let rpc = match kind {
-                "30" | "31" => "Rpc         not implemented\n",
-                _ => "Rpc         implemented\n",
+                "30" | "31" => "Rpc         unknown to this generation\n",
+                _ => "Rpc         offered\n",
             };
             assert!(ran.stderr.contains(rpc), "{ran:?}");
             assert!(ran.stderr.contains("line 2"), "{ran:?}");
