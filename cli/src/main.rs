@@ -41,8 +41,8 @@ fn main() -> ExitCode {
             let failure = Failure::of(&report);
             output.failure(&failure, None);
             let asked = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
-            if asked && !failure.is_silent() {
-                output.stderr_line(&format!("{report:?}"));
+            if asked && Failure::is_internal(&report) {
+                output.report(&report);
             }
             failure.kind.exit_code()
         }
@@ -51,7 +51,8 @@ fn main() -> ExitCode {
     code.into()
 }
 
-/// Installs the formatting of reports, with backtraces where the user asks for them, and of panics.
+/// Installs the formatting of panics and of internal errors, with backtraces where the user asks
+/// for them.
 fn install_reports() -> Result<()> {
     color_eyre::config::HookBuilder::default()
         .display_env_section(false)

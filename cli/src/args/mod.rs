@@ -248,11 +248,11 @@ pub(crate) struct Completions {
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A scalar plain, anything else as JSON, indented on a terminal
+    /// A scalar plain, on one line, anything else as JSON, indented on a terminal
     Auto,
     /// Always JSON, one line each; errors too, on stderr
     Json,
-    /// The value alone, without quotes and without a newline
+    /// The value alone, without quotes and without a newline; as it is into a file or a pipe
     Raw,
     /// Columns
     Table,

@@ -220,11 +220,11 @@ fn say(context: &Context, number: u32, method: &str, state: State) {
         State::Failed => "failed",
         State::Interrupted => "interrupted",
     };
-    context.output.note(&if context.output.is_json() {
-        json!({ "job": { "number": number, "method": method, "state": word } }).to_string()
-    } else if matches!(state, State::Running) {
-        format!("[{number}] {method}")
-    } else {
-        format!("[{number}] {method}: {word}")
-    });
+    let output = &context.output;
+    match state {
+        _ if output.is_json() => output
+            .note_json(&json!({ "job": { "number": number, "method": method, "state": word } })),
+        State::Running => output.note(&format!("[{number}] {method}")),
+        _ => output.note(&format!("[{number}] {method}: {word}")),
+    }
 }

@@ -50,7 +50,7 @@ fn show(context: &Context, link: &Link, peer: &Peer) {
             "offers": offers,
             "round_trip_us": micros.and_then(|micros| u64::try_from(micros).ok()),
         }});
-        return output.note(&shown.to_string());
+        return output.note_json(&shown);
     }
     output.note(&format!("connected to {}", link.name));
     output.note(&format!("generation  {}", peer.generation));

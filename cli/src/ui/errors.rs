@@ -11,6 +11,8 @@ use clap::error::{ContextKind, ContextValue};
 use serde_json::{Value, json};
 use signal_hook::consts::SIGINT;
 
+use crate::ui::escape;
+
 /// The kind of a failure, which scripts tell by the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -176,6 +178,11 @@ impl Failure {
         Self::new(Kind::Failed, format!("{report:#}"))
     }
 
+    /// Whether a report is about a fault of this program, which nobody foresaw as a failure.
+    pub(crate) fn is_internal(report: &eyre::Report) -> bool {
+        !(report.is::<Self>() || report.is::<Error>() || report.is::<io::Error>())
+    }
+
     /// Converts a usage error of clap. Help and version are no failures, and must not get here.
     pub(crate) fn from_clap(error: &clap::Error) -> Self {
         let rendered = error.to_string();
@@ -278,10 +285,7 @@ fn one_line(text: &str) -> String {
             line.push(' ');
         }
     }
-    line.trim_end()
-        .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    escape::line(line.trim_end()).into_owned()
 }
 
 #[cfg(test)]
@@ -291,8 +295,20 @@ mod tests {
     #[test]
     fn a_peers_words_stay_on_one_line_and_move_no_cursor() {
         let failure = Failure::from(Error::failed("a\nb\u{1b}[2Jc"));
-        assert_eq!(failure.message, "the other side failed: a b\u{fffd}[2Jc");
+        assert_eq!(failure.message, "the other side failed: a b\\x1b[2Jc");
         assert_eq!(failure.kind.exit_code(), 64);
+    }
+
+    #[test]
+    fn only_what_nobody_foresaw_is_internal() {
+        for report in [
+            eyre::Report::new(Failure::usage("no method")),
+            Error::Usage("no interface".into()).into(),
+            io::Error::other("no input").into(),
+        ] {
+            assert!(!Failure::is_internal(&report), "{report:?}");
+        }
+        assert!(Failure::is_internal(&eyre::eyre!("a thread has panicked")));
     }
 
     #[test]

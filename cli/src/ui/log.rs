@@ -3,7 +3,7 @@
 //!
 //! Knows tracing's events and a queue of lines; nothing of what is logged.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 
 use tracing::{Event, Level, Subscriber};
@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::Options;
+use crate::ui::escape;
 use crate::ui::output::Output;
 use crate::ui::queue::Queue;
 
@@ -102,7 +103,7 @@ impl io::Write for Line<'_> {
     /// Queues an event. The layer writes each with one call.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let event = String::from_utf8_lossy(bytes);
-        self.0.push(escape(event.trim_end_matches('\n')));
+        self.0.push(one_line(event.trim_end_matches('\n')));
         Ok(bytes.len())
     }
 
@@ -111,22 +112,11 @@ impl io::Write for Line<'_> {
     }
 }
 
-/// Returns an event as one line: its control characters are escaped, so that text of a peer neither
-/// starts a line nor controls the terminal, and what is beyond [`MAX_EVENT`] is cut off.
-fn escape(event: &str) -> String {
+/// Returns an event as one line, in which text of a peer neither starts a line nor controls the
+/// terminal. What is beyond [`MAX_EVENT`] is cut off.
+fn one_line(event: &str) -> String {
     let kept = &event[..event.floor_char_boundary(MAX_EVENT)];
-    let mut line = String::with_capacity(kept.len());
-    for character in kept.chars() {
-        // Writing to a string does not fail.
-        let _ = match character {
-            '\n' => line.write_str("\\n"),
-            '\r' => line.write_str("\\r"),
-            '\t' => line.write_str("\\t"),
-            '\0'..='\u{1f}' | '\u{7f}' => write!(line, "\\x{:02x}", u32::from(character)),
-            '\u{80}'..='\u{9f}' => write!(line, "\\u{{{:x}}}", u32::from(character)),
-            _ => line.write_char(character),
-        };
-    }
+    let mut line = escape::line(kept).into_owned();
     if kept.len() < event.len() {
         line.push('…');
     }
@@ -138,33 +128,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_escaped() {
-        for (event, line) in [
-            ("plain é \u{1f600} \\ ~", "plain é \u{1f600} \\ ~"),
-            ("a\nb\r\tc", "a\\nb\\r\\tc"),
-            (
-                "\0\u{7}\u{1b}[31m\u{1f}\u{7f}",
-                "\\x00\\x07\\x1b[31m\\x1f\\x7f",
-            ),
-            (
-                "\u{80}\u{85}\u{9b}\u{9f}\u{a0}",
-                "\\u{80}\\u{85}\\u{9b}\\u{9f}\u{a0}",
-            ),
-        ] {
-            assert_eq!(escape(event), line);
-        }
-        let all = escape(&('\0'..'\u{200}').collect::<String>());
-        assert!(!all.contains(char::is_control), "{all}");
-    }
-
-    #[test]
     fn long_events_are_cut() {
         let longest = "x".repeat(MAX_EVENT);
-        assert_eq!(escape(&longest), longest);
-        assert_eq!(escape(&format!("{longest}\n")), format!("{longest}…"));
+        assert_eq!(one_line(&longest), longest);
+        assert_eq!(one_line(&format!("{longest}\n")), format!("{longest}…"));
         // A character of two bytes, the second of which is beyond the limit.
         let shorter = &longest[1..];
-        assert_eq!(escape(&format!("{shorter}é")), format!("{shorter}…"));
+        assert_eq!(one_line(&format!("{shorter}é")), format!("{shorter}…"));
     }
 
     #[test]

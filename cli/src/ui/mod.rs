@@ -3,6 +3,7 @@
 //! Knows terminals, streams and formats; nothing of peers or of what is called.
 
 pub(crate) mod errors;
+pub(crate) mod escape;
 pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod prompt;

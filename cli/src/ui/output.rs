@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::args::{Format, Options, When};
 use crate::ui::errors::Failure;
+use crate::ui::escape;
 use crate::ui::queue::Queue;
 
 /// The delay before a spinner says that something is under way.
@@ -72,10 +73,27 @@ impl Output {
         }
     }
 
+    /// Prints a line of status as JSON, unless `--quiet` is given.
+    pub(crate) fn note_json(&self, value: &Value) {
+        if !self.quiet {
+            self.stderr_text(&escape::json(value, false));
+        }
+    }
+
     /// Prints a whole line on stderr, whatever else writes there, after the lines logged before it.
     pub(crate) fn stderr_line(&self, line: &str) {
+        self.stderr_text(&escape::line(line));
+    }
+
+    /// Prints an internal error with all that is known about it.
+    pub(crate) fn report(&self, report: &eyre::Report) {
+        self.stderr_text(&escape::lines(&format!("{report:?}")));
+    }
+
+    /// Prints text in which others' words are escaped, and a line break after it.
+    fn stderr_text(&self, text: &str) {
         self.flush_log();
-        self.write_stderr(line);
+        self.write_stderr(text);
     }
 
     fn write_stderr(&self, line: &str) {
@@ -102,9 +120,9 @@ impl Output {
         }
     }
 
-    /// Prints a line on stdout, one of several that come by themselves.
-    pub(crate) fn line(&self, line: &str) -> io::Result<()> {
-        self.write_beside(&format!("{line}\n"))
+    /// Prints a line of JSON on stdout, one of several that come by themselves.
+    pub(crate) fn json_line(&self, value: &Value) -> io::Result<()> {
+        self.write_beside(&format!("{}\n", escape::json(value, false)))
     }
 
     /// Whether errors and hints have colours.
@@ -145,17 +163,17 @@ impl Output {
             return;
         }
         if self.is_json() {
-            return self.stderr_line(&failure.json(line).to_string());
+            return self.stderr_text(&escape::json(&failure.json(line), false));
         }
         let place = line
             .map(|line| format!("line {line}: "))
             .unwrap_or_default();
         let (error, hint) = (self.paint("1;31", "error:"), self.paint("1;36", "hint:"));
-        let mut text = format!("{error} {place}{failure}");
+        let mut text = format!("{error} {place}{}", escape::line(&failure.message));
         if let Some(advice) = &failure.hint {
-            text.push_str(&format!("\n{hint} {advice}"));
+            text.push_str(&format!("\n{hint} {}", escape::line(advice)));
         }
-        self.stderr_line(&text);
+        self.stderr_text(&text);
     }
 
     fn paint(&self, style: &str, text: &str) -> String {
@@ -166,7 +184,8 @@ impl Output {
         }
     }
 
-    /// Prints a result. One of several always gets a line, also where it has no value.
+    /// Prints a result. One of several always gets a line, also where it has no value. What would
+    /// control a terminal or begin a line is escaped, except in `raw` into a file or a pipe.
     pub(crate) fn result(&self, shown: &Shown, one_of_many: bool) -> io::Result<()> {
         let (value, is_scalar) = match shown {
             Shown::Nothing if self.format == Format::Json || one_of_many => (&Value::Null, true),
@@ -174,13 +193,13 @@ impl Output {
             Shown::Scalar(value) => (value, true),
             Shown::Structured(value) => (value, false),
         };
+        let to_terminal = io::stdout().is_terminal();
         let mut text = match self.format {
-            Format::Json => value.to_string(),
-            Format::Raw => plain(value),
+            Format::Json => escape::json(value, false),
+            Format::Raw if !to_terminal => raw(value),
             Format::Table => table(value),
-            Format::Auto if is_scalar => plain(value),
-            Format::Auto if io::stdout().is_terminal() => format!("{value:#}"),
-            Format::Auto => value.to_string(),
+            Format::Auto if !is_scalar => escape::json(value, to_terminal),
+            Format::Raw | Format::Auto => plain(value),
         };
         if self.format != Format::Raw || one_of_many {
             text.push('\n');
@@ -212,7 +231,8 @@ impl Output {
             return Spinner(None);
         }
         let (stop, stopped) = mpsc::channel::<()>();
-        let (this, slot, about) = (self.clone(), self.spinner.clone(), about.to_owned());
+        let about = escape::line(about).into_owned();
+        let (this, slot) = (self.clone(), self.spinner.clone());
         let spin = move || {
             if stopped.recv_timeout(SPINNER_AFTER) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return;
@@ -227,7 +247,7 @@ impl Output {
                 Some(_) if is_over(ADVICE_AFTER) => {}
                 advice => {
                     if let Some(advice) = advice {
-                        this.stderr_line(&format!("{} {advice}", this.paint("1;36", "hint:")));
+                        this.stderr_text(&format!("{} {advice}", this.paint("1;36", "hint:")));
                     }
                     let _ = stopped.recv();
                 }
@@ -287,11 +307,19 @@ fn colored(when: When) -> bool {
     }
 }
 
-/// Formats a value without the quotes of JSON.
-fn plain(value: &Value) -> String {
+/// Formats a value without the quotes of JSON, as it is.
+fn raw(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         value => value.to_string(),
+    }
+}
+
+/// Formats a value without the quotes of JSON, on one line and safe to look at.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => escape::line(text).into_owned(),
+        value => escape::json(value, false),
     }
 }
 
@@ -300,13 +328,15 @@ fn table(value: &Value) -> String {
     let rows: Vec<Vec<String>> = match value {
         Value::Object(fields) => fields
             .iter()
-            .map(|(name, value)| vec![name.clone(), plain(value)])
+            .map(|(name, value)| vec![escape::line(name).into_owned(), plain(value)])
             .collect(),
         Value::Array(elements) => match elements.first() {
             Some(Value::Object(first)) => {
                 let names: Vec<String> = first.keys().cloned().collect();
-                let row =
-                    |element: &Value| names.iter().map(|name| plain(&element[name])).collect();
+                let row = |element: &Value| {
+                    let cells = names.iter().map(|name| plain(&element[name.as_str()]));
+                    cells.collect()
+                };
                 std::iter::once(names.clone())
                     .chain(elements.iter().map(row))
                     .collect()
@@ -347,5 +377,10 @@ mod tests {
             "n   v\né   10\nbb  null"
         );
         assert_eq!(table(&json!([1, 2])), "1\n2");
+        // FAULTS C1: a cell stays one, and is as wide as what is shown of it.
+        assert_eq!(
+            table(&json!({"a\u{1b}": "x\ny", "b": ["\u{9b}"]})),
+            "a\\x1b  x\\ny\nb      [\"\\u009b\"]"
+        );
     }
 }

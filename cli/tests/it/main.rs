@@ -22,6 +22,7 @@ mod print;
 mod prompt;
 mod readme;
 mod repeat;
+mod safe;
 mod schema;
 mod spawn;
 mod trouble;

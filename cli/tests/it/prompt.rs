@@ -52,7 +52,7 @@ fn lines_are_edited_and_kept() {
     terminal.wait("\nfive\r\n");
     terminal.ready();
     terminal.write("\u{1b}[200~ echo six\necho 'seven\neight'\u{1b}[201~\r");
-    terminal.wait("\nsix\r\nseven\r\neight\r\n");
+    terminal.wait("\nsix\r\nseven\\neight\r\n");
     terminal.ready();
     // Found by a part of it.
     terminal.write("echo two\r");

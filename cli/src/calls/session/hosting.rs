@@ -184,7 +184,7 @@ impl Printer {
             return;
         };
         let call = json!({ "object": handle, "method": method, "params": params });
-        let printed = self.state.output.line(&call.to_string());
+        let printed = self.state.output.json_line(&call);
         *left = left.map(|left| left.saturating_sub(1));
         let over = printed.is_err() || *left == Some(0);
         drop(left);

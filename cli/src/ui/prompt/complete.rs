@@ -7,6 +7,7 @@
 use crate::schema::choice::Schema;
 use crate::schema::complete::{Candidate, Completer, Found, left};
 use crate::schema::methods::Param;
+use crate::ui::escape::is_unsafe;
 
 /// The parts of a session that lines can name.
 pub(crate) struct View {
@@ -52,7 +53,9 @@ pub(super) fn complete(line: &str, cursor: usize, view: &View) -> Option<(usize,
         [command, ..] if command.starts_with('.') => return None,
         [path, given @ ..] => completer.arguments(&completer.method(path)?, given, word),
     };
-    let Found { at, all } = found.matching(word);
+    let Found { at, mut all } = found.matching(word);
+    // A name of someone else's schema or folder that a terminal would take for a command.
+    all.retain(|candidate| !candidate.text.contains(is_unsafe));
     Some((start + at, all))
 }
 
@@ -71,7 +74,8 @@ pub(super) fn missing(line: &str, view: &View) -> Option<String> {
     let method = view.completer().method(path)?;
     let left = left(&method, given);
     let left: Vec<_> = left.map(Param::usage).collect();
-    Some(left.join(" ")).filter(|hint| !hint.is_empty())
+    let left = left.join(" ");
+    Some(left).filter(|hint| !hint.is_empty() && !hint.contains(is_unsafe))
 }
 
 fn commands() -> Found {

@@ -1,0 +1,102 @@
+//! Output that is safe to look at: what others write reaches terminals, logs and disks only so
+//! that it can do no harm there. Knows the executable from outside only.
+
+use crate::common::{Peer, Sandbox};
+
+/// A text that would set a title, clear the screen, begin a line and turn its order round.
+const EVIL: &str = "\u{1b}]0;pwned\u{7}\u{1b}[2J\r\nforged\u{9b}31mhi\u{7f}\u{202e}";
+
+const PLAIN: &str = "\\x1b]0;pwned\\x07\\x1b[2J\\r\\nforged\\u{9b}31mhi\\x7f\\u{202e}";
+
+const JSON: &str = concat!(
+    r#""\u001b]0;pwned\u0007\u001b[2J\r\nforged\u009b31mhi"#,
+    r#"\u007f\u202e""#
+);
+
+/// FAULTS C1, in results: escaped in every format but `raw` into a file or a pipe.
+#[test]
+fn a_result_controls_no_terminal() {
+    let sandbox = Sandbox::new();
+    let peer = Peer::new(&sandbox);
+    for (format, shown) in [
+        ("auto", format!("{PLAIN}\n")),
+        ("table", format!("{PLAIN}\n")),
+        ("json", format!("{JSON}\n")),
+        ("raw", EVIL.to_owned()),
+    ] {
+        let words = ["-a", &peer.address, "-o", format, "call", "echo", EVIL];
+        sandbox.run(&words).expect(0, &shown);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_on_a_terminal_is_escaped_in_every_format() {
+    use crate::common::terminal::Terminal;
+    let sandbox = Sandbox::new();
+    let peer = Peer::new(&sandbox);
+    for (format, shown) in [
+        ("auto", PLAIN),
+        ("table", PLAIN),
+        ("raw", PLAIN),
+        ("json", JSON),
+    ] {
+        let words = ["-a", &peer.address, "-o", format, "call", "echo", EVIL];
+        let mut terminal = Terminal::start(&sandbox, &words);
+        terminal.wait(shown);
+        terminal.ends(0);
+        let written = terminal.written();
+        let moves = |c: char| c != '\n' && c != '\r' && c.is_control();
+        assert!(!written.contains(moves), "{written:?}");
+        assert_eq!(written.trim_end_matches(['\r', '\n']), shown);
+    }
+}
+
+/// FAULTS C1, in errors and in what a child writes: a line of others begins none of ours.
+#[test]
+fn what_others_write_begins_no_line_on_stderr() {
+    let sandbox = Sandbox::new();
+    let peer = Peer::new(&sandbox);
+    for format in ["auto", "json"] {
+        let words = ["-a", &peer.address, "-o", format, "call", "echo", "fail"];
+        let output = sandbox.run(&words);
+        assert_eq!(output.code, 64, "{output:?}");
+        assert!(!output.stderr.contains('\u{1b}'), "{output:?}");
+        assert!(!output.stderr.contains("\nsuch"), "{output:?}");
+    }
+    let script = format!(
+        "#!/bin/sh\nprintf '%s\\n' '{}' >&2\n",
+        EVIL.replace('\n', "")
+    );
+    let script = sandbox.script("child", &script);
+    let output = sandbox.run(&["spawn", script.to_str().unwrap()]);
+    let shown = PLAIN.replace("\\n", "");
+    assert!(output.stderr.contains(&shown), "{output:?}");
+    assert!(
+        !output
+            .stderr
+            .contains(|c: char| c != '\n' && c.is_control()),
+        "{output:?}"
+    );
+}
+
+/// FAULTS D3: a backtrace is for those who can mend the program.
+#[test]
+fn a_mistyped_word_prints_no_backtrace() {
+    let sandbox = Sandbox::new();
+    let peer = Peer::new(&sandbox);
+    for (code, words) in [
+        (2, &["call", "ecco", "hi"][..]),
+        (2, &["call", "echo", "hi", "there"]),
+        (2, &["--chain", "mine", "connect"]),
+        (2, &["--frob", "connect"]),
+        (64, &["call", "echo", "fail"]),
+        (3, &["-a", "unix:/nodir/none.sock", "call", "echo", "hi"]),
+        (2, &["call", "--each", "/nodir/none", "echo"]),
+        (2, &["describe", "nosuch"]),
+    ] {
+        let mut command = sandbox.ipc(&[&["-a", &peer.address], words].concat());
+        command.env("RUST_BACKTRACE", "1");
+        sandbox.start(command).wait().expect_error(code, &[]);
+    }
+}
