@@ -1,7 +1,7 @@
 //! Output that is safe to look at: what others write reaches terminals, logs and disks only so
 //! that it can do no harm there. Knows the executable from outside only.
 
-use crate::common::{Peer, Sandbox};
+use crate::common::{EXE, Peer, Sandbox};
 
 /// A text that would set a title, clear the screen, begin a line and turn its order round.
 const EVIL: &str = "\u{1b}]0;pwned\u{7}\u{1b}[2J\r\nforged\u{9b}31mhi\u{7f}\u{202e}";
@@ -98,5 +98,40 @@ fn a_mistyped_word_prints_no_backtrace() {
         let mut command = sandbox.ipc(&[&["-a", &peer.address], words].concat());
         command.env("RUST_BACKTRACE", "1");
         sandbox.start(command).wait().expect_error(code, &[]);
+    }
+}
+
+/// FAULTS C3: results that are lost are no success.
+#[test]
+fn a_closed_stdout_fails_before_anything_is_done() {
+    let sandbox = Sandbox::new();
+    let peer = Peer::new(&sandbox);
+    let socket = sandbox.path("s");
+    let run = |words: &[&str], to: &str| {
+        let mut command = sandbox.command("sh");
+        let script = format!("exec \"$@\" {to}");
+        command.args(["-c", &script, "sh", EXE, "-a", &peer.address]);
+        command.args(words);
+        sandbox.start(command).wait()
+    };
+    let listen = format!("unix:{}", socket.display());
+    for words in [
+        &["call", "echo", "hi"][..],
+        &["connect"],
+        &["list"],
+        &["describe", "echo"],
+        &["serve", "--listen", &listen],
+        &["spawn", "node"],
+        &["completions", "bash"],
+        &["man"],
+        &["--help"],
+    ] {
+        run(words, ">&-").expect_error(1, &["stdout is closed"]);
+    }
+    assert!(!socket.exists());
+    // What is thrown away on purpose is, also through a descriptor that could be read.
+    for to in [">/dev/null", "1<>/dev/null", "<&-"] {
+        let output = run(&["call", "echo", "hi"], to);
+        assert_eq!((output.code, &*output.stderr), (0, ""), "{to}: {output:?}");
     }
 }
