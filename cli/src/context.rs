@@ -8,8 +8,8 @@ use std::time::Duration;
 use bitcoin_ipc::transport::{DataDir, Trust};
 use bitcoin_ipc::{Address, CallOptions, Limits};
 
-use crate::args::Options;
 use crate::args::settings::{Environment, Settings};
+use crate::args::{Options, Target};
 use crate::ui::errors::Failure;
 use crate::ui::output::Output;
 use crate::ui::signals::Signals;
@@ -46,7 +46,7 @@ impl Context {
     }
 
     /// Returns the address of words or the environment. Reads no file.
-    pub(crate) fn given_address(&self) -> Result<Option<Address>, Failure> {
+    pub(crate) fn given_address(&self) -> Result<Option<Target>, Failure> {
         match &self.options.peer.address {
             Some(address) => Ok(Some(address.clone())),
             None => Ok(Environment::read().address()?),

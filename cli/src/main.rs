@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     let mut output = Output::plain(Format::Auto, When::Auto);
     let result = install_reports().and_then(|()| match dispatch::role(words.first()) {
         Some(role) => dispatch::run(role, &words, &output),
+        None if ui::stdout::was_closed() => Err(ui::stdout::closed().into()),
         None if schema::completion::answer(&words)? => Ok(0),
         None => run(words, &mut output),
     });

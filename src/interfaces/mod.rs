@@ -8,6 +8,8 @@ mod call;
 #[allow(dead_code, reason = "`build.rs` reads the rest")]
 pub(crate) mod meaning;
 mod offload;
+#[doc(hidden)]
+pub mod secrets;
 mod values;
 
 use std::any::Any;

@@ -27,7 +27,7 @@ use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::call::{Call, Times};
 pub(crate) use self::duration::TimeLimit;
-pub(crate) use self::peer::{ADDRESS_VARIABLE, Peer};
+pub(crate) use self::peer::{ADDRESS_VARIABLE, Peer, Target};
 pub(crate) use self::pick::Pick;
 pub(crate) use self::refusal::Refusal;
 pub(crate) use self::rpc::Rpc;
@@ -37,7 +37,9 @@ pub(crate) use self::watch::{Mine, Watch};
 /// The text after the options in the help and in the manual.
 pub(crate) const AFTER_HELP: &str = "\
 Addresses:
-  auto          the chain's running node; with none, a node child of our own (the default)
+  auto          the chain's running node (the default); with none, where nothing names a node,
+                call and connect start a node child of our own
+  self          a node child of our own
   unix          the chain's node.sock in the data directory
   unix:PATH     a unix socket; the path is relative to the chain's data directory
   /PATH         the same as unix:/PATH
@@ -222,8 +224,8 @@ pub(crate) struct Serve {
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
     /// The peer, in place of --address
-    #[arg(value_name = "ADDRESS", value_parser = peer::address())]
-    pub(crate) peer: Option<Address>,
+    #[arg(value_name = "ADDRESS", value_parser = peer::target())]
+    pub(crate) peer: Option<Target>,
 }
 
 /// List the interfaces, or an interface's methods

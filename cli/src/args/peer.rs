@@ -3,6 +3,7 @@
 //! Knows words and the types they stand for. Reads no file; `settings` does.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::PathBuf;
 
 use bitcoin_ipc::Address;
@@ -24,18 +25,21 @@ pub(crate) const CHAIN_FLAGS: [(&str, Chain); 4] = [
     ("testnet4", Chain::Testnet4),
 ];
 
+/// The word for a node child of our own.
+const OWN_CHILD: &str = "self";
+
 /// The value by which `core_words` writes Core's `-noX`.
 pub(super) const NEGATED: &str = "negated";
 
 /// The options that say which node is meant.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Peer {
-    /// The peer: auto, unix, unix:PATH, /PATH, fd:N or exec:PROGRAM
+    /// The peer: auto, self, unix, unix:PATH, /PATH, fd:N or exec:PROGRAM
     ///
     /// [env: BITCOIN_IPC_ADDRESS] [default: auto]
-    #[arg(short, long, global = true, value_name = "ADDRESS", value_parser = address())]
+    #[arg(short, long, global = true, value_name = "ADDRESS", value_parser = target())]
     #[arg(overrides_with = "address")]
-    pub(crate) address: Option<Address>,
+    pub(crate) address: Option<Target>,
 
     /// The chain whose node and data directory are meant [default: that of bitcoin.conf, or main]
     #[arg(long = "chain", global = true, value_name = "NAME", value_parser = chain())]
@@ -130,6 +134,31 @@ impl Peer {
     }
 }
 
+/// The peer that is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    At(Address),
+    /// A node child of our own, which is started: `self`.
+    OwnChild,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => address.fmt(f),
+            Self::OwnChild => f.write_str(OWN_CHILD),
+        }
+    }
+}
+
+/// Reads the peer that is meant, as [`parse`] reads an address.
+pub(crate) fn parse_target(text: &OsStr) -> Result<Target, String> {
+    match text == OWN_CHILD {
+        true => Ok(Target::OwnChild),
+        false => parse(text).map(Target::At),
+    }
+}
+
 /// Reads an address as users write it: as the library has them, or the absolute path of a socket.
 /// The error is the reason alone.
 pub(crate) fn parse(text: &OsStr) -> Result<Address, String> {
@@ -142,6 +171,13 @@ pub(crate) fn parse(text: &OsStr) -> Result<Address, String> {
         bitcoin_ipc::Error::Address { reason, .. } => reason,
         error => error.to_string(),
     })
+}
+
+pub(crate) fn target() -> ValueParser {
+    // The word itself is in clap's message already.
+    OsStringValueParser::new()
+        .try_map(|word| parse_target(&word))
+        .into()
 }
 
 pub(crate) fn address() -> ValueParser {

@@ -11,7 +11,7 @@ use bitcoin_ipc::Address;
 use bitcoin_ipc::transport::{Chain, DataDir};
 
 use super::conf::{Config, Entry, FILE_NAME, Place};
-use super::peer::{self, ADDRESS_VARIABLE, Peer};
+use super::peer::{self, ADDRESS_VARIABLE, Peer, Target};
 use super::refusal::Refusal;
 
 /// Where a value comes from.
@@ -58,10 +58,10 @@ impl Environment {
     }
 
     /// Returns the address. A variable that is empty is no variable.
-    pub(crate) fn address(&self) -> Result<Option<Address>, Refusal> {
+    pub(crate) fn address(&self) -> Result<Option<Target>, Refusal> {
         let text = self.address.as_deref().filter(|text| !text.is_empty());
         text.map(|text| {
-            peer::parse(text).map_err(|reason| {
+            peer::parse_target(text).map_err(|reason| {
                 Refusal::new(
                     format!("{ADDRESS_VARIABLE} is {text:?}: {reason}"),
                     format!("unset {ADDRESS_VARIABLE}, or see bitcoin-ipc --help for addresses"),
@@ -91,7 +91,7 @@ impl Environment {
 /// The settings that say which node is meant. Nothing that is not set is made up.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
-    pub(crate) address: Option<Set<Address>>,
+    pub(crate) address: Option<Set<Target>>,
     pub(crate) chain: Option<Set<Chain>>,
     pub(crate) datadir: Option<Set<PathBuf>>,
     /// The first unix socket of the configuration's `ipcbind`, where its node listens; that is what
@@ -169,7 +169,8 @@ impl Settings {
         if self.address.is_none()
             && let Some(entry) = config.get(section, "ipcconnect")
         {
-            self.address = Some(address_of(entry, "ipcconnect")?);
+            let Set { value, source } = address_of(entry, "ipcconnect")?;
+            self.address = set(Some(Target::At(value)), source);
         }
         for entry in config.list(section, "ipcbind") {
             let found = address_of(entry, "ipcbind")?;
@@ -183,20 +184,22 @@ impl Settings {
 
     /// Whether anything names a node: an address, a chain, a data directory or a configuration.
     /// `auto` as an address names none.
-    #[allow(dead_code, reason = "the rule of `auto` asks it")]
     pub(crate) fn names_a_node(&self) -> bool {
         let has_address = self.address.as_ref();
-        has_address.is_some_and(|address| address.value != Address::Auto)
+        has_address.is_some_and(|address| address.value != Target::At(Address::Auto))
             || self.chain.is_some()
             || self.datadir.is_some()
             || self.listens.is_some()
             || self.conf_named
     }
 
-    /// Returns the address, which is `auto` where none is set.
-    pub(crate) fn address(&self) -> Address {
-        let address = self.address.as_ref().map(|address| &address.value);
-        address.map_or(Address::Auto, |address| self.place_of(address))
+    /// Returns the peer that is meant: the address `auto` where none is set.
+    pub(crate) fn target(&self) -> Target {
+        match self.address.as_ref().map(|address| &address.value) {
+            None => Target::At(Address::Auto),
+            Some(Target::At(address)) => Target::At(self.place_of(address)),
+            Some(Target::OwnChild) => Target::OwnChild,
+        }
     }
 
     /// Returns an address with the configuration's path for `unix` without one.
@@ -209,16 +212,14 @@ impl Settings {
 
     /// Returns where the address comes from, unless it is of the command line, which the user sees.
     pub(crate) fn address_source(&self) -> Option<&Source> {
-        let address = match &self.address {
-            Some(address) if address.value == Address::Unix(None) => {
-                self.listens.as_ref().or(Some(address))
-            }
-            Some(address) => Some(address),
-            None => self.listens.as_ref(),
+        let own = self.address.as_ref();
+        let listens = self.listens.as_ref().map(|address| &address.source);
+        let source = match own.map(|address| (&address.value, &address.source)) {
+            Some((Target::At(Address::Unix(None)), source)) => listens.or(Some(source)),
+            Some((_, source)) => Some(source),
+            None => listens,
         };
-        address
-            .map(|address| &address.source)
-            .filter(|source| **source != Source::Words)
+        source.filter(|source| **source != Source::Words)
     }
 
     /// Returns the path at which the configuration's node listens, where that has one.

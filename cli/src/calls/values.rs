@@ -4,6 +4,8 @@
 //! one `{JSON}` for all, and `@FILE` or `-` in place of a value. Must not know which object is
 //! called.
 
+mod content;
+mod fields;
 #[cfg(test)]
 mod tests;
 mod word;
@@ -17,8 +19,9 @@ use bitcoin_ipc::dynamic::call::Objects;
 use bitcoin_ipc::dynamic::schema::model::Type;
 use serde_json::{Map, Value as Json};
 
+use self::content::{from_file, read_limited};
 pub(crate) use self::word::shortened;
-use self::word::{PRINT, from_text, named, read_limited};
+use self::word::{PRINT, from_text, named};
 use crate::schema::methods::{Method, Param, suggest};
 use crate::ui::errors::{Failure, Kind};
 
@@ -36,7 +39,8 @@ struct Group {
     words: Vec<String>,
     /// Whether it is one JSON object, whatever it looks like.
     is_object: bool,
-    fetched: BTreeMap<usize, String>,
+    /// The contents of files, by the word that names one.
+    fetched: BTreeMap<usize, Vec<u8>>,
 }
 
 /// The parameters of a call.
@@ -170,12 +174,14 @@ impl Reading<'_> {
                     }
                 })?;
                 let shown = json.to_string();
-                self.set(param, json, &shown)?;
+                self.set(param, "", json, &shown)?;
             }
             return Ok(true);
         }
         for (index, word) in group.words.iter().enumerate() {
-            if (self.takes)(named(word).map(|(name, ..)| name)) {
+            let param = |name: &'_ str| name.split('.').next().unwrap_or_default().to_owned();
+            let param = named(word).map(|(name, ..)| param(name));
+            if (self.takes)(param.as_deref()) {
                 self.word(index, word, &mut group.fetched)?;
             }
         }
@@ -186,18 +192,23 @@ impl Reading<'_> {
         &mut self,
         index: usize,
         word: &str,
-        fetched: &mut BTreeMap<usize, String>,
+        fetched: &mut BTreeMap<usize, Vec<u8>>,
     ) -> Result<(), Failure> {
         let method = self.method;
-        let (param, text) = match named(word) {
+        let registry = self.objects.registry().clone();
+        let (param, path, text) = match named(word) {
             Some((name, true, PRINT)) => return self.print(param_of(method, name)?),
-            Some((name, true, json)) => {
+            Some((name, is_json, text)) => {
+                let (name, path) = name.split_once('.').unwrap_or((name, ""));
                 let param = param_of(method, name)?;
-                let value = serde_json::from_str(json)
-                    .map_err(|error| refuse(method, param, json, &format!("no JSON: {error}")))?;
-                return self.set(param, value, json);
+                if is_json {
+                    let value = serde_json::from_str(text).map_err(|error| {
+                        refuse(method, param, text, &format!("no JSON: {error}"))
+                    })?;
+                    return self.set(param, path, value, text);
+                }
+                (param, path, text)
             }
-            Some((name, false, text)) => (param_of(method, name)?, text),
             None => {
                 let mut left = method.params.iter().enumerate().skip(self.position);
                 let free = |name: &String| {
@@ -213,21 +224,22 @@ impl Reading<'_> {
                     .hint(method.usage())
                 })?;
                 self.position = index + 1;
-                (param, word)
+                (param, "", word)
             }
         };
-        let text = match fetched.get(&index) {
-            Some(text) => text.clone(),
-            None => {
-                let text = fetch(method, param, text, self.stdin_free)?;
-                fetched.insert(index, text.clone());
-                text
-            }
+        let ty = fields::type_of(&registry, param, path)?;
+        if !fetched.contains_key(&index)
+            && let Some(content) = fetch(method, param, text, self.stdin_free)?
+        {
+            fetched.insert(index, content);
+        }
+        let value = match fetched.get(&index) {
+            None => from_text(&ty, text).map_err(|reason| refuse(method, param, text, &reason))?,
+            Some(content) => from_file(&ty, content)
+                .map_err(|reason| refuse_file(method, param, text, &reason))?,
         };
-        let value =
-            from_text(&param.ty, &text).map_err(|reason| refuse(method, param, &text, &reason))?;
-        self.set(param, value, &text).map_err(|failure| {
-            let is_interface = matches!(param.ty, Type::Interface(..));
+        self.set(param, path, value, text).map_err(|failure| {
+            let is_interface = matches!(ty, Type::Interface(..));
             match is_interface && text == PRINT {
                 true => failure.hint(format!(
                     "{}:={PRINT} hosts an object that prints its calls",
@@ -250,13 +262,15 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Takes a value, if it is of its parameter's type.
-    fn set(&mut self, param: &Param, value: Json, text: &str) -> Result<(), Failure> {
+    /// Takes a value, or that of a field below `path`, if it is of its type.
+    fn set(&mut self, param: &Param, path: &str, value: Json, text: &str) -> Result<(), Failure> {
         let method = self.method;
+        let value = fields::within(path, value);
         let mut alone = Map::new();
         alone.insert(param.name.clone(), value.clone());
         match self.objects.check(&method.info, &Json::Object(alone)) {
-            Ok(_) => self.insert(param, value),
+            Ok(_) if path.is_empty() => self.insert(param, value),
+            Ok(_) => self.merge(param, value),
             Err(Error::Conversion { field, reason }) => {
                 // The failure names the parameter already, but not the place in its value.
                 let path = format!("{}.{}", method.full_name(), param.name);
@@ -268,6 +282,23 @@ impl Reading<'_> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Takes the value of a field, beside those of others.
+    fn merge(&mut self, param: &Param, value: Json) -> Result<(), Failure> {
+        let method = self.method;
+        let params = &mut self.bound.params;
+        let whole = params
+            .entry(param.name.clone())
+            .or_insert_with(|| Map::new().into());
+        fields::merge(whole, value).map_err(|field| {
+            Failure::usage(format!(
+                "{}: {}.{field} is given twice",
+                method.full_name(),
+                param.name
+            ))
+            .hint(method.usage())
+        })
     }
 
     fn insert(&mut self, param: &Param, value: Json) -> Result<(), Failure> {
@@ -320,13 +351,13 @@ fn param_of<'m>(method: &'m Method, name: &str) -> Result<&'m Param, Failure> {
     })
 }
 
-/// Returns the text of a value: the word itself, or the content of `@FILE` or `-` as it stands.
+/// Returns the content of `@FILE` or `-`; `None` for a word that is the value itself.
 fn fetch(
     method: &Method,
     param: &Param,
     word: &str,
     stdin_free: &mut bool,
-) -> Result<String, Failure> {
+) -> Result<Option<Vec<u8>>, Failure> {
     let (place, read) = if word == "-" {
         if !std::mem::replace(stdin_free, false) {
             return Err(refuse(method, param, word, "the input is in use already"));
@@ -335,16 +366,16 @@ fn fetch(
     } else if let Some(path) = word.strip_prefix('@') {
         (path, File::open(path).and_then(read_limited))
     } else {
-        return Ok(word.to_owned());
+        return Ok(None);
     };
-    read.map_err(|error| {
+    read.map(Some).map_err(|error| {
         let what = format!(
             "{}: {} from {place}: {error}",
             method.full_name(),
             param.name
         );
         match error.kind() {
-            io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => Failure::usage(what),
+            io::ErrorKind::FileTooLarge => Failure::usage(what),
             _ => Failure::new(Kind::Failed, what),
         }
         .hint(format!(
@@ -352,6 +383,24 @@ fn fetch(
             param.name
         ))
     })
+}
+
+/// Returns the failure of a file whose content is not of its parameter's type.
+fn refuse_file(method: &Method, param: &Param, word: &str, reason: &str) -> Failure {
+    let place = match word.strip_prefix('@') {
+        Some(path) => path,
+        None => "the input",
+    };
+    let failure = Failure::usage(format!(
+        "{}: parameter {} ({}) from {place}: {reason}",
+        method.full_name(),
+        param.name,
+        param.kind
+    ));
+    match param.ty {
+        Type::Data => failure.hint("a file has hex, in any layout, or the bytes themselves"),
+        _ => failure.hint(method.usage()),
+    }
 }
 
 /// Returns the failure of a value that is not of its parameter's type.

@@ -10,7 +10,7 @@ use bitcoin_ipc::transport::DataDir;
 use bitcoin_ipc::{Address, Error, Ipc, Listener, process};
 use eyre::Result;
 
-use crate::args::{self, ADDRESS_VARIABLE};
+use crate::args::{self, ADDRESS_VARIABLE, Target};
 use crate::context::Context;
 use crate::peer::systemd::{self, Passed};
 use crate::ui::errors::{Failure, Kind};
@@ -51,7 +51,10 @@ pub(crate) fn run(context: &Context, args: &args::Serve) -> Result<u8> {
 
 /// Refuses the address of a peer: there is none. One of the environment is for clients.
 fn check_address(context: &Context, args: &args::Serve) -> Result<()> {
-    let is_own = |address: &Address| args.listen.contains(address);
+    let is_own = |target: &Target| match target {
+        Target::At(address) => args.listen.contains(address),
+        Target::OwnChild => false,
+    };
     if let Some(address) = &context.options.peer.address {
         if is_own(address) {
             return Ok(());

@@ -7,6 +7,7 @@ use bitcoin_ipc::client::{Client, ClientBuilder, Event, Reconnecting};
 use eyre::Result;
 
 use super::target;
+use crate::args::Target;
 use crate::context::Context;
 use crate::ui::errors::Failure;
 
@@ -39,9 +40,9 @@ fn builder(context: &Context) -> Result<ClientBuilder, Failure> {
 
 fn address(context: &Context) -> Result<Address, Failure> {
     let settings = context.settings()?;
-    match settings.address() {
-        Address::Auto => Ok(Address::Unix(settings.socket())),
-        Address::Unix(path) => Ok(Address::Unix(path)),
+    match settings.target() {
+        Target::At(Address::Auto) => Ok(Address::Unix(settings.socket())),
+        Target::At(Address::Unix(path)) => Ok(Address::Unix(path)),
         other => Err(
             Failure::usage(format!("{other} cannot be connected to again"))
                 .hint("name the node's socket, with --address unix:PATH or --chain"),

@@ -14,6 +14,7 @@ use bitcoin_ipc::transport::{self, Chain, DataDir, Stream};
 use bitcoin_ipc::{Address, Error, Ipc, ipc};
 use eyre::Result;
 
+use crate::args::Target;
 use crate::args::settings::Settings;
 use crate::context::Context;
 use crate::peer::absence;
@@ -97,25 +98,26 @@ fn naming_source<T>(settings: &Settings, done: Result<T>) -> Result<T> {
 }
 
 fn open_at(context: &Context, settings: &Settings, own_child: OwnChild) -> Result<Link> {
-    let address = match settings.address() {
-        Address::Exec(program) => {
+    let address = match settings.target() {
+        Target::OwnChild => return start_own(context),
+        Target::At(Address::Exec(program)) => {
             return adopt(context, &client(context)?, &What::Program(program));
         }
-        Address::Off => {
+        Target::At(Address::Off) => {
             return Err(Failure::new(Kind::NoConnection, "the address is off")
-                .hint("name a peer with --address")
+                .hint("name a peer with --address; `self` is a node child of our own")
                 .into());
         }
         // Nobody there is no error then.
-        Address::Auto
+        Target::At(Address::Auto)
             if own_child == OwnChild::Allowed
                 && !settings.names_a_node()
                 && context.options.wait.is_none() =>
         {
             Address::Auto
         }
-        Address::Auto => Address::Unix(settings.socket()),
-        address => address,
+        Target::At(Address::Auto) => Address::Unix(settings.socket()),
+        Target::At(address) => address,
     };
     let ipc = client_in(context, settings.data_dir_for(&address)?)?;
     let to = address.clone();
@@ -129,13 +131,18 @@ fn open_at(context: &Context, settings: &Settings, own_child: OwnChild) -> Resul
             _capnp: None,
         });
     }
-    let link = adopt(context, &client(context)?, &What::Role(Role::Node))?;
-    let pid = link.child.as_ref().map_or(0, Guard::pid);
+    let link = start_own(context)?;
     context.output.note(&format!(
-        "no node listens at {}; started bitcoin-node (pid {pid}) in its place",
-        describe(context, &address)
+        "no node listens at {}; started {} in its place",
+        describe(context, &address),
+        link.name
     ));
     Ok(link)
+}
+
+/// Starts a node child of our own.
+fn start_own(context: &Context) -> Result<Link> {
+    adopt(context, &client(context)?, &What::Role(Role::Node))
 }
 
 /// Starts a child and returns its `Init`. No child is left when that fails.
@@ -186,9 +193,16 @@ fn open_other_at(
     objects: &Objects,
     interface: &str,
 ) -> Result<(Link, String)> {
-    let address = match settings.address() {
-        Address::Auto => Address::Unix(settings.socket()),
-        address => address,
+    let address = match settings.target() {
+        Target::At(Address::Auto) => Address::Unix(settings.socket()),
+        Target::At(address) => address,
+        Target::OwnChild => {
+            return Err(
+                Failure::usage("a node child of our own serves Core's Init alone")
+                    .hint("name the program's socket with --address unix:PATH, or exec:PROGRAM")
+                    .into(),
+            );
+        }
     };
     let capnp = Arc::new(Capnp::new("bitcoin-ipc", context.limits())?);
     let shake = |stream: Box<dyn Stream>| {

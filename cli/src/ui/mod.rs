@@ -9,3 +9,4 @@ pub(crate) mod output;
 pub(crate) mod prompt;
 pub(crate) mod queue;
 pub(crate) mod signals;
+pub(crate) mod stdout;

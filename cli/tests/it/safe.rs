@@ -1,7 +1,8 @@
 //! Output that is safe to look at: what others write reaches terminals, logs and disks only so
 //! that it can do no harm there. Knows the executable from outside only.
 
-use crate::common::{Peer, Sandbox};
+use crate::common::mining::Node;
+use crate::common::{EXE, Peer, Sandbox};
 
 /// A text that would set a title, clear the screen, begin a line and turn its order round.
 const EVIL: &str = "\u{1b}]0;pwned\u{7}\u{1b}[2J\r\nforged\u{9b}31mhi\u{7f}\u{202e}";
@@ -99,4 +100,125 @@ fn a_mistyped_word_prints_no_backtrace() {
         command.env("RUST_BACKTRACE", "1");
         sandbox.start(command).wait().expect_error(code, &[]);
     }
+}
+
+/// FAULTS C3: results that are lost are no success.
+#[test]
+fn a_closed_stdout_fails_before_anything_is_done() {
+    let sandbox = Sandbox::new();
+    let peer = Peer::new(&sandbox);
+    let socket = sandbox.path("s");
+    let run = |words: &[&str], to: &str| {
+        let mut command = sandbox.command("sh");
+        let script = format!("exec \"$@\" {to}");
+        command.args(["-c", &script, "sh", EXE, "-a", &peer.address]);
+        command.args(words);
+        sandbox.start(command).wait()
+    };
+    let listen = format!("unix:{}", socket.display());
+    for words in [
+        &["call", "echo", "hi"][..],
+        &["connect"],
+        &["list"],
+        &["describe", "echo"],
+        &["serve", "--listen", &listen],
+        &["spawn", "node"],
+        &["completions", "bash"],
+        &["man"],
+        &["--help"],
+    ] {
+        run(words, ">&-").expect_error(1, &["stdout is closed"]);
+    }
+    assert!(!socket.exists());
+    // What is thrown away on purpose is, also through a descriptor that could be read.
+    for to in [">/dev/null", "1<>/dev/null", "<&-"] {
+        let output = run(&["call", "echo", "hi"], to);
+        assert_eq!((output.code, &*output.stderr), (0, ""), "{to}: {output:?}");
+    }
+}
+
+/// Calls that pass a secret, each as the words of `call` and as a line of the prompt.
+const SECRET: &str = "hunter2";
+
+fn secret_requests() -> Vec<String> {
+    let commands = [
+        ("walletpassphrase", format!("[\"{SECRET}\",60]")),
+        ("EncryptWallet", format!("[\"{SECRET}\"]")),
+        (
+            "importdescriptors",
+            format!("[[{{\"desc\":\"pkh({SECRET})\"}}]]"),
+        ),
+        (
+            "signrawtransactionwithkey",
+            format!("[\"00\",[\"{SECRET}\"]]"),
+        ),
+        ("loadwallet", format!("{{\"passphrase\":\"{SECRET}\"}}")),
+    ];
+    let requests = commands.iter().flat_map(|(method, params)| {
+        [
+            format!("{{\"method\":\"{method}\",\"params\":{params}}}"),
+            // The method may be named last, and after more than a line of the log has.
+            format!(
+                "{{\"params\":{params},\"id\":\"{}\",\"method\":\"{method}\"}}",
+                "i".repeat(500)
+            ),
+        ]
+    });
+    requests.collect()
+}
+
+/// FAULTS C2: the log has no secret, neither of a request nor of its result.
+#[test]
+fn secrets_are_not_logged() {
+    let sandbox = Sandbox::new();
+    let node = Node::new(&sandbox, false);
+    for request in secret_requests() {
+        let words = ["-a", &node.address, "-vv", "call", "executeRpc"];
+        let output = sandbox.run(&[&words[..], &[&format!("request={request}")]].concat());
+        assert_eq!(output.code, 0, "{output:?}");
+        // The peer answers with what it was asked.
+        assert!(output.stdout.contains(SECRET), "{output:?}");
+        assert!(
+            output.stderr.contains("client send Rpc.executeRpc"),
+            "{output:?}"
+        );
+        assert!(!output.stderr.contains(SECRET), "{output:?}");
+    }
+    let harmless = "request={\"method\":\"getblockcount\"}";
+    let words = ["-a", &node.address, "-v", "call", "executeRpc", harmless];
+    let output = sandbox.run(&words);
+    assert!(output.stderr.contains("getblockcount"), "{output:?}");
+}
+
+/// FAULTS C2: the prompt's history keeps no line with a secret.
+#[cfg(target_os = "linux")]
+#[test]
+fn secrets_are_not_kept_in_the_history() {
+    use crate::common::terminal::Terminal;
+    let sandbox = Sandbox::new();
+    let node = Node::new(&sandbox, false);
+    let mut terminal = Terminal::start(&sandbox, &["-a", &node.address, "call"]);
+    for (number, request) in secret_requests().iter().enumerate() {
+        terminal.ready();
+        terminal.write(&format!("executeRpc request='{request}' uri=u{number}\r"));
+        terminal.wait(&format!("|u{number}|"));
+    }
+    for line in [
+        "executeRpc passphrase=hunter2",
+        "nosuch walletpassphrase hunter2",
+    ] {
+        terminal.ready();
+        terminal.write(&format!("{line}\r"));
+        terminal.wait("error: ");
+    }
+    terminal.ready();
+    terminal.write("getTip\r");
+    terminal.wait("height");
+    terminal.ready();
+    terminal.write(".quit\r");
+    terminal.ends(0);
+    let home = sandbox.path("").join("../home");
+    let kept = std::fs::read_to_string(home.join(".local/state/bitcoin-ipc/history")).unwrap();
+    let lines: Vec<_> = kept.lines().skip(1).collect();
+    assert_eq!(lines, ["getTip", ".quit"]);
 }

@@ -12,7 +12,7 @@ mod submit;
 
 use crate::dynamic::json::{Meaning, Options};
 use crate::dynamic::schema::model::Type;
-use crate::interfaces::meaning;
+use crate::interfaces::{meaning, secrets};
 
 pub use self::defaults::{newest_defaults, with_newest_defaults};
 pub use self::interrupt::interrupt_of;
@@ -33,6 +33,19 @@ pub fn options() -> Options {
         optionals: true,
         ..Options::default().meaning(meaning)
     }
+}
+
+/// Returns whether a text, such as a line that a user typed, holds a secret as far as its words tell: a
+/// passphrase, a private key, or a call of an RPC command that takes one. Such a text is not to be kept.
+#[must_use]
+pub fn has_secrets(text: &str) -> bool {
+    secrets::are_in(text)
+}
+
+/// Returns whether a parameter of this name is a secret.
+#[must_use]
+pub fn is_secret(parameter: &str) -> bool {
+    secrets::is_name(parameter)
 }
 
 /// Returns the meaning of a field of Core's interfaces.

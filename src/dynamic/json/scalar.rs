@@ -173,15 +173,21 @@ pub(super) fn unhex(digits: &str) -> Result<Vec<u8>, Refused> {
     };
     let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {
-        return Err("has an odd number of hex digits".into());
+        return Err(format!("has an odd number of hex digits, {}", digits.len()));
     }
     let bytes = pairs.iter().map(|[high, low]| {
         let (high, low) = digit(*high).zip(digit(*low))?;
         Some(high << 4 | low)
     });
-    bytes
-        .collect::<Option<Vec<u8>>>()
-        .ok_or_else(|| "is not of hex digits alone".into())
+    bytes.collect::<Option<Vec<u8>>>().ok_or_else(|| {
+        let mut characters = digits.chars().enumerate();
+        let wrong = characters.find(|(_, character)| !character.is_ascii_hexdigit());
+        let (place, character) = wrong.unwrap_or_default();
+        format!(
+            "has {character:?} as character {}, which is no hex digit",
+            place + 1
+        )
+    })
 }
 
 /// A value for an error, cut where it is long.

@@ -2,13 +2,10 @@
 //!
 //! Knows types and their spellings; nothing of methods or of the objects that are held.
 
-use std::io::{self, Read};
-
 use bitcoin_ipc::dynamic::schema::model::Type;
 use serde_json::Value as Json;
 
-/// The largest value that is read, in bytes: that of the largest message.
-const MAX_VALUE: u64 = 64 * 1024 * 1024;
+use super::content::digits;
 
 /// The value of `name:=print`: an object that is hosted here and prints its calls.
 pub(super) const PRINT: &str = "print";
@@ -18,7 +15,8 @@ pub(super) const PRINT: &str = "print";
 pub(super) fn from_text(ty: &Type, text: &str) -> Result<Json, String> {
     let json = || serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"));
     match ty {
-        Type::Text | Type::Data => Ok(text.into()),
+        Type::Text => Ok(text.into()),
+        Type::Data => Ok(digits(text)?.into()),
         Type::Void => match text {
             "" | "null" => Ok(Json::Null),
             _ => Err("it is Void, of which the only value is null".into()),
@@ -53,34 +51,31 @@ pub(super) fn from_text(ty: &Type, text: &str) -> Result<Json, String> {
             "null" => Ok(Json::Null),
             handle => Ok(handle.into()),
         },
-        Type::List(_) | Type::Struct(..) | Type::AnyPointer | Type::Parameter(..) => json(),
+        // One value stands for a list of it.
+        Type::List(element) => match json() {
+            Ok(list @ Json::Array(_)) => Ok(list),
+            Err(reason) if text.trim_start().starts_with('[') => Err(reason),
+            _ => Ok(Json::Array(vec![from_text(element, text)?])),
+        },
+        Type::Struct(..) | Type::AnyPointer | Type::Parameter(..) => json(),
     }
 }
 
-/// Splits `name=value`; the flag is true for `name:=JSON`.
+/// Splits `name=value`; the flag is true for `name:=JSON`. The name may have fields after dots.
 pub(super) fn named(word: &str) -> Option<(&str, bool, &str)> {
     let (name, value) = word.split_once('=')?;
     let (name, json) = match name.strip_suffix(':') {
         Some(name) => (name, true),
         None => (name, false),
     };
-    let mut letters = name.chars();
-    let identifier = letters.next().is_some_and(|c| c.is_ascii_alphabetic())
-        && letters.all(|c| c.is_ascii_alphanumeric() || c == '_');
-    identifier.then_some((name, json, value))
-}
-
-/// Reads an input to its end, as text of at most [`MAX_VALUE`] bytes.
-pub(super) fn read_limited(input: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    input.take(MAX_VALUE + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_VALUE {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("more than {MAX_VALUE} bytes, the size of the largest message"),
-        ));
-    }
-    Ok(text)
+    let is_identifier = |name: &str| {
+        let mut letters = name.chars();
+        letters.next().is_some_and(|c| c.is_ascii_alphabetic())
+            && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    name.split('.')
+        .all(is_identifier)
+        .then_some((name, json, value))
 }
 
 /// Shortens a value to what an error message has room for.

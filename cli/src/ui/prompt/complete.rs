@@ -4,6 +4,8 @@
 //! [`crate::schema::complete`]'s. Except for file names, a line's completions depend on the line and
 //! the [`View`] alone.
 
+use bitcoin_ipc::dynamic::core;
+
 use crate::schema::choice::Schema;
 use crate::schema::complete::{Candidate, Completer, Found, left};
 use crate::schema::methods::Param;
@@ -86,6 +88,24 @@ fn commands() -> Found {
         at: 0,
         all: all.collect(),
     }
+}
+
+/// Whether a line holds a secret: one that words tell of, or the value of a parameter that is one.
+/// Such a line is not kept.
+pub(super) fn has_secrets(line: &str, view: &View) -> bool {
+    core::has_secrets(line) || has_secret_values(line, view).unwrap_or(false)
+}
+
+fn has_secret_values(line: &str, view: &View) -> Option<bool> {
+    let words = shlex::split(line)?;
+    let words: &[String] = match words.as_slice() {
+        [_, equals, call @ ..] if equals == "=" => call,
+        words => words,
+    };
+    let (path, given) = words.split_first()?;
+    let method = view.completer().method(path)?;
+    let mut secrets = method.params.iter();
+    Some(!given.is_empty() && secrets.any(|param| core::is_secret(&param.name)))
 }
 
 impl View {

@@ -22,6 +22,7 @@ use rustyline::ExternalPrinter;
 use rustyline::error::ReadlineError;
 
 pub(crate) use self::complete::View;
+use self::complete::has_secrets;
 use self::editor::Words;
 use self::history::History;
 use crate::context::Context;
@@ -117,10 +118,16 @@ impl Input {
             let mut history = History::load(&mut editor, &output);
             for () in asked {
                 let line = editor.readline(prompt);
+                let is_kept = |line: &str| {
+                    let view = view.lock().unwrap_or_else(PoisonError::into_inner);
+                    !has_secrets(line, &view)
+                };
                 reading.store(false, Ordering::SeqCst);
                 let event = match line {
                     Ok(line) => {
-                        history.add(&mut editor, &line);
+                        if is_kept(&line) {
+                            history.add(&mut editor, &line);
+                        }
                         Event::Line(Ok(line))
                     }
                     Err(ReadlineError::Interrupted) => Event::Cleared,

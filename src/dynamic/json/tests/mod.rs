@@ -255,12 +255,12 @@ fn errors_name_the_field_its_type_and_the_value() {
     refused(
         "Every",
         json!({"data": "0x00"}),
-        "Every.data: Data: \"0x00\" is not of hex digits",
+        "Every.data: Data: \"0x00\" has 'x' as character 2, which is no hex digit",
     );
     refused(
         "Every",
         json!({"enum": "bleu"}),
-        "Colour: \"bleu\" is no value of it; did you mean \"blue\"?",
+        "Colour: \"bleu\" is no value of it; did you mean \"blue\"? (one of ",
     );
     refused(
         "Every",

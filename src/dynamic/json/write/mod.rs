@@ -23,6 +23,8 @@ use crate::error::{Error, Result};
 
 /// How many words more than it has what is behind an `AnyPointer` may seem to have.
 const SLACK_WORDS: usize = 65536;
+/// The number of an enum's values that an error lists.
+const LISTED: usize = 12;
 /// The size of a hash, in bytes.
 const HASH: usize = 32;
 
@@ -362,8 +364,14 @@ impl<'a, 'h> Writing<'a, 'h> {
             Json::String(name) => {
                 let found = (0..).zip(values).find(|(_, value)| value.name == *name);
                 found.map(|(number, _)| number).ok_or_else(|| {
-                    let names = values.iter().map(|value| value.name.as_str());
-                    format!("is no value of it{}", did_you_mean(name, names))
+                    let names = || values.iter().map(|value| value.name.as_str());
+                    let meant = did_you_mean(name, names());
+                    let listed: Vec<_> = names().take(LISTED).collect();
+                    let more = if values.len() > LISTED { ", …" } else { "" };
+                    format!(
+                        "is no value of it{meant} (one of {}{more})",
+                        listed.join(", ")
+                    )
                 })
             }
             Json::Number(_) => scalar::integer(json),
