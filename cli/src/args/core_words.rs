@@ -58,6 +58,42 @@ const OTHERS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Core's spellings that a shell offers, and their meanings.
+const SPELLINGS: &[(&str, &str)] = &[
+    ("-regtest", "The regression test chain"),
+    ("-testnet4", "The fourth test network"),
+    ("-testnet", "The third test network"),
+    ("-signet", "The signet test network"),
+    ("-chain=", "The chain by its name"),
+    ("-datadir=", "The data directory of all chains"),
+    ("-conf=", "The configuration of the node"),
+    ("-ipcconnect=", "The address of the node"),
+    ("-rpcwait", "Keep trying to connect"),
+    ("-rpcwaittimeout=", "The limit of -rpcwait in seconds"),
+];
+
+/// Returns Core's spellings that continue the word at `index`, where an option may stand there.
+pub(crate) fn spellings(
+    definition: &Command,
+    line: &[OsString],
+    index: usize,
+) -> Vec<&'static (&'static str, &'static str)> {
+    let typed = line.get(index).and_then(|word| word.to_str());
+    // One dash alone begins every option.
+    let Some(typed) = typed.filter(|word| word.len() > 1) else {
+        return Vec::new();
+    };
+    let (probe, own) = ("-regtest", "--regtest");
+    let mut probed = line.to_vec();
+    probed[index] = probe.into();
+    let probed = translate_unfinished(definition, probed);
+    if probed.get(index).is_none_or(|word| word != own) {
+        return Vec::new();
+    }
+    let found = SPELLINGS.iter().filter(|(word, _)| word.starts_with(typed));
+    found.collect()
+}
+
 /// The words with Core's spellings replaced. The first one is the program's name.
 ///
 /// # Errors

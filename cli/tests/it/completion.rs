@@ -1,6 +1,7 @@
 //! Completion of interfaces, methods and parameters, asked for as the shells ask: their own
 //! completion machinery runs with the script that `completions` prints.
 
+use std::io::Write;
 use std::process::Command;
 
 use crate::common::Sandbox;
@@ -22,6 +23,8 @@ fn bash(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
         COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
         current=${COMP_WORDS[COMP_CWORD]}
         if [[ $current =~ ^[=:]+$ ]]; then current=; fi
+        if [[ $current == *@ ]]; then current=@; fi
+        if [[ ${COMP_WORDS[COMP_CWORD-1]} == *@ ]]; then current=@$current; fi
         _clap_complete_bitcoin_ipc bitcoin-ipc "$current" "${COMP_WORDS[COMP_CWORD-1]}" 2>/dev/null
         printf '%s\n' "${COMPREPLY[@]}"
     "#;
@@ -46,6 +49,7 @@ const IPC: &str = "bitcoin-ipc";
 #[test]
 fn bash_completes_what_the_schemas_have() {
     let sandbox = Sandbox::new();
+    sandbox.script("program", "#!/bin/sh\n");
     for (words, offered) in [
         (
             &[IPC, "call", "Mining.crea"][..],
@@ -121,6 +125,32 @@ fn bash_completes_what_the_schemas_have() {
         (&[IPC, "call", "submitB"], &["submitBlock"]),
         (&[IPC, "--core", "30", "call", "submitB"], &[]),
         (&[IPC, "--core", "=", "31", "list", "R"], &[]),
+        // Bitcoin Core's spellings, where an option may stand.
+        (&[IPC, "-reg"], &["-regtest"]),
+        (&[IPC, "-regtest"], &["-regtest"]),
+        (&[IPC, "-testnet"], &["-testnet", "-testnet4"]),
+        (&[IPC, "-rpcwaitt"], &["-rpcwaittimeout="]),
+        (&[IPC, "-chain", "=", "re"], &["regtest"]),
+        (&[IPC, "call", "echo", "hi", "-ipcc"], &["-ipcconnect="]),
+        (&[IPC, "call", "echo", "--", "-reg"], &[]),
+        (&[IPC, "--datadir", "-reg"], &[]),
+        // Names that no schema has.
+        (&[IPC, "spawn", ""], &["node", "wallet", "gui"]),
+        (&[IPC, "spawn", "w"], &["wallet"]),
+        (&[IPC, "spawn", "./pro"], &["./program"]),
+        (&[IPC, "man", "ca"], &["call"]),
+        (&[IPC, "completions", "n"], &["nushell"]),
+        (&[IPC, "-a", "u"], &["unix", "unix:"]),
+        (&[IPC, "-a", "unix", ":", "./pro"], &["./program"]),
+        (&[IPC, "connect", "./pro"], &[]),
+        (&[IPC, "watch", "t"], &["tip", "template"]),
+        (&[IPC, "watch", "isT"], &["isTestChain"]),
+        // Files in place of a value.
+        (&[IPC, "call", "submitBlock", "@", "pro"], &["@program"]),
+        (
+            &[IPC, "call", "submitBlock", "block", "=@", "pro"],
+            &["@program"],
+        ),
         // A schema of the user's own.
         (
             &[IPC, "--schema", FOO, "call", "callbackS"],
@@ -191,6 +221,10 @@ fn fish_completes_what_the_schemas_have() {
         ),
         ("bitcoin-ipc list Mi", &["Mining"]),
         ("bitcoin-ipc --core 30 call submitB", &[]),
+        ("bitcoin-ipc -reg", &["-regtest"]),
+        ("bitcoin-ipc -chain=re", &["-chain=regtest"]),
+        ("bitcoin-ipc spawn w", &["wallet"]),
+        ("bitcoin-ipc call submitBlock @c.fi", &["@c.fish"]),
     ] {
         let mut command = sandbox.command("fish");
         let ask = "source $argv[1]; complete --do-complete $argv[2]";
@@ -237,6 +271,10 @@ fn zsh_completes_what_the_schemas_have() {
             &["timeout=forever"],
         ),
         (&[IPC, "--core", "30", "call", "submitB"], &[]),
+        (&[IPC, "-reg"], &["-regtest"]),
+        (&[IPC, "-chain=re"], &["-chain=regtest"]),
+        (&[IPC, "spawn", "w"], &["wallet"]),
+        (&[IPC, "call", "submitBlock", "@_bit"], &["@_bitcoin-ipc"]),
         (
             &[IPC, "--schema", FOO, "call", "callback", "callback:"],
             &["callback\\:=print"],
@@ -255,6 +293,51 @@ fn zsh_completes_what_the_schemas_have() {
         };
         let names: Vec<_> = found.iter().map(name).collect();
         assert_eq!(names, offered, "{words:?}");
+    }
+}
+
+/// Nushell completes a script's end where it is asked as an editor asks it. Nothing but npm and cargo
+/// has it, so that it is left out where it is not there, also with `CI=true`.
+#[test]
+fn nushell_completes_what_the_schemas_have() {
+    let sandbox = Sandbox::new();
+    let nu = std::env::var_os("NU").unwrap_or_else(|| "nu".into());
+    if Command::new(&nu).arg("--version").output().is_err() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: nu, its completions: it is not there"
+        );
+        return;
+    }
+    let script = sandbox.run(&["completions", "nushell"]).stdout;
+    for (line, offered) in [
+        (
+            "bitcoin-ipc call Mining.crea",
+            &["Mining.createNewBlock"][..],
+        ),
+        (
+            "bitcoin-ipc call createNewBlock ",
+            &["options=", "cooldown="],
+        ),
+        ("bitcoin-ipc -reg", &["-regtest"]),
+        ("bitcoin-ipc -regtest call isT", &["isTestChain"]),
+        ("bitcoin-ipc call \"echo\" --dr", &["--dry-run"]),
+        ("bitcoin-ipc spawn w", &["wallet"]),
+    ] {
+        let text = format!("{script}{line}");
+        let file = sandbox.write("line.nu", &text);
+        let mut command = sandbox.command(&nu);
+        command.args([
+            "--no-config-file",
+            "--ide-complete",
+            &text.len().to_string(),
+        ]);
+        command.arg(file);
+        let output = sandbox.start(command).wait();
+        let found: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+        let found = found["completions"].as_array().unwrap();
+        let found: Vec<_> = found.iter().map(|word| word.as_str().unwrap()).collect();
+        assert_eq!(found, offered, "{line}: {output:?}");
     }
 }
 
