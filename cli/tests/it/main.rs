@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod absence;
 mod call;
 mod completion;
 mod conf;
@@ -28,5 +29,6 @@ mod schema;
 mod serve;
 mod spawn;
 mod trouble;
+mod values;
 
 use bitcoin_ipc_foo::{foo, implementation};
