@@ -15,6 +15,7 @@ use crate::calls::session::Session;
 use crate::calls::values::Words;
 use crate::context::Context;
 use crate::ui::errors::{Failure, Kind};
+use crate::ui::output::Shown;
 use crate::ui::prompt::{self, Event};
 
 /// How many lines are read ahead of the calls.
@@ -70,14 +71,29 @@ fn each(
                 break;
             }
         };
-        let done = call(context, session, method, given, &line);
+        let done = call(session, method, given, &line);
         session.release_all();
-        let Err(report) = done else { continue };
-        let failure = Failure::of(&report);
+        let output = &context.output;
+        let failure = match done {
+            Ok(shown) if output.answers_lines() => {
+                let shown = shown.unwrap_or(Shown::Nothing);
+                output.answer(("line", number), Ok(&shown))?;
+                continue;
+            }
+            Ok(Some(shown)) => {
+                output.result(&shown, true)?;
+                continue;
+            }
+            Ok(None) => continue,
+            Err(report) => Failure::of(&report),
+        };
         if failure.is_silent() {
             return Err(failure.into());
         }
-        context.output.failure(&failure, Some(number));
+        match output.answers_lines() {
+            true => output.answer(("line", number), Err(&failure))?,
+            false => output.failure(&failure, Some(number)),
+        }
         if exit == 0 {
             exit = failure.kind.exit_code();
         }
@@ -101,18 +117,12 @@ fn next(session: &Session, events: &mpsc::Receiver<Event>) -> Result<Event, Fail
     }
 }
 
-fn call(
-    context: &Context,
-    session: &mut Session,
-    method: &str,
-    given: &Words,
-    line: &str,
-) -> Result<()> {
+/// Makes the call of a line, if it has one.
+fn call(session: &mut Session, method: &str, given: &Words, line: &str) -> Result<Option<Shown>> {
     let Some(words) = given.with_line(line)? else {
-        return Ok(());
+        return Ok(None);
     };
     let mut call = session.read(method, words)?;
     let answer = session.call(&mut call)?;
-    let shown = session.show(answer, None)?;
-    Ok(context.output.result(&shown, true)?)
+    Ok(Some(session.show(answer, None)?))
 }

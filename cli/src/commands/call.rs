@@ -15,7 +15,7 @@ pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
     let mut session = Session::new(context)?;
     let Some(method) = &args.method else {
         session.open(address)?;
-        let done = lines::run(context, &mut session);
+        let done = lines::run(context, &mut session, &super::MANUAL);
         session.end();
         return done;
     };

@@ -1,4 +1,4 @@
-//! The commands, a file each. None knows another.
+//! The commands, a file each. None knows another, except through the manual of a session.
 
 pub(crate) mod call;
 pub(crate) mod completions;
@@ -8,3 +8,9 @@ pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod serve;
 pub(crate) mod spawn;
+
+/// The commands that a session has as well.
+const MANUAL: crate::calls::lines::Manual = crate::calls::lines::Manual {
+    list: list::of_schema,
+    describe: describe::of_schema,
+};
