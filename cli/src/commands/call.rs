@@ -15,7 +15,7 @@ pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
     let mut session = Session::new(context)?;
     let Some(method) = &args.method else {
         session.open(OwnChild::Allowed)?;
-        let done = lines::run(context, &mut session);
+        let done = lines::run(context, &mut session, &super::MANUAL);
         session.end();
         return done;
     };
@@ -25,7 +25,8 @@ pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
     let mut call = session.parse(method, &args.arguments, true)?;
     if args.dry_run {
         let shown = session.dry_run(&call)?;
-        args.pick.print(&context.output, shown, &call.name(), false)?;
+        args.pick
+            .print(&context.output, shown, &call.name(), false)?;
         return Ok(0);
     }
     printing::check(&call, args)?;

@@ -18,6 +18,7 @@ mod generated;
 mod hostile;
 mod interrupt;
 mod libmultiprocess_example;
+mod lines;
 mod log;
 mod print;
 #[cfg(target_os = "linux")]
