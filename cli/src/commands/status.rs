@@ -146,7 +146,9 @@ fn show(context: &Context, link: &Link, peer: &Peer, tip: &Tip) -> Result<()> {
         .and_then(|init| init.remote())
         .map(|remote| remote.peer());
     let credentials = credentials.as_ref().and_then(|peer| peer.credentials());
-    let pid = credentials.and_then(|credentials| credentials.pid);
+    // The credentials of a child's socket are those of this process, which made it.
+    let child = link.child.as_ref().map(|child| child.pid());
+    let pid = child.or_else(|| credentials?.pid);
     let program = pid.and_then(name_of);
     let uid = credentials.map(|credentials| credentials.uid);
     // The directory tells, where the node does not.

@@ -28,18 +28,25 @@ fn data_comes_from_files_in_any_layout() {
             command.stdin(File::open(file).unwrap());
             sandbox.start(command).wait().expect(0, "00ff10\n");
         }
-        let lines = format!("@{}\nblock=@{}\n", file.display(), file.display());
+        // The file is left as `--each` takes the input.
+        let lines = format!("coinbase=@{}\n", file.display());
         let node = Node::new(&sandbox, false);
+        let solution = "createNewBlock/submitSolution";
         let words = [
             "-q",
             "-a",
             &node.address,
             "call",
-            "submitBlock",
+            solution,
+            "1",
+            "2",
+            "3",
             "--each",
             "-",
         ];
-        assert_eq!(sandbox.run_with(&words, &lines).code, 0);
+        let output = sandbox.run_with(&words, &lines);
+        assert_eq!((output.code, &*output.stderr), (0, ""), "{output:#?}");
+        assert!(node.record.has("submit @10 1"));
     }
     for (text, words) in [
         ("00fg\n", "character 4, 'g', is no hex digit"),
