@@ -14,6 +14,7 @@ use std::time::Duration;
 use bitcoin_ipc::dynamic::call::{Objects, Step};
 use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::json::{Meaning, Options as Manner};
+use bitcoin_ipc::interfaces::Disconnection;
 use bitcoin_ipc::{Address, Generation};
 use eyre::Result;
 use serde_json::{Value as Json, json};
@@ -49,6 +50,8 @@ pub(crate) struct Session {
     made: HashMap<u64, String>,
     printers: Printers,
     link: Option<Link>,
+    /// The end of the connection, which rings.
+    end: Option<Disconnection>,
     /// The place of the connection, to connect there again.
     address: Option<Address>,
     /// The threads that make the calls.
@@ -75,10 +78,11 @@ impl Session {
             objects,
             root: None,
             made: HashMap::new(),
-            printers: Printers::new(context.output.clone()),
+            printers: Printers::new(context.output.clone(), context.signals.events()),
             link: None,
+            end: None,
             address: None,
-            workers: Workers::default(),
+            workers: Workers::new(context.signals.events()),
         })
     }
 
@@ -99,6 +103,7 @@ impl Session {
         self.objects.set_aside(&handle, name)?;
         self.root = Some(name.clone());
         self.link = Some(link);
+        self.watch();
         Ok(())
     }
 

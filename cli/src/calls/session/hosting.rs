@@ -13,6 +13,7 @@ use eyre::Result;
 use serde_json::{Value as Json, json};
 
 use super::plan::Plan;
+use crate::ui::events::Events;
 use crate::ui::output::Output;
 
 /// The objects of a session that print their calls. Clones share them.
@@ -21,6 +22,7 @@ pub(crate) struct Printers(Arc<State>);
 
 struct State {
     output: Output,
+    events: Events,
     inner: Mutex<Inner>,
     left: Mutex<Option<u64>>,
 }
@@ -69,13 +71,15 @@ impl State {
         if let Some(finish) = finish {
             finish();
         }
+        self.events.ring();
     }
 }
 
 impl Printers {
-    pub(super) fn new(output: Output) -> Self {
+    pub(super) fn new(output: Output, events: &Events) -> Self {
         Self(Arc::new(State {
             output,
+            events: events.clone(),
             inner: Mutex::default(),
             left: Mutex::default(),
         }))
@@ -204,6 +208,7 @@ impl Printer {
 impl Drop for Printer {
     fn drop(&mut self) {
         self.state.inner().names.remove(&self.number);
+        self.state.events.ring();
     }
 }
 
