@@ -6,8 +6,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{self, TryRecvError};
+use std::time::Instant;
 
 use eyre::Result;
 
@@ -22,9 +22,6 @@ use crate::ui::prompt::{self, Event};
 
 /// How many lines are read ahead of the calls.
 const AHEAD: usize = 16;
-
-/// How often a wait for a line looks for something else.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// Makes a call for each line, and prints each result as it comes. A line that fails is reported
 /// with its number and the others go on; the exit status is that of the first one. What a call
@@ -46,10 +43,10 @@ pub(crate) fn run(
         })?),
     };
     session.open(OwnChild::Allowed)?;
-    let (sender, events) = mpsc::sync_channel(AHEAD);
-    prompt::read_lines(input, sender)?;
+    let (sender, lines) = mpsc::sync_channel(AHEAD);
+    prompt::read_lines(input, sender, context.signals.events())?;
     let given = Words::new(&args.arguments, false);
-    let done = each(context, &mut session, (method, &given, &args.pick), &events);
+    let done = each(context, &mut session, (method, &given, &args.pick), &lines);
     session.end();
     done
 }
@@ -58,11 +55,11 @@ fn each(
     context: &Context,
     session: &mut Session,
     what: (&str, &Words, &Pick),
-    events: &mpsc::Receiver<Event>,
+    lines: &mpsc::Receiver<Event>,
 ) -> Result<u8> {
     let mut exit = 0;
     for number in 1_u64.. {
-        let line = match next(session, events) {
+        let line = match next(context, session, lines) {
             Ok(Event::Line(line)) => line?,
             Ok(Event::Cleared) => continue,
             Ok(Event::End) => break,
@@ -114,13 +111,18 @@ fn each(
 }
 
 /// The next event, unless a signal or the end of the connection comes first.
-fn next(session: &Session, events: &mpsc::Receiver<Event>) -> Result<Event, Failure> {
+fn next(
+    context: &Context,
+    session: &Session,
+    lines: &mpsc::Receiver<Event>,
+) -> Result<Event, Failure> {
     loop {
+        let seen = context.signals.events().seen();
         session.sleep_until(Instant::now())?;
-        match events.recv_timeout(LOOK) {
+        match lines.try_recv() {
             Ok(event) => return Ok(event),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(Event::End),
+            Err(TryRecvError::Empty) => context.signals.events().wait(seen, None),
+            Err(TryRecvError::Disconnected) => return Ok(Event::End),
         }
     }
 }

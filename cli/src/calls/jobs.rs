@@ -14,9 +14,6 @@ use crate::context::Context;
 use crate::ui::errors::{Failure, Kind};
 use crate::ui::output::Shown;
 
-/// How often a wait looks for answers.
-const LOOK: Duration = Duration::from_millis(20);
-
 /// A call that nobody waits for.
 pub(crate) struct Job {
     number: u32,
@@ -71,6 +68,12 @@ impl Jobs {
             line,
         });
         number
+    }
+
+    /// Returns the time at which the first of them has taken too long.
+    pub(crate) fn deadline(&self, context: &Context) -> Option<Instant> {
+        let times = self.jobs.iter();
+        times.filter_map(|job| job.running.deadline(context)).min()
     }
 
     /// The numbers of all.
@@ -169,7 +172,9 @@ impl Jobs {
             Some(number) => Some(self.jobs[self.find(number)?].number),
         };
         let since = context.signals.count();
+        let events = context.signals.events();
         loop {
+            let seen = events.seen();
             self.announce(context, session)?;
             let mut numbers = self.numbers().into_iter();
             if !numbers.any(|other| number.is_none_or(|number| number == other)) {
@@ -179,7 +184,7 @@ impl Jobs {
             if context.signals.count() > since {
                 return Err(Failure::interrupted().into());
             }
-            context.signals.sleep(LOOK)?;
+            events.wait(seen, self.deadline(context));
         }
     }
 
@@ -195,7 +200,7 @@ impl Jobs {
         let signals = &context.signals;
         let (since, begun) = (signals.count(), Instant::now());
         // All of them together as long as one.
-        let hurry = || signals.count() > since || begun.elapsed() > PATIENCE;
+        let hurry = || signals.count() > since;
         for job in std::mem::take(&mut self.jobs) {
             let Job {
                 number,
@@ -204,7 +209,7 @@ impl Jobs {
                 running,
             } = job;
             let name = running.name.clone();
-            match running.end(hurry) {
+            match running.end_until(begun + PATIENCE, hurry) {
                 Err(why) => context.output.note(&format!("[{number}] {why}")),
                 Ok(answer) => {
                     say(context, number, &name, State::Interrupted);

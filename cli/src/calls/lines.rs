@@ -8,7 +8,7 @@ mod told;
 mod words;
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::ops::ControlFlow;
 
 use bitcoin_ipc::Error;
 use bitcoin_ipc::process::Signal;
@@ -25,9 +25,6 @@ use crate::context::Context;
 use crate::ui::errors::{Failure, Kind};
 use crate::ui::output::Shown;
 use crate::ui::prompt::{Event, Input, Source, View};
-
-/// The interval at which a wait for a line checks for signals and answers.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Makes a call for each line of input until that ends. Returns the exit status, which is that of
 /// the first line that failed.
@@ -92,7 +89,7 @@ enum Over {
     Quit,
 }
 
-/// What follows a line.
+/// The way on after a line.
 enum Next {
     Go,
     /// Skips the lines that were typed together with it.
@@ -100,7 +97,7 @@ enum Next {
     Quit,
 }
 
-/// What answers a line.
+/// The answer to a line.
 enum Reply {
     /// Nothing to see; null, where each line is answered.
     Nothing,
@@ -225,11 +222,13 @@ impl Lines<'_> {
     fn next(&mut self) -> Result<Event> {
         let (context, input) = (self.context, self.input);
         let since = context.signals.count();
+        let events = context.signals.events();
         input.ask(view(self.session, &self.jobs));
         loop {
+            let seen = events.seen();
             context.signals.check()?;
             self.jobs.announce(context, self.session)?;
-            if let Some(event) = input.next(LOOK) {
+            if let Some(event) = input.next() {
                 return Ok(event);
             }
             if self.prompts
@@ -244,6 +243,7 @@ impl Lines<'_> {
                 context.output.stderr_line("");
                 return Ok(Event::Cleared);
             }
+            events.wait(seen, self.jobs.deadline(context));
         }
     }
 
@@ -408,7 +408,10 @@ impl Lines<'_> {
         let finished = session.start(call).and_then(|running| {
             running.finish_or(context, || {
                 jobs.announce(context, session)?;
-                Ok(signals.suspended())
+                Ok(match signals.suspended() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(jobs.deadline(context)),
+                })
             })
         });
         signals.calling(false);

@@ -11,8 +11,8 @@ use crate::calls::session::{Call, Session};
 use crate::context::Context;
 use crate::ui::errors::Failure;
 
-/// How often the wait looks for its end.
-const LOOK: Duration = Duration::from_millis(20);
+/// How long the answer to the last call may be on its way.
+const LAST: Duration = Duration::from_millis(20);
 
 /// How long a peer that has let go of everything may take to go itself, for that to be the reason.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -66,11 +66,13 @@ pub(crate) fn run(
         Err(report) => return printers.outcome().unwrap_or(Err(report)),
     }
     session.leave_printers();
+    let events = context.signals.events();
     loop {
+        let seen = events.seen();
         context.signals.check()?;
         if let Some(outcome) = printers.outcome() {
             // The answer to the last call is on its way.
-            let _ = session.check_connection(LOOK);
+            let _ = session.check_connection(LAST);
             return outcome;
         }
         if printers.are_let_go() {
@@ -78,7 +80,8 @@ pub(crate) fn run(
             let settled = session.check_connection(SETTLE);
             return printers.outcome().unwrap_or(Ok(settled?));
         }
-        session.check_connection(LOOK)?;
+        session.check_connection(Duration::ZERO)?;
+        events.wait(seen, None);
     }
 }
 

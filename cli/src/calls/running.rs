@@ -4,6 +4,7 @@
 //! Knows threads, signals, time, and which method ends another; nothing of how calls are read or
 //! shown.
 
+use std::ops::ControlFlow;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -19,9 +20,7 @@ use serde_json::Value as Json;
 use crate::context::Context;
 use crate::schema::choice::Schema;
 use crate::ui::errors::Failure;
-
-/// The interval at which a wait for an answer checks for signals.
-const LOOK: Duration = Duration::from_millis(20);
+use crate::ui::events::Events;
 
 /// The time a peer has to end a call once it is asked to.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
@@ -31,7 +30,10 @@ type Job = Box<dyn FnOnce() + Send>;
 /// Threads that make calls. One that has its answer makes the next call, so that calls in a row
 /// run on one thread of the peer. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Workers(Arc<Mutex<Vec<Sender<Job>>>>);
+pub(crate) struct Workers {
+    idle: Arc<Mutex<Vec<Sender<Job>>>>,
+    events: Events,
+}
 
 /// A call that has no answer yet. Dropping it gives the call up: the peer goes on.
 pub(crate) struct Running<T> {
@@ -66,6 +68,14 @@ pub(crate) struct Ender {
 }
 
 impl Workers {
+    /// Makes threads that ring when they have an answer.
+    pub(crate) fn new(events: &Events) -> Self {
+        Self {
+            idle: Arc::default(),
+            events: events.clone(),
+        }
+    }
+
     /// Starts `f`, which makes calls; `name` names it for people.
     pub(crate) fn start<T: Send + 'static>(
         &self,
@@ -75,7 +85,10 @@ impl Workers {
         let (sender, answer) = mpsc::channel();
         let cancel = CancelToken::new();
         let options = CallOptions::new().cancel(&cancel);
+        let ringer = self.events.ringer();
         let mut job: Job = Box::new(move || {
+            // Dropped after the sender, so that the end of a thread that panics is seen.
+            let (_ringer, sender) = (ringer, sender);
             // Nobody waits for the answer of a call that was given up.
             let _ = sender.send(options.run(f));
         });
@@ -105,11 +118,12 @@ impl Workers {
     }
 
     fn pop(&self) -> Option<Sender<Job>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.pop()
     }
 
     fn push(&self, worker: Sender<Job>) {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push(worker);
     }
 
@@ -168,26 +182,28 @@ impl<T: Send + 'static> Running<T> {
     /// Waits for the answer. A signal or `--timeout` ends the wait and, where possible, the call in
     /// the peer too.
     pub(crate) fn finish(self, context: &Context) -> Result<T> {
-        match self.finish_or(context, || Ok(false))? {
+        match self.finish_or(context, || Ok(ControlFlow::Continue(None)))? {
             Finished::Answered(answer) => Ok(answer),
             Finished::Left(_) => Err(eyre::eyre!("a wait that is not left was left")),
         }
     }
 
-    /// Waits as [`Running::finish`] does, but leaves the wait once `leave`, which is polled,
-    /// returns true.
+    /// Waits as [`Running::finish`] does, but leaves the wait once `leave` breaks it. That is called
+    /// after each event, and at the time that it returned before.
     pub(crate) fn finish_or(
         self,
         context: &Context,
-        mut leave: impl FnMut() -> Result<bool>,
+        mut leave: impl FnMut() -> Result<ControlFlow<(), Option<Instant>>>,
     ) -> Result<Finished<T>> {
         let signals = &context.signals;
+        let events = signals.events();
         // A signal that has come already is the one that ends the wait.
         let ended = signals.received().is_some();
         let count = signals.count().saturating_sub(ended.into());
         let since = self.heard.map_or(count, |heard| heard.min(count));
         let stop = loop {
-            if let Some(answer) = self.wait(LOOK)? {
+            let seen = events.seen();
+            if let Some(answer) = self.wait(Duration::ZERO)? {
                 // A call that a signal ended has no result.
                 signals.check()?;
                 return Ok(Finished::Answered(answer));
@@ -202,8 +218,12 @@ impl<T: Send + 'static> Running<T> {
             if let Some(late) = self.late(context) {
                 break late;
             }
-            if leave()? {
-                return Ok(Finished::Left(self));
+            match leave()? {
+                ControlFlow::Break(()) => return Ok(Finished::Left(self)),
+                ControlFlow::Continue(other) => {
+                    let own = self.deadline(context);
+                    events.wait(seen, own.into_iter().chain(other).min());
+                }
             }
         };
         if let Err(why) = self.end(|| signals.count() > since + 1) {
@@ -212,6 +232,11 @@ impl<T: Send + 'static> Running<T> {
         // Also for a signal that came while time ran out.
         signals.check()?;
         Err(stop.into())
+    }
+
+    /// Returns the time until which `--timeout` lets the call run.
+    pub(crate) fn deadline(&self, context: &Context) -> Option<Instant> {
+        self.started.checked_add(context.timeout()?)
     }
 
     /// Fails once the call has taken longer than `--timeout` allows.
@@ -232,25 +257,35 @@ impl<T: Send + 'static> Running<T> {
     /// Where that fails, gives the call up and returns why it goes on in the peer. `hurry` tells
     /// when to stop waiting.
     pub(crate) fn end(self, hurry: impl Fn() -> bool) -> Result<T, String> {
-        let ended = self.interrupt(hurry);
+        self.end_until(Instant::now() + PATIENCE, hurry)
+    }
+
+    /// Has the peer end the call as [`Running::end`] does, and waits no longer than until `deadline`.
+    pub(crate) fn end_until(
+        self,
+        deadline: Instant,
+        hurry: impl Fn() -> bool,
+    ) -> Result<T, String> {
+        let ended = self.interrupt(deadline, hurry);
         ended.map_err(|why| format!("{} goes on in the peer: {why}", self.name))
     }
 
-    fn interrupt(&self, hurry: impl Fn() -> bool) -> Result<T, String> {
+    fn interrupt(&self, deadline: Instant, hurry: impl Fn() -> bool) -> Result<T, String> {
         let Some(ender) = &self.ender else {
             return Err("no method interrupts it".into());
         };
         let name = ender.method.full_name();
         let failed = |error: &dyn std::fmt::Display| format!("{name} failed: {error}");
         let interrupting = ender.start(&self.workers).map_err(|e| failed(&e))?;
-        let deadline = Instant::now() + PATIENCE;
         let (mut answer, mut asked) = (None, false);
+        let events = &self.workers.events;
         loop {
+            let seen = events.seen();
             if answer.is_none() {
-                answer = self.wait(LOOK).map_err(|e| failed(&e))?;
+                answer = self.wait(Duration::ZERO).map_err(|e| failed(&e))?;
             }
             if !asked {
-                match interrupting.wait(LOOK).map_err(|e| failed(&e))? {
+                match interrupting.wait(Duration::ZERO).map_err(|e| failed(&e))? {
                     Some(Err(error)) if answer.is_none() => return Err(failed(&error)),
                     asking => asked = asking.is_some(),
                 }
@@ -263,6 +298,7 @@ impl<T: Send + 'static> Running<T> {
                 None if over => {}
                 waiting => {
                     answer = waiting;
+                    events.wait(seen, Some(deadline));
                     continue;
                 }
             }

@@ -15,6 +15,7 @@ use bitcoin_ipc::Generation;
 use bitcoin_ipc::dynamic::call::{Objects, Step};
 use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::json::{Meaning, Options as Manner};
+use bitcoin_ipc::interfaces::Disconnection;
 use eyre::Result;
 use serde_json::{Value as Json, json};
 
@@ -51,6 +52,8 @@ pub(crate) struct Session {
     link: Option<Link>,
     /// Whether the next connection may be to a node child of our own: as the last one was.
     own_child: OwnChild,
+    /// The end of the connection, which rings.
+    end: Option<Disconnection>,
     /// The threads that make the calls.
     workers: Workers,
 }
@@ -75,10 +78,11 @@ impl Session {
             objects,
             root: None,
             made: HashMap::new(),
-            printers: Printers::new(context.output.clone()),
+            printers: Printers::new(context.output.clone(), context.signals.events()),
             link: None,
             own_child: OwnChild::Never,
-            workers: Workers::default(),
+            end: None,
+            workers: Workers::new(context.signals.events()),
         })
     }
 
@@ -101,6 +105,7 @@ impl Session {
             self.own_child = own_child;
         }
         self.link = Some(link);
+        self.watch();
         Ok(())
     }
 

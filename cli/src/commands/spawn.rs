@@ -44,6 +44,8 @@ enum Event {
     Signal(i32),
     ChildEnded,
     CommandEnded(io::Result<std::process::ExitStatus>),
+    /// Whether the child has given its Init in time.
+    Ready(Result<bool, Error>),
 }
 
 /// Holds the child's `Init` until there is a reason not to.
@@ -81,31 +83,30 @@ fn hold(context: &Context, what: &What) -> Result<u8> {
         child.end()?;
         return Err(Failure::signal(signal).into());
     }
-    Ok(wait(context, &child)?.shell_code())
-}
-
-/// Waits for a child that was let go of; a signal shortens that.
-fn wait(context: &Context, child: &Guard) -> Result<ExitStatus> {
-    loop {
-        if let Some(status) = child.child().wait_timeout(Duration::from_millis(50))? {
-            return Ok(status);
-        }
-        if let Some(signal) = context.signals.received() {
-            child.end()?;
-            return Err(Failure::signal(signal).into());
+    // Let go of, it ends by itself; a signal shortens that.
+    let mut ended = matches!(event, Ok(Event::ChildEnded));
+    while !ended {
+        match events.recv() {
+            Ok(Event::Signal(signal)) => {
+                child.end()?;
+                return Err(Failure::signal(signal).into());
+            }
+            Ok(Event::ChildEnded) | Err(_) => ended = true,
+            Ok(_) => {}
         }
     }
+    Ok(child.child().wait()?.shell_code())
 }
 
 /// Runs the command with the address of a socket through which it reaches the child.
 fn run_command(context: &Context, what: &What, words: &[OsString]) -> Result<u8> {
     let (stream, child) = children::start(context, what)?;
     let (directory, address) = private_address()?;
-    let relay = Relay::start(stream, &address, context.limits())?;
-    ready(context, what, &relay, &child)?;
-
+    let relay = Arc::new(Relay::start(stream, &address, context.limits())?);
     let (sender, events) = mpsc::channel();
     watch_signals(context, sender.clone());
+    ready(context, what, &relay, &child, (&sender, &events))?;
+
     watch_child(&child, sender.clone())?;
     let code = supervise(context, what, words, &address, &child, sender, &events);
     // Clients first, then the child, then the directory.
@@ -141,23 +142,36 @@ fn private_address() -> Result<(TempDir, Address)> {
 }
 
 /// Waits until the child answers, so that COMMAND is not run for one that is no peer.
-fn ready(context: &Context, what: &What, relay: &Relay, child: &Guard) -> Result<()> {
+fn ready(
+    context: &Context,
+    what: &What,
+    relay: &Arc<Relay>,
+    child: &Guard,
+    (sender, events): (&Sender<Event>, &mpsc::Receiver<Event>),
+) -> Result<()> {
     let _spinner = context.output.spin(&format!("starting {}", what.name()));
     let limit = context.limits().handshake_time;
-    let started = Instant::now();
+    let waiting = relay.clone();
+    watch("wait-ready", sender.clone(), move || {
+        let ready = waiting.wait_ready(limit);
+        // The socket is removed by whoever drops the last of these.
+        drop(waiting);
+        Event::Ready(ready)
+    })?;
     loop {
         context.signals.check()?;
-        match relay.wait_ready(Duration::from_millis(20)) {
-            Ok(true) => return Ok(()),
-            Ok(false) if started.elapsed() < limit => {}
-            Ok(false) => {
+        match events.recv() {
+            Ok(Event::Ready(Ok(true))) => return Ok(()),
+            Ok(Event::Ready(Ok(false))) => {
                 let what = format!("{}: the peer's Init", what.full_name());
                 return Err(Failure::connecting(Error::Timeout { what, after: limit }).into());
             }
-            Err(error) => {
+            Ok(Event::Ready(Err(error))) => {
                 let error = bitcoin_ipc::ipc::no_peer(&what.full_name(), child.child(), error);
                 return Err(Failure::connecting(error).into());
             }
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -225,7 +239,7 @@ fn supervise(
                     ));
                 }
             }
-            Ok(Event::InputEnded) => {}
+            Ok(Event::InputEnded | Event::Ready(_)) => {}
             Err(_) if deadline.is_some() => {
                 deadline = Some(Instant::now() + COMMAND_PATIENCE);
                 let _ = rustix::process::kill_process(pid, Signal::KILL);

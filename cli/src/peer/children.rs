@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::process::{self, Child, ExitStatus, Signal, Stderr, Stdin};
@@ -117,15 +118,30 @@ impl Guard {
 
     /// Waits for the child to end by itself, and ends it by a signal when it does not.
     pub(crate) fn end(&self) -> Result<ExitStatus, Error> {
+        let events = self.signals.events();
+        let (child, ringer) = (self.child.clone(), events.ringer());
+        let watch = move || {
+            let _ringer = ringer;
+            // Its status is asked for below.
+            let _ = child.wait();
+        };
+        // Without a thread, its end is noticed when patience is over.
+        let _ = thread::Builder::new().name("child".into()).spawn(watch);
         for (patience, signal) in [
             (PATIENCE, Signal::TERM),
             (PATIENCE_AFTER_TERM, Signal::KILL),
         ] {
             let end = Instant::now() + patience;
-            while Instant::now() < end && !self.signals.insisted() {
-                if let Some(status) = self.child.wait_timeout(Duration::from_millis(50))? {
+            loop {
+                let seen = events.seen();
+                if let Some(status) = self.child.try_wait()? {
+                    self.child.finish_stderr(process::STDERR_GRACE);
                     return Ok(status);
                 }
+                if Instant::now() >= end || self.signals.insisted() {
+                    break;
+                }
+                events.wait(seen, Some(end));
             }
             self.child.kill(signal)?;
         }

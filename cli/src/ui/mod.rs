@@ -4,6 +4,7 @@
 
 pub(crate) mod errors;
 pub(crate) mod escape;
+pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod prompt;

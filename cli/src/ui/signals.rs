@@ -5,19 +5,17 @@
 //! Knows signals and the library's cancel token; nothing of what commands do.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::{CancelToken, Error};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::flag;
-use signal_hook::iterator::Signals as Incoming;
+use signal_hook::iterator::{Handle, Signals as Incoming};
 
 use crate::ui::errors::Failure;
-
-/// How often something that nothing wakes looks for a signal.
-const LOOK: Duration = Duration::from_millis(20);
+use crate::ui::events::Events;
 
 type Listener = Box<dyn FnMut(i32) + Send>;
 
@@ -27,10 +25,13 @@ pub(crate) struct Signals(Arc<State>);
 
 #[derive(Default)]
 struct State {
+    events: Events,
     token: CancelToken,
     first: AtomicI32,
     count: AtomicU32,
     listeners: Mutex<Vec<Listener>>,
+    /// Adds to the signals that are heard.
+    hearing: OnceLock<Handle>,
     /// Whether SIGINT ends a call only.
     prompting: AtomicBool,
     /// Whether SIGTSTP came, and whether it stops the process, as it does while no call runs.
@@ -48,6 +49,7 @@ impl Signals {
             .collect();
         let mut incoming = Incoming::new(heeded).map_err(failed)?;
         let this = Self(Arc::default());
+        let _ = this.0.hearing.set(incoming.handle());
         let heard = this.clone();
         thread::Builder::new()
             .name("signals".into())
@@ -76,7 +78,11 @@ impl Signals {
         // the signal.
         flag::register_conditional_default(SIGTSTP, self.0.stops.clone()).map_err(failed)?;
         flag::register(SIGTSTP, self.0.suspended.clone()).map_err(failed)?;
-        Ok(())
+        // After the flag, since it rings.
+        let hearing = self.0.hearing.get();
+        hearing
+            .map_or(Ok(()), |hearing| hearing.add_signal(SIGTSTP))
+            .map_err(failed)
     }
 
     /// Whether a call runs that SIGTSTP is about.
@@ -91,6 +97,10 @@ impl Signals {
     }
 
     fn hear(&self, signal: i32) {
+        let _ringer = self.0.events.ringer();
+        if signal == SIGTSTP {
+            return;
+        }
         if signal == SIGINT && self.0.prompting.load(Ordering::SeqCst) {
             self.0.count.fetch_add(1, Ordering::SeqCst);
             return;
@@ -156,6 +166,12 @@ impl Signals {
     /// Cancels what runs as a signal would, where what was asked for is done before it has ended.
     pub(crate) fn stop(&self) {
         self.0.token.cancel();
+        self.0.events.ring();
+    }
+
+    /// Returns the events of this process, of which signals are some.
+    pub(crate) fn events(&self) -> &Events {
+        &self.0.events
     }
 
     /// Whether [`Signals::stop`] was called, or a signal came.
@@ -170,14 +186,15 @@ impl Signals {
 
     /// Sleeps, but not beyond a signal.
     pub(crate) fn sleep(&self, duration: Duration) -> Result<(), Failure> {
-        let start = Instant::now();
+        // A time beyond what a clock can tell never comes.
+        let end = Instant::now().checked_add(duration);
         loop {
+            let seen = self.0.events.seen();
             self.check()?;
-            let left = duration.saturating_sub(start.elapsed());
-            if left.is_zero() {
+            if end.is_some_and(|end| Instant::now() >= end) {
                 return Ok(());
             }
-            thread::sleep(left.min(LOOK));
+            self.0.events.wait(seen, end);
         }
     }
 
@@ -189,17 +206,23 @@ impl Signals {
         f: impl FnOnce() -> T + Send + 'static,
     ) -> eyre::Result<Option<T>> {
         let (sender, receiver) = mpsc::sync_channel(1);
+        let ringer = self.0.events.ringer();
         // A limit beyond what a clock can tell is none.
         let end = limit.and_then(|limit| Instant::now().checked_add(limit));
         thread::Builder::new()
             .name("connect".into())
-            .spawn(move || sender.send(f()))
+            .spawn(move || {
+                // Dropped after the sender, so that the end of a thread that panics is seen.
+                let (_ringer, sender) = (ringer, sender);
+                let _ = sender.send(f());
+            })
             .map_err(|error| Error::io("start a thread", error))?;
         loop {
-            match receiver.recv_timeout(LOOK) {
+            let seen = self.0.events.seen();
+            match receiver.try_recv() {
                 Ok(result) => return Ok(Some(result)),
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Err(mpsc::TryRecvError::Empty) => {}
+                Err(mpsc::TryRecvError::Disconnected) => {
                     return Err(eyre::eyre!("a thread that connects has panicked"));
                 }
             }
@@ -207,6 +230,7 @@ impl Signals {
             if end.is_some_and(|end| Instant::now() >= end) {
                 return Ok(None);
             }
+            self.0.events.wait(seen, end);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the commands of a session say: the list of these commands, tables, and what the schema has.
+//! The words of a session's own commands: the list of these, tables, and what the schema has.
 //!
 //! Knows the form of what is said; nothing of when or where it is.
 
@@ -45,7 +45,7 @@ const HELP: &[(&str, &str)] = &[
     (".quit", "end, as do quit, exit and the end of input"),
 ];
 
-/// What a command says: lines for people, and the same as JSON.
+/// The answer of a command: lines for people, and the same as JSON.
 pub(crate) struct Told {
     pub(crate) text: String,
     pub(crate) json: Json,

@@ -2,6 +2,9 @@
 //!
 //! Knows the session's connection and signals; nothing of what is waited for.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task;
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::Error;
@@ -10,9 +13,6 @@ use eyre::Result;
 
 use super::{Session, manner};
 use crate::ui::errors::Failure;
-
-/// How often a wait looks for a signal.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// How much later than the end of a child the signal that ended it may be heard.
 const SIGNAL: Duration = Duration::from_millis(100);
@@ -34,6 +34,7 @@ impl Session {
         let new = Objects::new(self.schema.registry.clone(), manner(&self.context));
         let objects = std::mem::replace(&mut self.objects, new);
         let root = self.root.take();
+        self.end = None;
         let end = root.and_then(|root| objects.disconnection(&root));
         self.made.clear();
         objects.release_all();
@@ -56,26 +57,51 @@ impl Session {
         self.schemas.fixed.is_some() || self.schema.generation.is_none()
     }
 
+    /// Has the end of the connection ring.
+    pub(super) fn watch(&mut self) {
+        let root = self.root.as_deref();
+        let mut end = root.and_then(|root| self.objects.disconnection(root));
+        let waker = self.context.signals.events().waker();
+        if let Some(end) = &mut end
+            && Pin::new(end)
+                .poll(&mut task::Context::from_waker(&waker))
+                .is_ready()
+        {
+            waker.wake();
+        }
+        self.end = end;
+    }
+
     /// Fails once the connection has ended; waits for that for this long.
     pub(crate) fn check_connection(&self, time: Duration) -> Result<(), Failure> {
-        let end = self.objects.disconnection(&self.root()?);
-        if !end.is_some_and(|end| end.wait(Some(time))) {
-            return Ok(());
+        self.root()?;
+        let events = self.context.signals.events();
+        let until = Instant::now().checked_add(time);
+        loop {
+            let seen = events.seen();
+            if self.ended().is_some() {
+                // A terminal's Ctrl-C goes to a child too, whose end may be noticed first.
+                self.context.signals.sleep(SIGNAL)?;
+                return Err(Error::Disconnected("the connection has ended".into()).into());
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Ok(());
+            }
+            events.wait(seen, until);
         }
-        // A terminal's Ctrl-C goes to a child too, whose end may be noticed first.
-        self.context.signals.sleep(SIGNAL)?;
-        Err(Error::Disconnected("the connection has ended".into()).into())
     }
 
     /// Sleeps until then, but not beyond a signal or the end of the connection.
     pub(crate) fn sleep_until(&self, time: Instant) -> Result<(), Failure> {
+        let events = self.context.signals.events();
         loop {
+            let seen = events.seen();
             self.context.signals.check()?;
-            let left = time.saturating_duration_since(Instant::now());
-            self.check_connection(left.min(LOOK))?;
-            if left.is_zero() {
+            self.check_connection(Duration::ZERO)?;
+            if Instant::now() >= time {
                 return Ok(());
             }
+            events.wait(seen, Some(time));
         }
     }
 }

@@ -13,6 +13,7 @@ use eyre::Result;
 use serde_json::{Value as Json, json};
 
 use super::plan::Plan;
+use crate::ui::events::Events;
 use crate::ui::output::Output;
 
 /// The objects of a session that print their calls. Clones share them.
@@ -23,6 +24,7 @@ struct State {
     output: Output,
     /// Gets the calls in place of stdout.
     to: Mutex<Option<Sink>>,
+    events: Events,
     inner: Mutex<Inner>,
     left: Mutex<Option<u64>>,
 }
@@ -74,14 +76,16 @@ impl State {
         if let Some(finish) = finish {
             finish();
         }
+        self.events.ring();
     }
 }
 
 impl Printers {
-    pub(super) fn new(output: Output) -> Self {
+    pub(super) fn new(output: Output, events: &Events) -> Self {
         Self(Arc::new(State {
             output,
             to: Mutex::default(),
+            events: events.clone(),
             inner: Mutex::default(),
             left: Mutex::default(),
         }))
@@ -221,6 +225,7 @@ impl Printer {
 impl Drop for Printer {
     fn drop(&mut self) {
         self.state.inner().names.remove(&self.number);
+        self.state.events.ring();
     }
 }
 

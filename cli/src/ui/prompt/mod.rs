@@ -11,7 +11,7 @@ mod history;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use self::complete::has_secrets;
 use self::editor::Words;
 use self::history::History;
 use crate::context::Context;
+use crate::ui::events::Events;
 use crate::ui::output::{Output, is_dumb};
 
 const PROMPT: &str = "bitcoin-ipc> ";
@@ -77,6 +78,7 @@ impl Input {
     /// Starts reading. A pipe is read a little ahead; a terminal only when it is asked.
     pub(crate) fn open(context: &Context, view: View) -> Result<Self, Error> {
         let output = context.output.clone();
+        let events_of = context.signals.events();
         let view = Arc::new(Mutex::new(view));
         let quiet = context.options.quiet;
         let input = |source, events, ask| Self {
@@ -96,9 +98,9 @@ impl Input {
             (true, true) => Source::Editor,
         };
         if source != Source::Editor {
-            let ahead = if source == Source::Pipe { 16 } else { 0 };
+            let ahead = if source == Source::Pipe { 16 } else { 1 };
             let (sender, events) = mpsc::sync_channel(ahead);
-            read_lines(io::stdin(), sender)?;
+            read_lines(io::stdin(), sender, events_of)?;
             return Ok(input(source, events, None));
         }
         let (sender, events) = mpsc::channel();
@@ -113,7 +115,7 @@ impl Input {
         let printer = editor.create_external_printer().map_err(failed)?;
         input.printed = Some(print_above(&output, printer, input.reading.clone())?);
         let prompt = if quiet { "" } else { PROMPT };
-        let reading = input.reading.clone();
+        let (reading, events_of) = (input.reading.clone(), events_of.clone());
         start("editor", move || {
             let mut history = History::load(&mut editor, &output);
             for () in asked {
@@ -137,6 +139,7 @@ impl Input {
                 if sender.send(event).is_err() {
                     return;
                 }
+                events_of.ring();
             }
         })?;
         Ok(input)
@@ -165,12 +168,12 @@ impl Input {
         }
     }
 
-    /// Returns the next event that comes within this time.
-    pub(crate) fn next(&self, limit: Duration) -> Option<Event> {
-        match self.events.recv_timeout(limit) {
+    /// Returns the next event, if it has come.
+    pub(crate) fn next(&self) -> Option<Event> {
+        match self.events.try_recv() {
             Ok(event) => Some(event),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Event::End),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Event::End),
         }
     }
 
@@ -256,14 +259,16 @@ fn start(name: &str, f: impl FnOnce() + Send + 'static) -> Result<(), Error> {
         .map_err(|error| Error::io("start a thread", error))
 }
 
-/// Reads lines on a thread of its own.
+/// Reads lines on a thread of its own, and rings for each.
 ///
 /// # Errors
 /// Fails when the operating system gives no thread.
 pub(crate) fn read_lines(
     input: impl Read + Send + 'static,
     sender: SyncSender<Event>,
+    events: &Events,
 ) -> Result<(), Error> {
+    let events = events.clone();
     start("input", move || {
         let mut input = BufReader::new(input);
         for number in 0_u64.. {
@@ -277,7 +282,9 @@ pub(crate) fn read_lines(
                 Err(error) => Event::Line(Err(error)),
             };
             let last = !matches!(event, Event::Line(Ok(_)));
-            if sender.send(event).is_err() || last {
+            let sent = sender.send(event);
+            events.ring();
+            if sent.is_err() || last {
                 return;
             }
         }
