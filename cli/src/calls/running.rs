@@ -11,8 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::dynamic::call::Objects;
-use bitcoin_ipc::dynamic::core;
-use bitcoin_ipc::dynamic::schema::MethodInfo;
+use bitcoin_ipc::dynamic::core::{self, Stop};
 use bitcoin_ipc::{CallOptions, CancelToken, Error};
 use eyre::Result;
 use serde_json::Value as Json;
@@ -60,11 +59,11 @@ pub(crate) enum Finished<T> {
     Left(Running<T>),
 }
 
-/// The method that ends another, on the object whose method runs.
+/// The end of a call in the peer: by the method that ends it, on the object whose method runs.
 pub(crate) struct Ender {
-    objects: Objects,
-    handle: String,
-    method: MethodInfo,
+    /// The method, for people.
+    name: String,
+    end: Arc<dyn Fn() -> bitcoin_ipc::Result<Json> + Send + Sync>,
 }
 
 impl Workers {
@@ -274,7 +273,7 @@ impl<T: Send + 'static> Running<T> {
         let Some(ender) = &self.ender else {
             return Err("no method interrupts it".into());
         };
-        let name = ender.method.full_name();
+        let name = ender.name.clone();
         let failed = |error: &dyn std::fmt::Display| format!("{name} failed: {error}");
         let interrupting = ender.start(&self.workers).map_err(|e| failed(&e))?;
         let (mut answer, mut asked) = (None, false);
@@ -326,20 +325,27 @@ impl Ender {
         handle: &str,
         method: &str,
     ) -> Option<Self> {
+        let interface = objects.interface_of(handle)?;
+        let ender = core::interrupt_of(&schema.registry, interface, method).ok()??;
+        let (objects, handle) = (objects.clone(), handle.to_owned());
+        let method = ender.method.name.clone();
         Some(Self {
-            method: core::interrupt_of(&schema.registry, objects.interface_of(handle)?, method)
-                .ok()??,
-            objects: objects.clone(),
-            handle: handle.to_owned(),
+            name: ender.full_name(),
+            end: Arc::new(move || objects.call(&handle, &method, Json::Null)),
         })
     }
 
+    /// Returns what ends a wait in slices, of the method `name`.
+    pub(crate) fn of_wait(name: &str, stop: Stop) -> Self {
+        Self {
+            name: format!("the end of {name}"),
+            end: Arc::new(move || stop.stop()),
+        }
+    }
+
     fn start(&self, workers: &Workers) -> Result<Running<bitcoin_ipc::Result<Json>>, Error> {
-        let (objects, handle) = (self.objects.clone(), self.handle.clone());
-        let method = self.method.method.name.clone();
-        workers.start(self.method.full_name(), move || {
-            objects.call(&handle, &method, Json::Null)
-        })
+        let end = self.end.clone();
+        workers.start(self.name.clone(), move || end())
     }
 }
 

@@ -178,21 +178,75 @@ fn a_signal_interrupts_a_wait(peer: &Peer) {
     }
 }
 
-run_on!(a_signal_leaves_what_nothing_interrupts: core30);
-/// The command says that the wait goes on. The node cannot exit before the wait's own limit.
-fn a_signal_leaves_what_nothing_interrupts(peer: &Peer) {
-    let mut node = peer.start();
+run_on!(a_signal_leaves_no_wait_in_the_node: core30, core31, core32);
+/// FAULTS E2, E3 and E4: also where nothing interrupts it, and of an object that the call has made.
+fn a_signal_leaves_no_wait_in_the_node(peer: &Peer) {
+    let mut node = peer.start_for_templates();
     let sandbox = Sandbox::new();
-    let tip = json(&sandbox, &node, &["call", "getTip"]);
-    let hash = tip["hash"].as_str().unwrap();
-    let call = ["call", "waitTipChanged", hash, "timeout=2s"];
-    let output = interrupted(&sandbox, &node, "Mining.waitTipChanged", &call);
-    output.expect(130, "");
-    let left = "Mining.waitTipChanged goes on in the peer: no method interrupts it\n";
-    assert_eq!(output.stderr, left);
-    assert!(output.took < Duration::from_secs(1), "{output:#?}");
+    let hash = node.rpc("getbestblockhash", serde_json::json!([]));
+    let hash = hash.as_str().unwrap();
+    for (method, words) in [
+        (
+            "Mining.waitTipChanged",
+            &["call", "waitTipChanged", hash][..],
+        ),
+        (
+            "BlockTemplate.waitNext",
+            &["call", "createNewBlock/waitNext", "cooldown=false"],
+        ),
+    ] {
+        let output = interrupted(&sandbox, &node, method, words);
+        output.expect(130, "");
+        assert_eq!(output.stderr, "");
+        let timed = run(&sandbox, &node, &[&["--timeout=300ms"], words].concat());
+        timed.expect_error(124, &[words[1].rsplit('/').next().unwrap()]);
+    }
+    node.mine(1);
     assert_eq!(printed(&sandbox, &node, &["call", "isTestChain"]), "true\n");
-    assert!(node.running());
+    node.terminate();
+    node.exits_in_time();
+}
+
+run_on!(a_killed_client_leaves_no_wait_in_the_node: core30, core31, core32);
+fn a_killed_client_leaves_no_wait_in_the_node(peer: &Peer) {
+    let mut node = peer.start_for_templates();
+    let sandbox = Sandbox::new();
+    let hash = node.rpc("getbestblockhash", serde_json::json!([]));
+    let words = [
+        "-a",
+        &node.address(),
+        "call",
+        "waitTipChanged",
+        hash.as_str().unwrap(),
+    ];
+    let running = sandbox.start(sandbox.ipc(&words));
+    node.wait_received("Mining.waitTipChanged", 1);
+    running.signal(rustix::process::Signal::KILL);
+    drop(running);
+    node.terminate();
+    node.exits_in_time();
+}
+
+run_on!(the_end_of_a_node_is_no_tip: core31, core32);
+/// FAULTS E8.
+fn the_end_of_a_node_is_no_tip(peer: &Peer) {
+    let mut node = peer.start_for_templates();
+    let sandbox = Sandbox::new();
+    let hash = node.rpc("getbestblockhash", serde_json::json!([]));
+    let words = [
+        "-a",
+        &node.address(),
+        "call",
+        "waitTipChanged",
+        hash.as_str().unwrap(),
+    ];
+    let running = sandbox.start(sandbox.ipc(&words));
+    node.wait_received("Mining.waitTipChanged", 1);
+    node.terminate();
+    let output = running.wait();
+    // Whichever comes first.
+    assert_eq!((output.code, &*output.stdout), (66, ""), "{output:#?}");
+    node.exits_in_time();
 }
 
 /// The text with each hash as `#` and each number as `N`: they differ from run to run.

@@ -1,14 +1,16 @@
 //! The peculiarities of Bitcoin Core's interfaces for what calls them by name: how values are shown,
 //! which defaults an older node gets, what ends a wait, which methods moved.
 //!
-//! Knows names of the schemas, and schemas; nothing of connections, but for the one method whose place a
-//! peer does not tell ([`Submit`]). The typed interfaces have the same in [`crate::generation`], and the
+//! Knows names of the schemas, and schemas; nothing of connections, but for the calls that are more than
+//! one message: [`Submit`], whose place a peer does not tell, and [`Wait`]. The typed interfaces have the same in [`crate::generation`], and the
 //! facts that both need are in one table, which `build.rs` reads as well.
 
 mod defaults;
 mod interrupt;
 mod moved;
 mod submit;
+mod waiting;
+mod way;
 
 use crate::dynamic::json::{Meaning, Options};
 use crate::dynamic::schema::model::Type;
@@ -18,6 +20,7 @@ pub use self::defaults::{newest_defaults, with_newest_defaults};
 pub use self::interrupt::interrupt_of;
 pub use self::moved::is_same;
 pub use self::submit::Submit;
+pub use self::waiting::{Stop, Wait, was_ended};
 
 /// The parameters that may be left out although no schema gives them a default, each with its method.
 pub const OPTIONAL: &[(&str, &str)] = &[("Rpc.executeRpc", "uri"), ("Rpc.executeRpc", "user")];

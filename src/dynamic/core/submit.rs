@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
+use super::way::Way;
 use crate::dynamic::call::{Objects, Step};
 use crate::dynamic::schema::Registry;
 use crate::error::{Error, Result};
@@ -19,35 +20,33 @@ pub struct Submit {
     objects: Objects,
     /// Core 31's schema.
     older: Arc<Registry>,
-    way: Vec<Step>,
+    way: Way,
     submit: Step,
-    /// The method that makes the template, for errors.
-    maker: String,
 }
 
 impl Submit {
-    /// Returns whether a method, by its full name, is the one, of a peer of a generation.
-    #[must_use]
-    pub fn is_needed(generation: Option<Generation>, method: &str) -> bool {
-        generation.is_some() && method == METHOD
-    }
-
-    /// Makes the call of the last of `steps`, on what the others lead to. `maker` is the last of those,
-    /// by its name.
+    /// Prepares the call of the last of `steps`, if it is the method, by its full name, of a peer of a
+    /// generation. `maker` names the method before it.
     ///
     /// # Errors
     /// Returns [`Error::Usage`] without a step.
-    pub fn new(objects: &Objects, steps: &[Step], maker: String) -> Result<Self> {
-        let Some((submit, way)) = steps.split_last() else {
-            return Err(Error::Usage("no method to call".into()));
-        };
-        Ok(Self {
+    pub fn of(
+        generation: Option<Generation>,
+        method: &str,
+        objects: &Objects,
+        steps: &[Step],
+        maker: String,
+    ) -> Result<Option<Self>> {
+        if generation.is_none() || method != METHOD {
+            return Ok(None);
+        }
+        let (way, submit) = Way::of(steps, maker)?;
+        Ok(Some(Self {
             objects: objects.clone(),
             older: Arc::new(Registry::core(Generation::Core31)?),
-            way: way.to_vec(),
-            submit: submit.clone(),
-            maker,
-        })
+            way,
+            submit,
+        }))
     }
 
     /// Submits the solution to the template that the call's other methods make, or that `handle`
@@ -56,21 +55,8 @@ impl Submit {
     /// # Errors
     /// Returns the errors of the calls.
     pub fn run(self, handle: &str) -> Result<Json> {
-        if self.way.is_empty() {
-            return self.submit_to(handle);
-        }
-        let held = self.objects.handles();
-        let Json::String(template) = self.objects.chain(handle, &self.way)? else {
-            return Err(Error::failed(format!(
-                "{} answered null: nothing to call on",
-                self.maker
-            )));
-        };
-        let answer = self.submit_to(&template);
-        if held.iter().all(|(name, _)| *name != template) {
-            self.objects.release(&template);
-        }
-        answer
+        self.way
+            .with_object(&self.objects, handle, |template| self.submit_to(template))
     }
 
     fn submit_to(&self, template: &str) -> Result<Json> {

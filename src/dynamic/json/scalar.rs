@@ -60,7 +60,7 @@ pub(super) fn float32(json: &Json) -> Result<f32, Refused> {
 }
 
 /// Milliseconds: a number, or a duration such as `5s`, or `forever`.
-pub(super) fn milliseconds(json: &Json) -> Result<f64, Refused> {
+pub fn milliseconds(json: &Json) -> Result<f64, Refused> {
     let Json::String(text) = json else {
         return float64(json);
     };

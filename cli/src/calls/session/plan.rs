@@ -52,10 +52,11 @@ impl Answer {
 }
 
 impl Call {
-    /// Its last method, for people.
+    /// Its method, or the whole chain, for people.
     pub(crate) fn name(&self) -> String {
-        let last = self.plan.methods.last();
-        last.map_or_else(String::new, Method::full_name)
+        let mut methods = self.plan.methods.iter();
+        let first = methods.next().map_or_else(String::new, Method::full_name);
+        methods.fold(first, |name, method| format!("{name}/{}", method.name()))
     }
 
     /// Whether objects are hosted for it.

@@ -4,13 +4,13 @@
 //! for the answer, which is [`running`](crate::calls::running)'s.
 
 use bitcoin_ipc::Error;
-use bitcoin_ipc::dynamic::core::Submit;
+use bitcoin_ipc::dynamic::core::{self, Submit, Wait};
 use eyre::Result;
 
 use super::{Answer, Call, Session, hosting, kept, nothing_to_keep};
 use crate::calls::running::{Ender, Running};
 use crate::schema::methods::{Method, Start};
-use crate::ui::errors::Failure;
+use crate::ui::errors::{Failure, Kind};
 
 impl Session {
     /// Makes a call and waits for its answer, until a signal comes or time runs out.
@@ -18,12 +18,29 @@ impl Session {
         let output = self.context.output.clone();
         let _spinner = output.spin_and_tell(&call.name(), call.advice());
         match self.start(call) {
-            Ok(running) => Ok(running.finish(&self.context)??),
+            Ok(running) => {
+                let answer = running.finish(&self.context)??;
+                self.check_wait(call, &answer)?;
+                Ok(answer)
+            }
             Err(error) => {
                 // Whatever failed, it did so because of the signal.
                 self.context.signals.check()?;
                 Err(error)
             }
+        }
+    }
+
+    /// Fails where a wait was ended in the node, so that nobody takes its answer for a tip.
+    fn check_wait(&self, call: &Call, answer: &Answer) -> Result<(), Failure> {
+        let last = call.plan.methods.last().map(Method::full_name);
+        let of_core = self.schema.generation.is_some();
+        match last.is_some_and(|last| of_core && core::was_ended(&last, &answer.value)) {
+            false => Ok(()),
+            true => Err(
+                Failure::new(Kind::Lost, format!("{} was ended by the node", call.name()))
+                    .hint("it shuts down, or another client interrupted it"),
+            ),
         }
     }
 
@@ -64,22 +81,21 @@ impl Session {
             Start::Made(maker, interface) => self.object_of(maker, *interface)?,
         };
         let plan = &call.plan;
-        // Which place the method has, a peer does not tell before it is called.
+        // Some are more than one message.
         let mut methods = plan.methods.iter().rev().map(Method::full_name);
-        let submit = match methods.next() {
-            Some(last)
-                if self.schemas.fixed.is_none()
-                    && Submit::is_needed(self.schema.generation, &last) =>
-            {
-                let maker = methods.next().unwrap_or_default();
-                Some(Submit::new(&self.objects, &plan.steps, maker)?)
-            }
-            _ => None,
-        };
-        let ender = plan.methods.first().and_then(|first| {
+        let (last, maker) = (methods.next().unwrap_or_default(), methods.next());
+        let maker = maker.unwrap_or_default();
+        let (generation, steps) = (self.schema.generation, &plan.steps);
+        let submit = Submit::of(generation, &last, &self.objects, steps, maker.clone())?;
+        let wait = Wait::of(generation, &last, &self.objects, steps, maker)?;
+        let ender = match &wait {
+            Some(wait) => Some(Ender::of_wait(&last, wait.stop())),
             // Of a chain too: its first method may be the one that takes long.
-            Ender::of(&self.schema, &self.objects, &handle, first.name())
-        });
+            None => plan
+                .methods
+                .first()
+                .and_then(|first| Ender::of(&self.schema, &self.objects, &handle, first.name())),
+        };
         let (steps, hosted) = self.printers.host(&self.objects, plan)?;
         let heard = self.context.signals.count();
         let (objects, printers) = (self.objects.clone(), self.printers.clone());
@@ -88,9 +104,10 @@ impl Session {
         let is_object = last.is_some_and(|method| method.returns.is_some());
         let method = last.map(|method| method.info.clone());
         let running = self.workers.start(call.name(), move || {
-            let value = match submit {
-                Some(submit) => submit.run(&handle),
-                None => objects.chain(&handle, &steps),
+            let value = match (submit, wait) {
+                (Some(submit), _) => submit.run(&handle),
+                (_, Some(wait)) => wait.run(&handle),
+                (None, None) => objects.chain(&handle, &steps),
             };
             let value = value.inspect_err(|_| {
                 for handle in &hosted {
