@@ -176,6 +176,9 @@ impl Failure {
         if let Some(failure) = report.downcast_ref::<Self>() {
             return failure.clone();
         }
+        if let Some(refusal) = report.downcast_ref::<Refusal>() {
+            return refusal.clone().into();
+        }
         if let Some(error) = report.downcast_ref::<Error>() {
             return error.clone().into();
         }
