@@ -81,6 +81,10 @@ impl Kind {
     }
 }
 
+/// The advice for a regtest node of Core 30 or 31 that makes no template yet.
+const SHORT_COINBASE: &str = "below height 17 a node of Core 30 or 31 makes no template on regtest: \
+                              mine the first 16 blocks by its RPC generatetodescriptor";
+
 /// A failure as it is reported.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
@@ -251,8 +255,12 @@ impl From<Error> for Failure {
             Error::Remote {
                 kind: RemoteKind::Failed,
                 text,
-            } => Self::new(Kind::Remote, format!("the other side failed: {text}"))
-                .hint("this is the peer's own answer; its log may say more"),
+            } => Self::new(Kind::Remote, format!("the other side failed: {text}")).hint(match text
+                .contains("bad-cb-length")
+            {
+                true => SHORT_COINBASE,
+                false => "this is the peer's own answer; its log may say more",
+            }),
             Error::Remote {
                 kind: RemoteKind::Overloaded,
                 text,

@@ -35,6 +35,7 @@ mod interfaces;
 mod mining;
 mod node;
 mod releases;
+mod verbs;
 mod waiting;
 
 use std::sync::Arc;

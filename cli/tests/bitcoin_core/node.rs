@@ -48,6 +48,15 @@ impl Node {
     /// Starts a node and waits until it is ready. Its socket is there before it has loaded its chain:
     /// until then `getTip` may answer none, and may abort a Core 30 node.
     pub fn start(program: &Path, arg0: Option<&Path>) -> Self {
+        Self::start_with(program, arg0, &["-ipcbind=unix"])
+    }
+
+    /// Starts a node that does not listen for IPC.
+    pub fn start_deaf(program: &Path) -> Self {
+        Self::start_with(program, None, &[])
+    }
+
+    fn start_with(program: &Path, arg0: Option<&Path>, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut datadir = OsString::from("-datadir=");
         datadir.push(dir.path());
@@ -57,7 +66,8 @@ impl Node {
         }
         let rpc_port = free_port();
         command
-            .args(["-regtest", "-ipcbind=unix", "-listen=0", "-debug=ipc"])
+            .args(["-regtest", "-listen=0", "-debug=ipc"])
+            .args(options)
             .args(["-printtoconsole=0", "-server=1", RPC_AUTH])
             .arg(format!("-rpcport={rpc_port}"))
             .arg(datadir)
@@ -78,6 +88,14 @@ impl Node {
     pub fn start_again(&mut self) {
         assert!(!self.running());
         self.child = self.command.spawn().unwrap();
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().to_owned()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn socket(&self) -> PathBuf {

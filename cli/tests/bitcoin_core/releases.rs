@@ -89,6 +89,18 @@ impl Peer {
         Program::new(&self.program)
     }
 
+    /// Starts a node that does not listen.
+    pub fn start_deaf(&self) -> Node {
+        Node::start_deaf(&self.program)
+    }
+
+    /// Returns the `bitcoin-cli` beside the node.
+    pub fn bitcoin_cli(&self) -> PathBuf {
+        let cli = self.program.with_file_name("bitcoin-cli");
+        assert!(cli.exists(), "there is no {}", cli.display());
+        cli
+    }
+
     /// Starts a node that listens, and waits until it is ready.
     pub fn start(&self) -> Node {
         Node::start(&self.program, None)

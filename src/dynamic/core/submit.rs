@@ -1,9 +1,10 @@
-//! The call of `submitSolution` on a peer that has 32's `Init`: builds between 31 and 32 have it at 31's
-//! ordinal, and only the answer to a call tells.
+//! The call of `submitSolution`, whose answer is that of the newest generation whatever the peer's is. A
+//! peer that has 32's `Init` may have it at 31's ordinal, as builds between 31 and 32 do, and only the
+//! answer to a call tells.
 
 use std::sync::Arc;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::dynamic::call::{Objects, Step};
 use crate::dynamic::schema::Registry;
@@ -25,11 +26,10 @@ pub struct Submit {
 }
 
 impl Submit {
-    /// Returns whether a method, by its full name, is one that a peer of this generation may have at
-    /// another place.
+    /// Returns whether a method, by its full name, is the one, of a peer of a generation.
     #[must_use]
     pub fn is_needed(generation: Option<Generation>, method: &str) -> bool {
-        generation == Some(Generation::Core32) && method == METHOD
+        generation.is_some() && method == METHOD
     }
 
     /// Makes the call of the last of `steps`, on what the others lead to. `maker` is the last of those,
@@ -82,6 +82,16 @@ impl Submit {
             }
             answer => answer,
         }
+        .map(newest_shape)
+    }
+}
+
+/// Returns an answer in the newest generation's shape: older ones answer whether the block was taken,
+/// without a reason.
+fn newest_shape(answer: Json) -> Json {
+    match answer {
+        Json::Bool(result) => json!({ "reason": "", "debug": "", "result": result }),
+        answer => answer,
     }
 }
 
