@@ -125,7 +125,12 @@ fn early(words: &[OsString]) -> (Format, When) {
         match word {
             "--" => break,
             "--output=json" | "-ojson" | "-o=json" => format = Format::Json,
-            "-o" | "--output" if words.clone().next() == Some("json") => format = Format::Json,
+            "--output=jsonl" | "-ojsonl" | "-o=jsonl" => format = Format::Jsonl,
+            "-o" | "--output" => match words.clone().next() {
+                Some("json") => format = Format::Json,
+                Some("jsonl") => format = Format::Jsonl,
+                _ => {}
+            },
             "--color=always" => color = When::Always,
             "--color=never" => color = When::Never,
             "--color" => match words.next() {

@@ -214,13 +214,20 @@ pub(crate) struct Serve {
 /// Open one connection and talk: a prompt on a terminal, lines from a pipe
 ///
 /// Shows what the peer offers, then makes a call for each line: METHOD [ARGUMENT…], quoted as in
-/// a shell. `name = METHOD …` keeps a returned object and `name.method` calls it. `METHOD … &` is
-/// answered in the background; at the end of input the peer is asked to end what still runs there.
-/// `.help` lists the rest.
+/// a shell. `name = METHOD …` keeps a returned object, or those in a list as name.0, name.1 …, and
+/// `name.method` calls it. `METHOD … &` is answered in the background; at the end of input the peer
+/// is asked to end what still runs there. `.help` lists the rest.
+///
+/// With -o jsonl each line of a pipe, also an empty one, is answered by exactly one line on stdout,
+/// {"line":N,"result":…} or {"line":N,"error":{"kind":…,"message":…,"hint":…}}. Other lines there
+/// have no "line": {"job":N,"result":…} or {"job":N,"error":…} from the background, and
+/// {"object":…,"method":…,"params":…} of an object that prints its calls. In other formats results
+/// and such calls share stdout.
 ///
 /// A terminal's prompt completes with Tab, keeps a history in $XDG_STATE_HOME/bitcoin-ipc
-/// (~/.local/state/bitcoin-ipc) without the lines that begin with a space, ends the call that runs
-/// on Ctrl-C, and puts it into the background on Ctrl-Z.
+/// (~/.local/state/bitcoin-ipc) without the lines that begin with a space or hold a secret, ends the
+/// call that runs on Ctrl-C, puts it into the background on Ctrl-Z, and passes a result on with
+/// `METHOD … | COMMAND`. It stays when the peer goes: the next call connects again.
 #[derive(Debug, Args)]
 pub(crate) struct Connect {
     /// The peer, in place of --address
@@ -303,6 +310,8 @@ pub(crate) enum Format {
     Auto,
     /// Always JSON, one line each; errors too, on stderr
     Json,
+    /// As json; of lines of input, each has one answer on stdout, and so have errors
+    Jsonl,
     /// The value alone, without quotes and without a newline; as it is into a file or a pipe
     Raw,
     /// Columns

@@ -17,6 +17,7 @@ use crate::calls::values::Words;
 use crate::context::Context;
 use crate::peer::target::OwnChild;
 use crate::ui::errors::{Failure, Kind};
+use crate::ui::output::Shown;
 use crate::ui::prompt::{self, Event};
 
 /// How many lines are read ahead of the calls.
@@ -71,14 +72,36 @@ fn each(
                 break;
             }
         };
-        let done = call(context, session, what, &line);
+        let done = call(session, what, &line);
         session.release_all();
-        let Err(report) = done else { continue };
-        let failure = Failure::of(&report);
+        let output = &context.output;
+        let (method, _, pick) = what;
+        let failure = match done {
+            Ok(None) if output.answers_lines() => {
+                output.answer(("line", number), Ok(&Shown::Nothing))?;
+                continue;
+            }
+            Ok(Some(shown)) if output.answers_lines() => match pick.of(shown, method) {
+                Ok(shown) => {
+                    output.answer(("line", number), Ok(&shown))?;
+                    continue;
+                }
+                Err(failure) => failure,
+            },
+            Ok(Some(shown)) => match pick.print(output, shown, method, true) {
+                Ok(()) => continue,
+                Err(report) => Failure::of(&report),
+            },
+            Ok(None) => continue,
+            Err(report) => Failure::of(&report),
+        };
         if failure.is_silent() {
             return Err(failure.into());
         }
-        context.output.failure(&failure, Some(number));
+        match output.answers_lines() {
+            true => output.answer(("line", number), Err(&failure))?,
+            false => output.failure(&failure, Some(number)),
+        }
         if exit == 0 {
             exit = failure.kind.exit_code();
         }
@@ -102,17 +125,16 @@ fn next(session: &Session, events: &mpsc::Receiver<Event>) -> Result<Event, Fail
     }
 }
 
+/// Makes the call of a line, if it has one.
 fn call(
-    context: &Context,
     session: &mut Session,
-    (method, given, pick): (&str, &Words, &Pick),
+    (method, given, _): (&str, &Words, &Pick),
     line: &str,
-) -> Result<()> {
+) -> Result<Option<Shown>> {
     let Some(words) = given.with_line(line)? else {
-        return Ok(());
+        return Ok(None);
     };
     let mut call = session.read(method, words)?;
     let answer = session.call(&mut call)?;
-    let shown = session.show(answer, None)?;
-    pick.print(&context.output, shown, &call.name(), true)
+    Ok(Some(session.show(answer, None)?))
 }

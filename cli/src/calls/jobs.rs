@@ -12,6 +12,7 @@ use crate::calls::running::{PATIENCE, Running};
 use crate::calls::session::{Answer, Session};
 use crate::context::Context;
 use crate::ui::errors::{Failure, Kind};
+use crate::ui::output::Shown;
 
 /// How often a wait looks for answers.
 const LOOK: Duration = Duration::from_millis(20);
@@ -31,7 +32,9 @@ pub(crate) struct Job {
 pub(crate) struct Jobs {
     jobs: Vec<Job>,
     /// The first failure of a job, for the exit status.
-    pub(crate) failed: Option<Kind>,
+    failed: Option<Kind>,
+    /// Whether the session goes on when its connection has ended.
+    stays: bool,
 }
 
 /// How a job is, for people.
@@ -43,14 +46,22 @@ enum State {
 }
 
 impl Jobs {
-    /// Leaves a call to itself.
+    /// Makes an empty list, for a session that goes on when its connection has ended, or does not.
+    pub(crate) fn of(stays: bool) -> Self {
+        Self {
+            stays,
+            ..Self::default()
+        }
+    }
+
+    /// Leaves a call to itself. Returns its number.
     pub(crate) fn add(
         &mut self,
         context: &Context,
         running: Running<Result<Answer, Error>>,
         keep: Option<String>,
         line: Option<u64>,
-    ) {
+    ) -> u32 {
         let number = self.jobs.last().map_or(1, |job| job.number + 1);
         say(context, number, &running.name, State::Running);
         self.jobs.push(Job {
@@ -59,6 +70,7 @@ impl Jobs {
             keep,
             line,
         });
+        number
     }
 
     /// The numbers of all.
@@ -66,16 +78,11 @@ impl Jobs {
         self.jobs.iter().map(|job| job.number).collect()
     }
 
-    /// A line on each.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let line = |job: &Job| {
-            let seconds = job.running.started.elapsed().as_secs();
-            let Job {
-                number, running, ..
-            } = job;
-            format!("[{number}] {}  {seconds} s", running.name)
-        };
-        self.jobs.iter().map(line).collect()
+    /// Returns a line on each: number, method, and since when it runs.
+    pub(crate) fn told(&self) -> Vec<(u32, String, u64)> {
+        let seconds = |job: &Job| job.running.started.elapsed().as_secs();
+        let row = |job: &Job| (job.number, job.running.name.clone(), seconds(job));
+        self.jobs.iter().map(row).collect()
     }
 
     /// Announces the answers that have come. Fails where the session cannot go on.
@@ -105,20 +112,33 @@ impl Jobs {
                 Err(_) => State::Failed,
             };
             say(context, number, &name, state);
-            match shown {
-                Ok(shown) => context.output.result(&shown, true)?,
-                Err(report) => self.fail(context, &report, line)?,
-            }
+            self.print(context, (number, line), shown)?;
         }
         Ok(())
     }
 
-    fn fail(&mut self, context: &Context, report: &eyre::Report, line: Option<u64>) -> Result<()> {
-        let failure = Failure::of(report);
-        if failure.kind == Kind::Disconnected {
+    /// Prints the answer to a job, which a line of input began.
+    fn print(
+        &mut self,
+        context: &Context,
+        (number, line): (u32, Option<u64>),
+        shown: Result<Shown>,
+    ) -> Result<()> {
+        let output = &context.output;
+        let request = ("job", u64::from(number));
+        let failure = match shown {
+            Ok(shown) if output.answers_lines() => return Ok(output.answer(request, Ok(&shown))?),
+            Ok(shown) => return Ok(output.result(&shown, true)?),
+            Err(report) => Failure::of(&report),
+        };
+        match output.answers_lines() {
+            true => output.answer(request, Err(&failure))?,
+            false if failure.kind == Kind::Disconnected && !self.stays => {}
+            false => output.failure(&failure, line),
+        }
+        if failure.kind == Kind::Disconnected && !self.stays {
             return Err(failure.into());
         }
-        context.output.failure(&failure, line);
         self.failed.get_or_insert(failure.kind);
         Ok(())
     }
@@ -191,10 +211,7 @@ impl Jobs {
                     if answers {
                         let shown = answer.map_err(Into::into);
                         let shown = shown.and_then(|a| Ok(session.show(a, keep.as_deref())?));
-                        match shown {
-                            Ok(shown) => context.output.result(&shown, true)?,
-                            Err(report) => self.fail(context, &report, line)?,
-                        }
+                        self.print(context, (number, line), shown)?;
                     }
                 }
             }

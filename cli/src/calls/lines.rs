@@ -1,7 +1,11 @@
 //! Makes a call for each line of a prompt or of a pipe.
 //!
-//! Knows lines and the words in them; the calls are [`crate::calls::session`]'s, and lines come from
-//! [`crate::ui::prompt`].
+//! Knows what a line is answered with, and what ends a session; the calls are
+//! [`crate::calls::session`]'s, and lines come from [`crate::ui::prompt`].
+
+mod shell;
+mod told;
+mod words;
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,40 +13,25 @@ use std::time::Duration;
 use bitcoin_ipc::Error;
 use bitcoin_ipc::process::Signal;
 use eyre::Result;
+use serde_json::json;
 
+pub(crate) use self::told::{Manual, Told};
+use self::told::{misused, table};
+use self::words::{Line, OTHER_WORDS, Words};
 use crate::calls::jobs::Jobs;
 use crate::calls::running::Finished;
 use crate::calls::session::{Answer, Call, Session};
 use crate::context::Context;
 use crate::ui::errors::{Failure, Kind};
+use crate::ui::output::Shown;
 use crate::ui::prompt::{Event, Input, Source, View};
 
 /// The interval at which a wait for a line checks for signals and answers.
 const LOOK: Duration = Duration::from_millis(50);
 
-const HELP: &[(&str, &str)] = &[
-    (
-        "METHOD [ARGUMENT…]",
-        "call: echo hi, Echo.echo echo=hi, Mining.createNewBlock/getBlock",
-    ),
-    ("NAME = METHOD …", "keep the returned object as NAME"),
-    ("NAME.METHOD …", "call a method of an object that is kept"),
-    (
-        "METHOD … &",
-        "call in the background; Ctrl-Z puts a call there, Ctrl-C ends it",
-    ),
-    (".jobs", "the calls in the background"),
-    (".wait [N]", "wait for one of them, or for all"),
-    (".cancel N", "end one"),
-    (".caps", "the objects that are kept"),
-    (".release NAME", "let go of one"),
-    (".help", "this"),
-    (".quit", "end, as does the end of input"),
-];
-
 /// Makes a call for each line of input until that ends. Returns the exit status, which is that of
 /// the first line that failed.
-pub(crate) fn run(context: &Context, session: &mut Session) -> Result<u8> {
+pub(crate) fn run(context: &Context, session: &mut Session, manual: &Manual) -> Result<u8> {
     let input = Input::open(context, view(session, &Jobs::default()))?;
     let prompts = input.source != Source::Pipe;
     if prompts {
@@ -57,7 +46,8 @@ pub(crate) fn run(context: &Context, session: &mut Session) -> Result<u8> {
     let mut lines = Lines {
         context,
         session,
-        jobs: Jobs::default(),
+        manual,
+        jobs: Jobs::of(prompts),
         input: &input,
         prompts,
         number: 0,
@@ -87,6 +77,7 @@ fn view(session: &Session, jobs: &Jobs) -> View {
 struct Lines<'a> {
     context: &'a Context,
     session: &'a mut Session,
+    manual: &'a Manual,
     jobs: Jobs,
     input: &'a Input,
     /// Whether a person types the lines.
@@ -101,11 +92,32 @@ enum Over {
     Quit,
 }
 
+/// What follows a line.
+enum Next {
+    Go,
+    /// Skips the lines that were typed together with it.
+    Stop,
+    Quit,
+}
+
+/// What answers a line.
+enum Reply {
+    /// Nothing to see; null, where each line is answered.
+    Nothing,
+    Result(Shown),
+    /// Lines for people, which are no result.
+    Told(Told),
+}
+
 impl Lines<'_> {
     fn each(&mut self) -> Result<Over> {
         loop {
             let line = match self.next()? {
-                Event::Line(line) => line?,
+                Event::Line(Ok(line)) => line,
+                Event::Line(Err(error)) => {
+                    self.number += 1;
+                    return self.unreadable(error);
+                }
                 Event::Cleared => continue,
                 Event::End => return Ok(Over::End),
             };
@@ -119,11 +131,26 @@ impl Lines<'_> {
         }
     }
 
-    /// Executes a line and reports its failure.
+    /// Reports that there are no lines any more that could be read.
+    fn unreadable(&mut self, error: io::Error) -> Result<Over> {
+        let failure = Failure::of(&error.into());
+        if !failure.is_silent() {
+            self.fail(&failure)?;
+        }
+        if self.exit == 0 {
+            self.exit = failure.kind.exit_code();
+        }
+        Ok(Over::End)
+    }
+
+    /// Executes a line, and answers it with its result or its failure.
     fn one(&mut self, line: &str) -> Result<Next> {
         self.number += 1;
         let failure = match self.execute(line) {
-            Ok(next) => return Ok(next),
+            Ok((next, reply)) => {
+                self.reply(reply)?;
+                return Ok(next);
+            }
             Err(report) => Failure::of(&report),
         };
         match failure.kind {
@@ -133,14 +160,52 @@ impl Lines<'_> {
                 return Ok(Next::Stop);
             }
             Kind::Signal(_) | Kind::ClosedPipe => return Err(failure.into()),
-            _ => self.context.output.failure(&failure, self.place()),
+            _ => self.fail(&failure)?,
+        }
+        if self.prompts {
+            let ended = failure.kind == Kind::Disconnected;
+            if ended {
+                self.lose();
+            }
+            return Ok(if ended { Next::Stop } else { Next::Go });
+        }
+        if self.exit == 0 {
+            self.exit = failure.kind.exit_code();
         }
         // Nothing can be called any more.
         let over = failure.kind == Kind::Disconnected;
-        if self.exit == 0 && (over || !self.prompts) {
-            self.exit = failure.kind.exit_code();
-        }
         Ok(if over { Next::Quit } else { Next::Go })
+    }
+
+    fn reply(&self, reply: Reply) -> Result<()> {
+        let output = &self.context.output;
+        if output.answers_lines() {
+            let shown = match reply {
+                Reply::Nothing => Shown::Nothing,
+                Reply::Result(shown) => shown,
+                Reply::Told(told) => Shown::Structured(told.json),
+            };
+            return Ok(output.answer(("line", self.number), Ok(&shown))?);
+        }
+        match reply {
+            Reply::Nothing => {}
+            Reply::Result(shown) => output.result(&shown, true)?,
+            Reply::Told(told) => {
+                for line in told.text.lines() {
+                    output.stderr_line(line);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&self, failure: &Failure) -> Result<()> {
+        let output = &self.context.output;
+        match output.answers_lines() {
+            true => output.answer(("line", self.number), Err(failure))?,
+            false => output.failure(failure, self.place()),
+        }
+        Ok(())
     }
 
     /// Moves the cursor to the start of the line, over the ^C that a terminal has echoed.
@@ -155,7 +220,8 @@ impl Lines<'_> {
         (!self.prompts).then_some(self.number)
     }
 
-    /// Returns the next event, or fails on a signal. Announces answers that come meanwhile.
+    /// Returns the next event, or fails on a signal. Announces what comes meanwhile: answers, and at a
+    /// prompt the end of the connection.
     fn next(&mut self) -> Result<Event> {
         let (context, input) = (self.context, self.input);
         let since = context.signals.count();
@@ -166,6 +232,13 @@ impl Lines<'_> {
             if let Some(event) = input.next(LOOK) {
                 return Ok(event);
             }
+            if self.prompts
+                && let Some(reason) = self.session.ended()
+            {
+                context.output.note(&format!("disconnected: {reason}"));
+                self.lose();
+                input.complete_by(view(self.session, &self.jobs));
+            }
             // The terminal has discarded the line.
             if input.source == Source::Plain && context.signals.count() > since {
                 context.output.stderr_line("");
@@ -174,98 +247,128 @@ impl Lines<'_> {
         }
     }
 
-    fn execute(&mut self, line: &str) -> Result<Next> {
-        // In quotes it is a value.
-        let background = line.split_whitespace().next_back() == Some("&");
-        let mut words = shlex::split(line).ok_or_else(|| {
-            Failure::usage("a quote is not closed").hint("words are quoted as in a shell")
-        })?;
-        if background {
-            words.pop();
-        }
-        let Some((first, rest)) = words.split_first() else {
-            return Ok(Next::Go);
-        };
+    /// Gives up the connection, which has ended, and says what is gone with it.
+    fn lose(&mut self) {
         let output = &self.context.output;
-        match (first.as_str(), rest) {
-            (".quit", []) => return Ok(Next::Quit),
-            (".help", []) => {
-                let width = HELP.iter().map(|(left, _)| left.chars().count()).max();
-                let width = width.unwrap_or(0);
-                for (left, right) in HELP {
-                    output.stderr_line(&format!("{left:width$}  {right}"));
-                }
-            }
-            (".caps", []) => {
-                let held = self.session.held();
-                let width = held.iter().map(|(name, _)| name.chars().count()).max();
-                let width = width.unwrap_or(0);
-                for (name, interface) in held {
-                    output.stderr_line(&format!("{name:width$}  {interface}"));
-                }
-            }
-            (".release", [name]) => self.session.release(name)?,
-            (".jobs", []) => {
-                for line in self.jobs.lines() {
-                    output.stderr_line(&line);
-                }
-            }
-            (".cancel", [number]) => self.jobs.cancel(self.context, number)?,
-            (".wait", [] | [_]) => {
-                let number = rest.first().map(String::as_str);
-                self.jobs.wait(self.context, self.session, number)?;
-            }
-            (".release" | ".cancel", _) => {
-                return Err(Failure::usage(format!("{first} takes one word"))
-                    .hint(".caps lists objects, .jobs the calls in the background")
-                    .into());
-            }
-            (word, _) if word.starts_with('.') => {
-                let names = HELP.iter().filter(|(left, _)| left.starts_with('.'));
-                let names: Vec<_> = names.map(|(left, _)| *left).collect();
-                return Err(Failure::usage(format!("unknown command {word:?}"))
-                    .hint(format!("it is one of {}", names.join(", ")))
-                    .into());
-            }
-            (word @ ("help" | "quit" | "exit"), [])
-                if self.prompts && self.session.find(word).is_err() =>
-            {
-                let meant = if word == "help" { ".help" } else { ".quit" };
-                return Err(Failure::usage(format!("unknown method {word:?}"))
-                    .hint(format!("did you mean {meant}?"))
-                    .into());
-            }
-            (name, [equals, path, arguments @ ..]) if equals == "=" => {
-                let valid = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-                if !valid {
-                    return Err(
-                        Failure::usage(format!("{name:?} cannot be an object's name"))
-                            .hint("a name has letters, digits and _ in it")
-                            .into(),
-                    );
-                }
-                self.call(path, arguments, Some(name), background)?;
-            }
-            (path, arguments) => self.call(path, arguments, None, background)?,
+        let gone = self.session.forget();
+        if output.is_json() {
+            let gone = gone.iter().map(|(name, _)| name.as_str());
+            return output
+                .note_json(&json!({ "disconnected": { "gone": gone.collect::<Vec<_>>() }}));
         }
-        Ok(Next::Go)
+        if !gone.is_empty() {
+            let gone = gone.iter().map(|(name, kind)| format!("{name} ({kind})"));
+            output.note(&format!(
+                "gone with it: {}",
+                gone.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        output.note("the next call connects again, as .reconnect does");
     }
 
-    fn call(
-        &mut self,
-        path: &str,
-        arguments: &[String],
-        name: Option<&str>,
-        background: bool,
-    ) -> Result<()> {
+    fn execute(&mut self, line: &str) -> Result<(Next, Reply)> {
+        let words = match words::read(line, self.prompts)? {
+            Line::Empty => return Ok((Next::Go, Reply::Nothing)),
+            Line::Command(words) => return self.command(&words),
+            Line::Call(words) => words,
+        };
+        if words.arguments.is_empty()
+            && let Some((_, meant)) = OTHER_WORDS.iter().find(|(word, _)| *word == words.path)
+            && self.session.find(&words.path).is_err()
+        {
+            return self.command(&[(*meant).to_owned()]);
+        }
+        let reply = self.call(&words).map_err(|report| {
+            let failure = Failure::of(&report);
+            match failure.kind == Kind::Usage && words::lost_quotes(line, &words) {
+                true => failure
+                    .hint("words are quoted as in a shell: NAME:='{\"field\":1}'")
+                    .into(),
+                false => report,
+            }
+        })?;
+        Ok((Next::Go, reply))
+    }
+
+    fn command(&mut self, words: &[String]) -> Result<(Next, Reply)> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let told = match words.as_slice() {
+            [".quit"] => return Ok((Next::Quit, Reply::Nothing)),
+            [".help"] => told::help(),
+            [".caps"] => table(
+                self.session.held(),
+                |name, interface| json!({ "name": name, "interface": interface }),
+            ),
+            [".jobs"] => {
+                let jobs = self.jobs.told();
+                let line = |(n, method, s): &(u32, String, u64)| format!("[{n}] {method}  {s} s\n");
+                let row = |(n, method, s): &(u32, String, u64)| json!({ "number": n, "method": method, "seconds": s });
+                Told {
+                    text: jobs.iter().map(line).collect(),
+                    json: jobs.iter().map(row).collect(),
+                }
+            }
+            [".release", name] => {
+                self.session.release(name)?;
+                return Ok((Next::Go, Reply::Nothing));
+            }
+            [".cancel", number] => {
+                self.jobs.cancel(self.context, number)?;
+                return Ok((Next::Go, Reply::Nothing));
+            }
+            [".wait", rest @ ..] if rest.len() < 2 => {
+                let number = rest.first().copied();
+                self.jobs.wait(self.context, self.session, number)?;
+                return Ok((Next::Go, Reply::Nothing));
+            }
+            [".reconnect"] => {
+                if self.session.link().is_ok() {
+                    self.session.forget();
+                }
+                self.connect()?;
+                return Ok((Next::Go, Reply::Nothing));
+            }
+            [".list", rest @ ..] if rest.len() < 2 => {
+                let schema = self.session.schema().clone();
+                (self.manual.list)(self.context, &schema, rest.first().copied())?
+            }
+            [".describe", name] => {
+                let schema = self.session.schema().clone();
+                (self.manual.describe)(self.context, &schema, name)?
+            }
+            [word, ..] => return Err(misused(word).into()),
+            [] => return Ok((Next::Go, Reply::Nothing)),
+        };
+        Ok((Next::Go, Reply::Told(told)))
+    }
+
+    /// Connects again, and says to what.
+    fn connect(&mut self) -> Result<()> {
+        self.session.reconnect()?;
+        let name = self.session.link()?.name.clone();
+        self.context.output.note(&format!("connected to {name}"));
+        Ok(())
+    }
+
+    fn call(&mut self, words: &Words) -> Result<Reply> {
         let context = self.context;
-        let mut call = self.session.parse(path, arguments, false)?;
-        if background {
+        let mut call = self.session.parse(&words.path, &words.arguments, false)?;
+        if let Some(name) = &words.name {
+            self.session.check_name(&call, name)?;
+        }
+        if self.session.link().is_err() {
+            self.connect()?;
+        }
+        let name = words.name.as_deref();
+        if words.background {
             // Before the call, so that the objects in its answer belong to the peer's schema.
             self.session.learn()?;
             let (running, keep) = (self.session.start(&mut call)?, name.map(Into::into));
-            self.jobs.add(context, running, keep, self.place());
-            return Ok(());
+            let number = self.jobs.add(context, running, keep, self.place());
+            return Ok(match context.output.answers_lines() {
+                true => Reply::Result(Shown::Structured(json!({ "job": number }))),
+                false => Reply::Nothing,
+            });
         }
         let answer = if self.prompts {
             match self.attended(&mut call)? {
@@ -277,15 +380,20 @@ impl Lines<'_> {
                     if let Some(child) = &self.session.link()?.child {
                         child.child().kill(Signal::CONT)?;
                     }
-                    return Ok(());
+                    return Ok(Reply::Nothing);
                 }
             }
         } else {
             self.session.call(&mut call)?
         };
         let shown = self.session.show(answer, name)?;
-        context.output.result(&shown, true)?;
-        Ok(())
+        match &words.pipe {
+            None => Ok(Reply::Result(shown)),
+            Some(command) => {
+                shell::pass(context, &shown, command)?;
+                Ok(Reply::Nothing)
+            }
+        }
     }
 
     /// Makes a call, which SIGTSTP puts into the background, and announces the answers of others
@@ -306,13 +414,6 @@ impl Lines<'_> {
         signals.calling(false);
         finished
     }
-}
-
-enum Next {
-    Go,
-    /// Skips the lines that were typed together with it.
-    Stop,
-    Quit,
 }
 
 /// Returns the lines of a text that was typed or pasted at once. A line goes on while a quote is

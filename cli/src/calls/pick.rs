@@ -26,6 +26,15 @@ impl Pick {
         Ok(checked?)
     }
 
+    /// Returns the part of a result that is wanted.
+    ///
+    /// # Errors
+    /// Fails where the result has no such part, and where it counts as a failure.
+    pub(crate) fn of(&self, shown: Shown, of: &str) -> Result<Shown, Failure> {
+        self.check(shown.value(), of)?;
+        self.part(shown)
+    }
+
     /// Whether the result is to be printed as it is and counts as a success whatever it is.
     pub(crate) fn is_all(&self) -> bool {
         self.get.is_none() && !self.fail

@@ -4,6 +4,7 @@
 
 mod connection;
 mod hosting;
+mod kept;
 mod plan;
 mod start;
 
@@ -18,8 +19,8 @@ use eyre::Result;
 use serde_json::{Value as Json, json};
 
 use self::hosting::Printers;
-pub(crate) use self::plan::Call;
 use self::plan::Plan;
+pub(crate) use self::plan::{Answer, Call};
 use crate::context::Context;
 use crate::ui::errors::{Failure, Kind};
 
@@ -27,6 +28,7 @@ use crate::calls::running::Workers;
 use crate::calls::values::Words;
 use crate::peer::target::{self, Link, OwnChild};
 use crate::schema::choice::{NEWEST, Schema, Schemas};
+use crate::schema::complete::split_held;
 use crate::schema::methods::{Method, Start, in_a_session};
 use crate::ui::output::Shown;
 
@@ -47,26 +49,10 @@ pub(crate) struct Session {
     made: HashMap<u64, String>,
     printers: Printers,
     link: Option<Link>,
+    /// Whether the next connection may be to a node child of our own: as the last one was.
+    own_child: OwnChild,
     /// The threads that make the calls.
     workers: Workers,
-}
-
-/// The answer to a call.
-pub(crate) struct Answer {
-    value: Json,
-    has_result: bool,
-    is_object: bool,
-}
-
-impl Answer {
-    /// Returns a value that is equal for equal answers of the method: for an object only whether
-    /// there is one, since each has a handle of its own.
-    pub(crate) fn to_compare(&self) -> Json {
-        match self.is_object {
-            true => Json::Bool(!self.value.is_null()),
-            false => self.value.clone(),
-        }
-    }
 }
 
 /// Returns the generations before the newest, the oldest first.
@@ -91,6 +77,7 @@ impl Session {
             made: HashMap::new(),
             printers: Printers::new(context.output.clone()),
             link: None,
+            own_child: OwnChild::Never,
             workers: Workers::default(),
         })
     }
@@ -110,6 +97,9 @@ impl Session {
         };
         self.objects.set_aside(&handle, name)?;
         self.root = Some(name.clone());
+        if link.own_role {
+            self.own_child = own_child;
+        }
         self.link = Some(link);
         Ok(())
     }
@@ -246,12 +236,13 @@ impl Session {
     }
 
     fn plan(&self, schema: &Schema, path: &str, words: &mut Words) -> Result<Plan, Failure> {
-        let held = path.split_once('.').and_then(|(name, rest)| {
+        let held = |name: &str| {
             let hidden = self.is_hidden(name);
-            let interface = self.objects.interface_of(name).filter(|_| !hidden)?;
-            Some((name, interface, rest))
-        });
-        let (start, methods) = match held {
+            self.objects.interface_of(name).filter(|_| !hidden)
+        };
+        let split = split_held(path, |name| held(name).is_some());
+        let start = split.and_then(|(name, rest)| Some((name, held(name)?, rest)));
+        let (start, methods) = match start {
             Some((name, interface, rest)) => schema.resolve(rest, Some((name, interface)))?,
             None => schema.resolve(path, None)?,
         };
@@ -393,30 +384,22 @@ impl Session {
         Ok(name)
     }
 
-    /// Returns a result as it is printed. An object is held under its handle, or under `name`.
+    /// Returns a result as it is printed. Objects are held under their handles, or under `name` and
+    /// names that begin with it.
     pub(crate) fn show(
         &mut self,
         mut answer: Answer,
         name: Option<&str>,
     ) -> Result<Shown, Failure> {
-        if let Some(name) = name {
-            match &answer.value {
-                Json::String(handle) if answer.is_object => {
-                    if self.root.as_deref() == Some(name) {
-                        return Err(Failure::usage(format!("{name:?} is what the peer offers"))
-                            .hint("give the object another name"));
-                    }
-                    self.made.retain(|_, made| made != name && made != handle);
-                    self.objects.rename(handle, name)?;
-                    self.printers.rename(handle, name);
-                    answer.value = name.into();
-                }
-                _ => {
-                    return Err(
-                        Failure::usage(format!("there is no object to keep as {name:?}"))
-                            .hint("only a method that returns an object has one to keep"),
-                    );
-                }
+        if let (Some(name), Some(method)) = (name, &answer.method) {
+            let kept = kept::keep(&self.objects, method, &mut answer.value, name)?;
+            if kept.is_empty() && (answer.value.is_null() || !answer.has_result) {
+                return Err(nothing_to_keep(name).hint("the call was made, and has no object"));
+            }
+            let of_these = |made: &String| kept.iter().any(|(a, b)| made == a || made == b);
+            self.made.retain(|_, made| !of_these(made));
+            for (handle, name) in &kept {
+                self.printers.rename(handle, name);
             }
         }
         Ok(match answer.value {
@@ -451,9 +434,11 @@ impl Session {
         releasing.is_ok_and(|releasing| releasing.wait(END).is_ok_and(|there| there == Some(true)))
     }
 
-    /// Releases an object.
+    /// Releases an object, or those that are kept under names that begin with this one.
     pub(crate) fn release(&mut self, name: &str) -> Result<(), Failure> {
-        if !self.is_hidden(name) && self.let_go(vec![name.to_owned()]) {
+        let names = self.held().into_iter().map(|(held, _)| held);
+        let names: Vec<_> = names.filter(|held| kept::is_of(held, name)).collect();
+        if !names.is_empty() && self.let_go(names) {
             return Ok(());
         }
         Err(Failure::usage(format!("no object is held as {name:?}"))
@@ -477,6 +462,10 @@ pub(crate) fn manner(context: &Context) -> Manner {
             meaning => meaning,
         }),
     }
+}
+
+fn nothing_to_keep(name: &str) -> Failure {
+    Failure::usage(format!("there is no object to keep as {name:?}"))
 }
 
 /// Returns the failure of a null capability where an object is needed.

@@ -15,7 +15,7 @@ pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
     let mut session = Session::new(context)?;
     let Some(method) = &args.method else {
         session.open(OwnChild::Allowed)?;
-        let done = lines::run(context, &mut session);
+        let done = lines::run(context, &mut session, &super::MANUAL);
         session.end();
         return done;
     };
@@ -24,7 +24,9 @@ pub(crate) fn run(context: &Context, args: &args::Call) -> Result<u8> {
     }
     let mut call = session.parse(method, &args.arguments, true)?;
     if args.dry_run {
-        context.output.result(&session.dry_run(&call)?, false)?;
+        let shown = session.dry_run(&call)?;
+        args.pick
+            .print(&context.output, shown, &call.name(), false)?;
         return Ok(0);
     }
     printing::check(&call, args)?;

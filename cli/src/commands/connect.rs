@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context) -> Result<u8> {
             .output
             .note(&format!("connected to {name}, which serves {init}"));
     }
-    let done = lines::run(context, &mut session);
+    let done = lines::run(context, &mut session, &super::MANUAL);
     session.end();
     done
 }

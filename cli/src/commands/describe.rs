@@ -7,6 +7,7 @@ use eyre::Result;
 use serde_json::{Value as Json, json};
 
 use crate::args;
+use crate::calls::lines::Told;
 use crate::calls::session::{Session, manner};
 use crate::context::Context;
 use crate::peer::target::OwnChild;
@@ -40,19 +41,8 @@ pub(crate) fn run(context: &Context, args: &args::Describe) -> Result<u8> {
         }
     };
     let name = &args.name;
-    if !name.contains('.')
-        && !args.template
-        && let Ok(node) = schema.registry.find_type(name)
-    {
-        let text = match &node.kind {
-            Kind::Interface(_) => interface(context, &schema, &node)?,
-            Kind::Struct(body) => structure(context, &schema, &node, body)?,
-            _ => enumeration(&node),
-        };
-        return print(context, &node.name, &node.docs, text);
-    }
-    let (_, method) = schema.named(name)?;
     if args.template {
+        let (_, method) = schema.named(name)?;
         let manner = manner(context);
         let (id, brand) = &method.info.method.params;
         let ty = Type::Struct(*id, brand.within(&method.info.brand));
@@ -61,18 +51,37 @@ pub(crate) fn run(context: &Context, args: &args::Describe) -> Result<u8> {
         context.output.result(&Shown::Structured(template), false)?;
         return Ok(0);
     }
-    let text = describe_method(context, &schema, &method)?;
-    print(context, &method.full_name(), &method.info.method.docs, text)
-}
-
-fn print(context: &Context, name: &str, docs: &str, text: String) -> Result<u8> {
+    let told = of_schema(context, &schema, name)?;
     if context.output.is_json() {
-        let value = json!({ "name": name, "docs": docs, "text": text });
-        context.output.result(&Shown::Structured(value), false)?;
+        context
+            .output
+            .result(&Shown::Structured(told.json), false)?;
     } else {
-        output::print(text.as_bytes())?;
+        output::print(told.text.as_bytes())?;
     }
     Ok(0)
+}
+
+/// Describes what a schema calls so.
+pub(crate) fn of_schema(context: &Context, schema: &Schema, name: &str) -> Result<Told> {
+    if !name.contains('.')
+        && let Ok(node) = schema.registry.find_type(name)
+    {
+        let text = match &node.kind {
+            Kind::Interface(_) => interface(context, schema, &node)?,
+            Kind::Struct(body) => structure(context, schema, &node, body)?,
+            _ => enumeration(&node),
+        };
+        return Ok(told(&node.name, &node.docs, text));
+    }
+    let (_, method) = schema.named(name)?;
+    let text = describe_method(context, schema, &method)?;
+    Ok(told(&method.full_name(), &method.info.method.docs, text))
+}
+
+fn told(name: &str, docs: &str, text: String) -> Told {
+    let json = json!({ "name": name, "docs": docs, "text": text });
+    Told { text, json }
 }
 
 /// A method as the schema language has it, with its defaults.

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::describe;
 use crate::args;
+use crate::calls::lines::Told;
 use crate::calls::session::Session;
 use crate::context::Context;
 use crate::peer::target::OwnChild;
@@ -53,9 +54,31 @@ fn asked(context: &Context, session: &mut Session, args: &args::List) -> Result<
 }
 
 fn print(context: &Context, schema: &Schema, args: &args::List, names: Vec<String>) -> Result<u8> {
+    let told = told(context, schema, args.interface.as_deref(), names)?;
+    let text = match context.output.is_json() {
+        true => format!("{}\n", told.json),
+        false => told.text,
+    };
+    output::print(text.as_bytes())?;
+    Ok(0)
+}
+
+/// Lists the interfaces of a schema, or the methods of one.
+pub(crate) fn of_schema(context: &Context, schema: &Schema, name: Option<&str>) -> Result<Told> {
+    let all = schema.interfaces();
+    let names = all.iter().map(|node| node.name.clone());
+    told(context, schema, name, names.collect())
+}
+
+fn told(
+    context: &Context,
+    schema: &Schema,
+    interface: Option<&str>,
+    names: Vec<String>,
+) -> Result<Told> {
     let mut text = String::new();
     let mut rows = Vec::new();
-    match &args.interface {
+    match interface {
         Some(name) => {
             let interface = schema.interface(name)?;
             for method in schema.methods(interface.id)? {
@@ -79,11 +102,8 @@ fn print(context: &Context, schema: &Schema, args: &args::List, names: Vec<Strin
             }
         }
     }
-    if context.output.is_json() {
-        text = format!("{}\n", serde_json::Value::Array(rows));
-    }
-    output::print(text.as_bytes())?;
-    Ok(0)
+    let json = serde_json::Value::Array(rows);
+    Ok(Told { text, json })
 }
 
 /// Returns the first sentence of a comment, which fits beside a name.

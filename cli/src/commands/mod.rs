@@ -1,4 +1,4 @@
-//! The commands, a file each. None knows another.
+//! The commands, a file each. None knows another, except through the manual of a session.
 
 pub(crate) mod call;
 pub(crate) mod completions;
@@ -12,3 +12,9 @@ pub(crate) mod serve;
 pub(crate) mod spawn;
 pub(crate) mod status;
 pub(crate) mod watch;
+
+/// The commands that a session has as well.
+const MANUAL: crate::calls::lines::Manual = crate::calls::lines::Manual {
+    list: list::of_schema,
+    describe: describe::of_schema,
+};

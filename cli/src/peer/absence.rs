@@ -3,8 +3,10 @@
 //! Knows the files that Core keeps in a data directory: its socket, its lock, those of other chains.
 //! Looks, and calls nothing.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -95,7 +97,7 @@ impl Absence {
             holder,
             others,
         } = self;
-        let place = format!("no node listens at {}", path.display());
+        let place = format!("nothing listens at {}", path.display());
         let directory = path.parent().unwrap_or(path).display();
         let failure = |reason: String, hint: String| {
             Failure::new(Kind::NoConnection, format!("{place}: {reason}")).hint(hint)
@@ -110,22 +112,26 @@ impl Absence {
             let names: Vec<_> = others.iter().map(|chain| chain.name()).collect();
             return failure(
                 match names.as_slice() {
-                    [name] => format!("a node of chain {name} does"),
-                    names => format!("nodes of the chains {} do", names.join(", ")),
+                    [name] => format!("a node of chain {name} listens in this data directory"),
+                    names => format!(
+                        "nodes of other chains listen in this data directory: {}",
+                        names.join(", ")
+                    ),
                 },
                 format!("name its chain: --chain={first}"),
             );
         }
         match there {
             There::Nothing => failure(
-                "nothing is there".into(),
+                "there is no such file".into(),
                 "start a node with -ipcbind=unix, wait for one with --wait, or name another \
                  with --address, --chain or --datadir"
                     .into(),
             ),
             There::NoDirectory => failure(
                 format!("there is no directory {directory}"),
-                "name the node's with --datadir and --chain, or start one with -ipcbind=unix"
+                "name the node's with --datadir and --chain, start one with -ipcbind=unix, or wait \
+                 for one with --wait"
                     .into(),
             ),
             There::Leftover => failure(
@@ -163,11 +169,12 @@ fn holder(lock: &Path) -> Option<Holder> {
     })
 }
 
-/// Returns a process's name, where the system tells it.
+/// Returns the name that a process was started under, where the system tells it.
 pub(crate) fn name_of(pid: u32) -> Option<String> {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    let name = name.trim_end().escape_debug().to_string();
-    (!name.is_empty()).then_some(name)
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let first = line.split(|byte| *byte == 0).next()?;
+    let name = Path::new(OsStr::from_bytes(first)).file_name()?;
+    Some(name.to_string_lossy().escape_debug().to_string())
 }
 
 /// Whether somebody accepts connections at a path.
@@ -204,7 +211,7 @@ mod tests {
         let path = data_dir.socket(None).unwrap();
         let absence = || Absence::at(&path).beside(&data_dir);
         assert_eq!(absence().there, There::Nothing);
-        assert!(told(&absence()).contains(": nothing is there / start a node"));
+        assert!(told(&absence()).contains(": there is no such file / start a node"));
 
         let missing = directory.path().join("none/node.sock");
         let missing = Absence::at(&missing);
@@ -221,7 +228,7 @@ mod tests {
         assert_eq!(absence().others, [Chain::Regtest]);
         assert!(
             told(&absence())
-                .contains("a node of chain regtest does / name its chain: --chain=regtest")
+                .contains("a node of chain regtest listens in this data directory / name its chain: --chain=regtest")
         );
         drop(listener);
         assert_eq!(absence().others, []);

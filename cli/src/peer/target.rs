@@ -133,8 +133,8 @@ fn open_at(context: &Context, settings: &Settings, own_child: OwnChild) -> Resul
     }
     let link = start_own(context)?;
     context.output.note(&format!(
-        "no node listens at {}; started {} in its place",
-        describe(context, &address),
+        "no node of chain {} listens; started {} in its place",
+        settings.chain(),
         link.name
     ));
     Ok(link)

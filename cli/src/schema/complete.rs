@@ -120,7 +120,8 @@ impl<'s> Completer<'s> {
 
     /// Returns the method that a path ends with.
     pub(crate) fn method(&self, path: &str) -> Option<Method> {
-        let held = path.split_once('.').and_then(|(name, rest)| {
+        let held = split_held(path, |name| self.interface_of(name).is_some());
+        let held = held.and_then(|(name, rest)| {
             let interface = self.interface_of(name)?;
             self.schema.resolve(rest, Some((name, interface))).ok()
         });
@@ -289,6 +290,14 @@ impl<'s> Completer<'s> {
     }
 }
 
+/// Returns the longest part of a path, up to a dot, that names an object that is held, and the rest.
+pub(crate) fn split_held(path: &str, is_held: impl Fn(&str) -> bool) -> Option<(&str, &str)> {
+    let first = path.split('/').next().unwrap_or(path);
+    let mut dots = first.rmatch_indices('.');
+    let at = dots.find_map(|(at, _)| is_held(&path[..at]).then_some(at))?;
+    Some((&path[..at], &path[at + 1..]))
+}
+
 fn named(node: &Node) -> Candidate {
     Candidate::new(node.name.as_str()).help(&node.docs)
 }
@@ -330,4 +339,20 @@ fn files(path: &str) -> Vec<Candidate> {
     }
     found.sort_by(|a, b| a.text.cmp(&b.text));
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_begins_with_the_longest_name_that_is_held() {
+        let held = ["ws", "ws.0", "Outer.Inner#1"];
+        let split = |path| split_held(path, |name| held.contains(&name));
+        assert_eq!(split("ws.getName"), Some(("ws", "getName")));
+        assert_eq!(split("ws.0.getName/a.b"), Some(("ws.0", "getName/a.b")));
+        assert_eq!(split("Outer.Inner#1.call"), Some(("Outer.Inner#1", "call")));
+        assert_eq!(split("Echo.echo"), None);
+        assert_eq!(split("x/ws.0"), None);
+    }
 }

@@ -161,6 +161,11 @@ impl Failure {
         }
     }
 
+    /// Returns the failure as the answer to a request.
+    pub(crate) fn answer(&self) -> Value {
+        json!({ "kind": self.kind.name(), "message": self.message, "hint": self.hint })
+    }
+
     /// Returns the failure as JSON, on one line.
     pub(crate) fn json(&self, line: Option<u64>) -> Value {
         let mut error = json!({

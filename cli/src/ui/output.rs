@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::args::{Format, Options, When};
 use crate::ui::errors::Failure;
@@ -66,7 +66,29 @@ impl Output {
     }
 
     pub(crate) fn is_json(&self) -> bool {
-        self.format == Format::Json
+        matches!(self.format, Format::Json | Format::Jsonl)
+    }
+
+    /// Whether each line of input has exactly one answer, which is a line of JSON.
+    pub(crate) fn answers_lines(&self) -> bool {
+        self.format == Format::Jsonl
+    }
+
+    /// Prints the answer to a request, which is named by a key and a number: `line` for a line of input,
+    /// `job` for a call in the background.
+    pub(crate) fn answer(
+        &self,
+        request: (&str, u64),
+        answer: Result<&Shown, &Failure>,
+    ) -> io::Result<()> {
+        let (key, number) = request;
+        let mut shown = Map::new();
+        shown.insert(key.to_owned(), number.into());
+        match answer {
+            Ok(result) => shown.insert("result".into(), result.value().clone()),
+            Err(failure) => shown.insert("error".into(), failure.answer()),
+        };
+        self.json_line(&Value::Object(shown))
     }
 
     /// Prints a line of status on stderr, unless `--quiet` is given.
@@ -210,24 +232,31 @@ impl Output {
     /// Prints a result. One of several always gets a line, also where it has no value. What would
     /// control a terminal or begin a line is escaped, except in `raw` into a file or a pipe.
     pub(crate) fn result(&self, shown: &Shown, one_of_many: bool) -> io::Result<()> {
-        let (value, is_scalar) = match shown {
-            Shown::Nothing if self.format == Format::Json || one_of_many => (&Value::Null, true),
-            Shown::Nothing => return Ok(()),
-            Shown::Scalar(value) => (value, true),
-            Shown::Structured(value) => (value, false),
-        };
-        let to_terminal = io::stdout().is_terminal();
-        let mut text = match self.format {
-            Format::Json => escape::json(value, false),
-            Format::Raw if !to_terminal => raw(value),
-            Format::Table => table(value),
-            Format::Auto if !is_scalar => escape::json(value, to_terminal),
-            Format::Raw | Format::Auto => plain(value),
-        };
+        if matches!(shown, Shown::Nothing) && !self.is_json() && !one_of_many {
+            return Ok(());
+        }
+        let mut text = self.formatted(shown, io::stdout().is_terminal());
         if self.format != Format::Raw || one_of_many {
             text.push('\n');
         }
         self.write_beside(&text)
+    }
+
+    fn formatted(&self, shown: &Shown, to_terminal: bool) -> String {
+        let value = shown.value();
+        let is_scalar = !matches!(shown, Shown::Structured(_));
+        match self.format {
+            Format::Json | Format::Jsonl => escape::json(value, false),
+            Format::Raw if !to_terminal => raw(value),
+            Format::Table => table(value),
+            Format::Auto if !is_scalar => escape::json(value, to_terminal),
+            Format::Raw | Format::Auto => plain(value),
+        }
+    }
+
+    /// Returns a result as a pipe gets it.
+    pub(crate) fn piped(&self, shown: &Shown) -> String {
+        format!("{}\n", self.formatted(shown, false))
     }
 
     fn write_beside(&self, text: &str) -> io::Result<()> {

@@ -260,3 +260,21 @@ fn the_session_of_the_readme_goes_as_shown(peer: &Peer) {
     assert!(typed > 5, "{typed} lines were typed");
     assert!(node.running());
 }
+
+run_on!(a_program_drives_it_through_a_mining_round: core30, core31, core32);
+fn a_program_drives_it_through_a_mining_round(peer: &Peer) {
+    let mut node = peer.start_for_templates();
+    let sandbox = Sandbox::new();
+    let height = peer.release.template_height + 1;
+    let mut script = sandbox.command("python3");
+    script.arg(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/mining_round.py"
+    ));
+    script.arg(node.address());
+    let output = sandbox.start(script).wait();
+    // The status of the session is that of its first mistake.
+    output.expect(0, &format!("{height} 2\n"));
+    assert_eq!(node.rpc("getblockcount", serde_json::json!([])), height);
+    assert!(node.running());
+}

@@ -68,7 +68,7 @@ fn status_tells_who_serves_and_how_far_it_is(peer: &Peer) {
     node.exits_in_time();
     let gone = run(&sandbox, &node, &["status", "--synced"]);
     let socket = dir.join("regtest/node.sock");
-    gone.expect_error(3, &["no node listens at", &socket.display().to_string()]);
+    gone.expect_error(3, &["nothing listens at", &socket.display().to_string()]);
     sandbox.assert_clean();
 }
 

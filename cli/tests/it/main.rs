@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod absence;
 mod call;
 mod completion;
 mod conf;
@@ -17,6 +18,7 @@ mod generated;
 mod hostile;
 mod interrupt;
 mod libmultiprocess_example;
+mod lines;
 mod log;
 mod print;
 #[cfg(target_os = "linux")]
@@ -28,5 +30,6 @@ mod schema;
 mod serve;
 mod spawn;
 mod trouble;
+mod values;
 
 use bitcoin_ipc_foo::{foo, implementation};

@@ -12,8 +12,8 @@ use crate::implementation::Foo;
 use bitcoin_ipc::{Address, Ipc, Listener, Result};
 
 /// A program that serves the same object to everyone.
-struct Program {
-    address: String,
+pub struct Program {
+    pub address: String,
     foo: Arc<Foo>,
     _listener: Listener,
     ipc: Ipc<dyn FooInit>,
@@ -28,7 +28,7 @@ impl FooInit for Init {
 }
 
 impl Program {
-    fn new(sandbox: &Sandbox) -> Self {
+    pub fn new(sandbox: &Sandbox) -> Self {
         let foo = Arc::new(Foo::default());
         let ipc = Ipc::<dyn FooInit>::new("program", Arc::new(Init(foo.clone()))).unwrap();
         let address = format!("unix:{}", sandbox.path("foo.sock").display());

@@ -137,9 +137,6 @@ fn tab_completes() {
     terminal.write("t.getBlockH\t\r");
     terminal.wait(&"ab".repeat(80));
     terminal.ready();
-    terminal.write("quit\r");
-    terminal.wait("did you mean .quit?");
-    terminal.ready();
     // What is missing is shown, and not typed.
     terminal.write("waitTip\t");
     terminal.wait("currentTip=DATA [timeout=FLOAT64]");
@@ -352,4 +349,116 @@ fn a_pipe_has_a_background_too() {
     output.expect(64, "&\n");
     let failed = "[1] Echo.echo\n[1] Echo.echo: failed\nerror: line 2: the other side failed: ";
     assert!(output.stderr.starts_with(failed), "{output:#?}");
+}
+
+/// FAULTS F13: the words of other programs, and what the schema has.
+#[test]
+fn a_prompt_knows_the_words_of_others() {
+    let sandbox = Sandbox::new();
+    let node = Node::new(&sandbox, false);
+    for last in ["quit", "exit", ".quit"] {
+        let mut terminal = Terminal::start(&sandbox, &["-a", &node.address, "call"]);
+        for (line, shown) in [
+            ("help", ".reconnect "),
+            ("?", ".reconnect "),
+            (".list", "BlockTemplate  A block template"),
+            (".list rpc", "executeRpc @0 "),
+            (".describe getTip", "Mining.getTip @"),
+            (".describe nosuch", "error: "),
+            (".list a b", "hint: it is written .list [INTERFACE]"),
+            (".des\tBlockR\t", "struct BlockRef"),
+        ] {
+            terminal.ready();
+            terminal.write(&format!("{line}\r"));
+            terminal.wait(shown);
+        }
+        terminal.ready();
+        terminal.write(&format!("{last}\r"));
+        terminal.ends(0);
+    }
+}
+
+#[test]
+fn a_result_is_passed_to_a_shells_command() {
+    let sandbox = Sandbox::new();
+    let node = Node::new(&sandbox, false);
+    let mut terminal = Terminal::start(&sandbox, &["-a", &node.address, "call"]);
+    for (line, shown) in [
+        (
+            "executeRpc hi | tr a-z A-Z | sed s/^/got:/",
+            "\ngot:[HI||]\r\n",
+        ),
+        ("getTip | grep -o height", "\nheight\r\n"),
+        // One line of JSON, and what a command does not read does no harm.
+        ("getTip | wc -l", "\n1\r\n"),
+        ("t = createNewBlock cooldown=false | head -c 0", ""),
+        ("t.getBlockHeader | wc -c", "\n161\r\n"),
+        ("executeRpc '| tr a b'", "\n[| tr a b||]\r\n"),
+        ("executeRpc hi | exit 3", "exit 3: exit status: 3"),
+        ("executeRpc hi |", "hint: it is a shell's"),
+    ] {
+        terminal.ready();
+        terminal.write(&format!("{line}\r"));
+        terminal.wait(shown);
+    }
+    terminal.ready();
+    terminal.write(".quit\r");
+    terminal.ends(0);
+    sandbox.assert_clean();
+}
+
+/// FAULTS F13: the end of a connection is told at once, and the session goes on with the next.
+#[test]
+fn a_prompt_stays_when_the_peer_goes() {
+    let sandbox = Sandbox::new();
+    let peer = Peer::new(&sandbox);
+    let mut terminal = Terminal::start(&sandbox, &["-a", &peer.address, "call"]);
+    for (line, shown) in [("e = makeEcho", "\"e\""), ("e.echo kept", "\nkept\r\n")] {
+        terminal.ready();
+        terminal.write(&format!("{line}\r"));
+        terminal.wait(shown);
+    }
+    terminal.ready();
+    peer.disconnect();
+    // Without a key.
+    let said = terminal.wait("the next call connects again");
+    assert!(said.contains("disconnected: "), "{said}");
+    assert!(said.contains("gone with it: e (Echo)"), "{said}");
+    terminal.write("e.echo x\r");
+    terminal.wait("error: ");
+    terminal.ready();
+    terminal.write("echo again\r");
+    let said = terminal.wait("\nagain\r\n");
+    assert!(said.contains("connected to "), "{said}");
+    // In the middle of a call.
+    terminal.ready();
+    terminal.write("echo block\r");
+    peer.wait_blocked(1);
+    peer.disconnect();
+    let said = terminal.wait("the next call connects again");
+    assert!(said.contains("error: disconnected: "), "{said}");
+    terminal.ready();
+    terminal.write(".reconnect\r");
+    terminal.wait("connected to ");
+    terminal.ready();
+    terminal.write("e = makeEcho\r");
+    terminal.wait("\"e\"");
+    // Also where there is nothing to connect to any more.
+    terminal.ready();
+    drop(peer);
+    terminal.wait("the next call connects again");
+    for line in ["echo x", ".reconnect"] {
+        terminal.ready();
+        terminal.write(&format!("{line}\r"));
+        terminal.wait("error: nothing listens at ");
+    }
+    let peer = Peer::new(&sandbox);
+    terminal.ready();
+    terminal.write("echo back\r");
+    terminal.wait("\nback\r\n");
+    terminal.ready();
+    terminal.write(".quit\r");
+    terminal.ends(0);
+    drop(peer);
+    sandbox.assert_clean();
 }

@@ -24,9 +24,9 @@
 //!
 //! - A field that JSON leaves out, or gives as `null` where its type is a pointer, has its default.
 //!   A field that the struct does not have is an error that names it.
-//! - A null `Text`, `Data` or list reads as its default, or empty. A null struct reads as its
-//!   default where the schema declares one, else as `null`. Within a default, null structs are
-//!   `null`, so that a default which contains itself ends.
+//! - A null `Text` or list reads as its default, or empty. A null struct and null `Data` read as their
+//!   default where the schema declares one, else as `null`. Within a default, null structs are `null`, so
+//!   that a default which contains itself ends.
 //! - Of a union one member may be given; with none it is the one with the first number. `"$union"`
 //!   with a number stands for a member that the schema does not have: reading gives it, so that it
 //!   is seen, and writing sets the number and leaves the rest as it is. What such a member holds is

@@ -126,7 +126,11 @@ impl<'a, 'h> Reading<'a, 'h> {
     ) -> Result<Json> {
         self.charge(VALUE_BYTES)?;
         if pointer.is_null() {
-            return self.of_value(default, ty, meaning);
+            return match (ty, default) {
+                // As it is, since nothing else tells it from data without bytes.
+                (Type::Data, Value::Null) => Ok(Json::Null),
+                _ => self.of_value(default, ty, meaning),
+            };
         }
         match ty {
             Type::Text => {

@@ -5,8 +5,10 @@
 use std::time::{Duration, Instant};
 
 use bitcoin_ipc::Error;
+use bitcoin_ipc::dynamic::call::Objects;
+use eyre::Result;
 
-use super::Session;
+use super::{Session, manner};
 use crate::ui::errors::Failure;
 
 /// How often a wait looks for a signal.
@@ -16,6 +18,44 @@ const LOOK: Duration = Duration::from_millis(20);
 const SIGNAL: Duration = Duration::from_millis(100);
 
 impl Session {
+    /// Returns why the connection has ended, once it has.
+    pub(crate) fn ended(&self) -> Option<Error> {
+        let root = self.root().ok()?;
+        let end = self.objects.disconnection(&root)?;
+        let unknown = || Error::Disconnected("the connection has ended".into());
+        end.wait(Some(Duration::ZERO))
+            .then(|| end.reason().unwrap_or_else(unknown))
+    }
+
+    /// Gives up the connection and all objects on it. Returns those that the user held: name and
+    /// interface.
+    pub(crate) fn forget(&mut self) -> Vec<(String, String)> {
+        let held = self.held();
+        let new = Objects::new(self.schema.registry.clone(), manner(&self.context));
+        let objects = std::mem::replace(&mut self.objects, new);
+        let root = self.root.take();
+        let end = root.and_then(|root| objects.disconnection(&root));
+        self.made.clear();
+        objects.release_all();
+        if let Some(link) = self.link.take() {
+            link.end(end);
+        }
+        held
+    }
+
+    /// Connects to where the session was connected before. The peer may be of another generation.
+    pub(crate) fn reconnect(&mut self) -> Result<()> {
+        self.open(self.own_child)?;
+        self.certain = self.is_certain();
+        self.learn()?;
+        Ok(())
+    }
+
+    /// Whether the schema is known without asking the peer.
+    pub(super) fn is_certain(&self) -> bool {
+        self.schemas.fixed.is_some() || self.schema.generation.is_none()
+    }
+
     /// Fails once the connection has ended; waits for that for this long.
     pub(crate) fn check_connection(&self, time: Duration) -> Result<(), Failure> {
         let end = self.objects.disconnection(&self.root()?);

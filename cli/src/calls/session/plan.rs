@@ -1,4 +1,4 @@
-//! A call whose words have been read, and what it comes to.
+//! A call whose words have been read, what it comes to, and its answer.
 //!
 //! Knows methods, their parameters, and which of Core's methods wait for what; nothing of the
 //! connection that the call is made on.
@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use bitcoin_ipc::Generation;
 use bitcoin_ipc::dynamic::call::Step;
 use bitcoin_ipc::dynamic::core;
+use bitcoin_ipc::dynamic::schema::MethodInfo;
 use bitcoin_ipc::dynamic::schema::model::Type;
+use serde_json::Value as Json;
 
 use crate::calls::values::Words;
 use crate::schema::methods::{Method, Start};
@@ -28,6 +30,25 @@ pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     /// The last one's parameters for which an object is hosted that prints its calls.
     pub(super) prints: BTreeMap<String, Type>,
+}
+
+/// The answer to a call.
+pub(crate) struct Answer {
+    pub(super) value: Json,
+    pub(super) method: Option<MethodInfo>,
+    pub(super) has_result: bool,
+    pub(super) is_object: bool,
+}
+
+impl Answer {
+    /// Returns a value that is equal for equal answers of the method: for an object only whether
+    /// there is one, since each has a handle of its own.
+    pub(crate) fn to_compare(&self) -> Json {
+        match self.is_object {
+            true => Json::Bool(!self.value.is_null()),
+            false => self.value.clone(),
+        }
+    }
 }
 
 impl Call {

@@ -7,9 +7,10 @@ use bitcoin_ipc::Error;
 use bitcoin_ipc::dynamic::core::Submit;
 use eyre::Result;
 
-use super::{Answer, Call, Session, hosting};
+use super::{Answer, Call, Session, hosting, kept, nothing_to_keep};
 use crate::calls::running::{Ender, Running};
 use crate::schema::methods::{Method, Start};
+use crate::ui::errors::Failure;
 
 impl Session {
     /// Makes a call and waits for its answer, until a signal comes or time runs out.
@@ -24,6 +25,28 @@ impl Session {
                 Err(error)
             }
         }
+    }
+
+    /// Fails where no answer to a call could be kept under a name, so that it need not be made.
+    pub(crate) fn check_name(&self, call: &Call, name: &str) -> Result<(), Failure> {
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err(
+                Failure::usage(format!("{name:?} cannot be an object's name"))
+                    .hint("a name has letters, digits and _ in it"),
+            );
+        }
+        let registry = match call.plan.generation {
+            Some(generation) => self.schemas.of(generation)?.registry,
+            None => self.schema.registry.clone(),
+        };
+        let last = call.plan.methods.last();
+        if last.is_some_and(|last| kept::may_be_in(&registry, &last.info)) {
+            return Ok(());
+        }
+        Err(nothing_to_keep(name).hint(format!(
+            "{} returns no object: only objects are kept",
+            call.name()
+        )))
     }
 
     /// Starts a call.
@@ -63,6 +86,7 @@ impl Session {
         let last = plan.methods.last();
         let has_result = last.is_some_and(|method| method.has_result);
         let is_object = last.is_some_and(|method| method.returns.is_some());
+        let method = last.map(|method| method.info.clone());
         let running = self.workers.start(call.name(), move || {
             let value = match submit {
                 Some(submit) => submit.run(&handle),
@@ -75,6 +99,7 @@ impl Session {
             })?;
             Ok(Answer {
                 value,
+                method,
                 has_result,
                 is_object,
             })

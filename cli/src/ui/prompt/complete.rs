@@ -81,8 +81,9 @@ pub(super) fn missing(line: &str, view: &View) -> Option<String> {
 }
 
 fn commands() -> Found {
-    let alone = [".caps", ".help", ".jobs", ".quit"].map(Candidate::new);
-    let more = [".cancel", ".release", ".wait"].map(|name| Candidate::new(name).needs_more());
+    let alone = [".caps", ".help", ".jobs", ".quit", ".reconnect"].map(Candidate::new);
+    let more = [".cancel", ".describe", ".list", ".release", ".wait"];
+    let more = more.map(|name| Candidate::new(name).needs_more());
     let all = alone.into_iter().chain(more);
     Found {
         at: 0,

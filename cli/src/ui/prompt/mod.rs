@@ -142,9 +142,14 @@ impl Input {
         Ok(input)
     }
 
+    /// Completes lines from `view` from now on.
+    pub(crate) fn complete_by(&self, view: View) {
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
     /// Asks a terminal for a line, which is completed from `view`.
     pub(crate) fn ask(&self, view: View) {
-        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+        self.complete_by(view);
         // The lines logged during the last call come before the prompt.
         self.output.flush_log();
         match (&self.ask, self.source) {
@@ -261,16 +266,14 @@ pub(crate) fn read_lines(
 ) -> Result<(), Error> {
     start("input", move || {
         let mut input = BufReader::new(input);
-        loop {
+        for number in 0_u64.. {
             let mut line = Vec::new();
             let event = match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
                 Ok(0) => Event::End,
                 Ok(length) if length as u64 == MAX_LINE && !line.ends_with(b"\n") => {
                     Event::Line(Err(io::Error::other("a line of the input is too long")))
                 }
-                Ok(_) => Event::Line(String::from_utf8(line).map_err(|_| {
-                    io::Error::new(io::ErrorKind::InvalidData, "the input is not UTF-8")
-                })),
+                Ok(_) => Event::Line(text_of(line, number == 0)),
                 Err(error) => Event::Line(Err(error)),
             };
             let last = !matches!(event, Event::Line(Ok(_)));
@@ -278,5 +281,18 @@ pub(crate) fn read_lines(
                 return;
             }
         }
+    })
+}
+
+/// Returns a line as text: without the byte order mark before the first line, and the carriage return
+/// before the line break, that files of other systems have.
+fn text_of(line: Vec<u8>, is_first: bool) -> io::Result<String> {
+    let text = String::from_utf8(line)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the input is not UTF-8"))?;
+    let begun = text.strip_prefix('\u{feff}').filter(|_| is_first);
+    let text = begun.unwrap_or(&text);
+    Ok(match text.strip_suffix("\r\n") {
+        Some(text) => format!("{text}\n"),
+        None => text.to_owned(),
     })
 }
