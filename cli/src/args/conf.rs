@@ -137,8 +137,7 @@ impl Config {
             let has_comment = end.is_some();
             let line = trim(&line[..end.unwrap_or(line.len())]);
             let refused = |what: &str, hint: &str| {
-                let line = String::from_utf8_lossy(line);
-                Refusal::new(format!("{place}: {line:?}: {what}"), hint)
+                Refusal::new(format!("{place}: {:?}: {what}", without_secret(line)), hint)
             };
             match line {
                 [] => {}
@@ -149,7 +148,7 @@ impl Config {
                 }
                 _ => {
                     let Some(equals) = line.iter().position(|byte| *byte == b'=') else {
-                        let name = String::from_utf8_lossy(line);
+                        let name = without_secret(line);
                         return Err(refused("has no value", &format!("write {name}=1")));
                     };
                     let key = [&prefix, trim(&line[..equals])].concat();
@@ -276,6 +275,18 @@ fn trim(mut line: &[u8]) -> &[u8] {
     line
 }
 
+/// Returns a line for a message: without its value where that may be a secret.
+fn without_secret(line: &[u8]) -> String {
+    let is_secret = [&b"pass"[..], b"auth", b"user"]
+        .iter()
+        .any(|part| contains(line, part));
+    let end = line.iter().position(|byte| b"= \t".contains(byte));
+    match end.filter(|_| is_secret) {
+        Some(end) => format!("{}…", String::from_utf8_lossy(&line[..end])),
+        None => String::from_utf8_lossy(line).into_owned(),
+    }
+}
+
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
@@ -368,6 +379,11 @@ mod tests {
             ("[test]\nconf=x", "f line 2: conf cannot be set"),
             ("nodatadir=1", "f line 1: datadir cannot be negated"),
             (
+                "rpcpassword x:a",
+                "f line 1: \"rpcpassword…\": has no value",
+            ),
+            ("-rpcauth=x:a#b", "f line 1: \"-rpcauth…\": an option"),
+            (
                 "rpcpassword=a#b",
                 "f line 1: a # in rpcpassword is ambiguous",
             ),
@@ -375,7 +391,8 @@ mod tests {
             let mut config = Config::default();
             let refused = config.parse(Path::new("f"), text.as_bytes()).unwrap_err();
             assert!(refused.message.starts_with(message), "{refused:?}");
-            assert!(!refused.message.contains("a#b"), "{refused:?}");
+            assert!(!format!("{refused:?}").contains("x:a"), "{refused:?}");
+            assert!(!format!("{refused:?}").contains("a#b"), "{refused:?}");
         }
     }
 }

@@ -72,6 +72,14 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("-rpcwaittimeout=", "The limit of -rpcwait in seconds"),
 ];
 
+/// Core's spellings of the options of `rpc`.
+const RPC_SPELLINGS: &[(&str, &str)] = &[
+    ("-named", "Arguments are name=value"),
+    ("-rpcwallet=", "The wallet that the call is about"),
+    ("-stdin", "Further arguments from stdin"),
+    ("-stdinwalletpassphrase", "The passphrase from stdin"),
+];
+
 /// Returns Core's spellings that continue the word at `index`, where an option may stand there.
 pub(crate) fn spellings(
     definition: &Command,
@@ -90,8 +98,10 @@ pub(crate) fn spellings(
     if probed.get(index).is_none_or(|word| word != own) {
         return Vec::new();
     }
-    let found = SPELLINGS.iter().filter(|(word, _)| word.starts_with(typed));
-    found.collect()
+    let of_rpc = line[..index].iter().any(|word| word == "rpc");
+    let more = if of_rpc { RPC_SPELLINGS } else { &[] };
+    let all = SPELLINGS.iter().chain(more);
+    all.filter(|(word, _)| word.starts_with(typed)).collect()
 }
 
 /// The words with Core's spellings replaced. The first one is the program's name.

@@ -126,7 +126,7 @@ pub(crate) struct Options {
     #[arg(long, global = true)]
     pub(crate) wire_order: bool,
 
-    /// Log requests and responses; twice for everything
+    /// Log requests and responses, with times; twice for everything
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 

@@ -11,6 +11,46 @@ use crate::args::{self, AFTER_HELP, Cli, exit_status};
 use crate::ui::errors::Failure;
 use crate::ui::output;
 
+/// The variables and files that matter to the program, for its page.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    (
+        "BITCOIN_IPC_ADDRESS",
+        "the address of the peer, unless it is empty; --address wins over it",
+    ),
+    ("HOME", "the folder of the default data directory"),
+    (
+        "LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES",
+        "the sockets that serve takes over",
+    ),
+    ("NOTIFY_SOCKET", "where serve tells its state"),
+    (
+        "NO_COLOR, TERM",
+        "no colours where the first is set, or the second is dumb",
+    ),
+    (
+        "RUST_BACKTRACE",
+        "with 1, an internal error shows where it is from",
+    ),
+    (
+        "XDG_STATE_HOME",
+        "the folder of the prompt's history, in place of ~/.local/state",
+    ),
+];
+const FILES: &[(&str, &str)] = &[
+    (
+        "~/.bitcoin/bitcoin.conf",
+        "the node's configuration, and that of bitcoin-cli",
+    ),
+    (
+        "~/.bitcoin/node.sock",
+        "the node's socket; of another chain than main, in its folder",
+    ),
+    (
+        "~/.local/state/bitcoin-ipc/history",
+        "the lines typed at the prompt",
+    ),
+];
+
 pub(crate) fn run(args: &args::Man) -> Result<u8> {
     let mut definition = Cli::command();
     definition.build();
@@ -56,6 +96,8 @@ fn of_program(definition: &Command) -> io::Result<String> {
     }
     writeln!(text, ".SH NOTES")?;
     paragraphs(&mut text, AFTER_HELP)?;
+    terms(&mut text, "ENVIRONMENT", ENVIRONMENT)?;
+    terms(&mut text, "FILES", FILES)?;
     statuses(&mut text)?;
     let pages = commands(definition).map(|command| page_name(definition, command));
     see_also(&mut text, pages.chain(["bitcoin-cli".to_owned()]))?;
@@ -113,6 +155,14 @@ fn head(text: &mut Vec<u8>, definition: &Command, command: &Command) -> io::Resu
     writeln!(text, ".SH DESCRIPTION")?;
     let long = command.get_long_about().or(command.get_about());
     paragraphs(text, &long.map(ToString::to_string).unwrap_or_default())
+}
+
+fn terms(text: &mut Vec<u8>, section: &str, terms: &[(&str, &str)]) -> io::Result<()> {
+    writeln!(text, ".SH {section}")?;
+    for (term, meaning) in terms {
+        writeln!(text, ".TP\n.B {}\n{}", escaped(term), escaped(meaning))?;
+    }
+    Ok(())
 }
 
 fn statuses(text: &mut Vec<u8>) -> io::Result<()> {

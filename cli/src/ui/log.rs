@@ -9,6 +9,7 @@ use std::io;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -37,14 +38,17 @@ pub(crate) fn level(options: &Options, serves: bool) -> LevelFilter {
     }
 }
 
-/// Starts logging. Other libraries' events are logged from warnings on.
+/// Starts logging. From requests and responses on, each line has its time: how long something took is
+/// what one then looks for. Other libraries' events are logged from warnings on.
 pub(crate) fn start(level: LevelFilter, output: &Output) {
     let targets = Targets::new()
         .with_target("ipc", level)
         .with_target("bitcoin_ipc", level)
         .with_default(level.min(LevelFilter::WARN));
     let layer = tracing_subscriber::fmt::layer()
-        .event_format(CoreFormat)
+        .event_format(CoreFormat {
+            times: level >= LevelFilter::DEBUG,
+        })
         .with_ansi(false)
         .with_writer(Lines(output.log()));
     // Fails only where logging was started before.
@@ -54,8 +58,11 @@ pub(crate) fn start(level: LevelFilter, output: &Output) {
         .try_init();
 }
 
-/// `[category:level] {thread} message fields`; the level is left out where Core leaves it out.
-struct CoreFormat;
+/// `[category:level] {thread} message fields`; the level is left out where Core leaves it out. With
+/// `times` the time stands before it, as with Core's -logtimemicros.
+struct CoreFormat {
+    times: bool,
+}
 
 impl<S, N> FormatEvent<S, N> for CoreFormat
 where
@@ -80,6 +87,10 @@ where
             _ => "",
         };
         let thread = bitcoin_ipc::protocol::capnp::short_log_name();
+        if self.times {
+            SystemTime.format_time(&mut writer)?;
+            writer.write_char(' ')?;
+        }
         write!(writer, "[{category}{level}] {{{thread}}} ")?;
         context.format_fields(writer.by_ref(), event)?;
         writeln!(writer)
@@ -144,7 +155,7 @@ mod tests {
             let _ = sender.send(line.to_owned());
         });
         let layer = tracing_subscriber::fmt::layer()
-            .event_format(CoreFormat)
+            .event_format(CoreFormat { times: false })
             .with_ansi(false)
             .with_writer(Lines(queue));
         let subscriber = tracing_subscriber::registry().with(layer);

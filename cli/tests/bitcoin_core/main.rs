@@ -27,6 +27,7 @@ macro_rules! run_on {
 
 #[path = "../common/mod.rs"]
 mod common;
+mod configured;
 mod connecting;
 mod executable;
 mod following;

@@ -48,16 +48,23 @@ impl Node {
     /// Starts a node and waits until it is ready. Its socket is there before it has loaded its chain:
     /// until then `getTip` may answer none, and may abort a Core 30 node.
     pub fn start(program: &Path, arg0: Option<&Path>) -> Self {
-        Self::start_with(program, arg0, &["-ipcbind=unix"])
+        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(dir, program, arg0, &["-ipcbind=unix"])
+    }
+
+    /// Starts a node with a bitcoin.conf, which says where it listens for IPC.
+    pub fn start_configured(program: &Path, conf: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("bitcoin.conf"), conf).unwrap();
+        Self::start_in(dir, program, None, &[])
     }
 
     /// Starts a node that does not listen for IPC.
     pub fn start_deaf(program: &Path) -> Self {
-        Self::start_with(program, None, &[])
+        Self::start_in(tempfile::tempdir().unwrap(), program, None, &[])
     }
 
-    fn start_with(program: &Path, arg0: Option<&Path>, options: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+    fn start_in(dir: TempDir, program: &Path, arg0: Option<&Path>, options: &[&str]) -> Self {
         let mut datadir = OsString::from("-datadir=");
         datadir.push(dir.path());
         let mut command = Command::new(program);

@@ -94,6 +94,11 @@ impl Peer {
         Node::start_deaf(&self.program)
     }
 
+    /// Starts a node with a bitcoin.conf, which says where it listens.
+    pub fn start_configured(&self, conf: &str) -> Node {
+        Node::start_configured(&self.program, conf)
+    }
+
     /// Returns the `bitcoin-cli` beside the node.
     pub fn bitcoin_cli(&self) -> PathBuf {
         let cli = self.program.with_file_name("bitcoin-cli");

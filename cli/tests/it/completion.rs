@@ -134,6 +134,8 @@ fn bash_completes_what_the_schemas_have() {
         (&[IPC, "call", "echo", "hi", "-ipcc"], &["-ipcconnect="]),
         (&[IPC, "call", "echo", "--", "-reg"], &[]),
         (&[IPC, "--datadir", "-reg"], &[]),
+        (&[IPC, "rpc", "-na"], &["-named"]),
+        (&[IPC, "rpc", "-rpcwal"], &["-rpcwallet="]),
         // Names that no schema has.
         (&[IPC, "spawn", ""], &["node", "wallet", "gui"]),
         (&[IPC, "spawn", "w"], &["wallet"]),

@@ -214,3 +214,37 @@ fn nothing_is_painted_where_there_is_no_terminal() {
         "{output:?}"
     );
 }
+
+/// The package for Debian has every manual, completion and unit, and a licence.
+#[test]
+fn the_package_has_the_files_that_there_are() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let (_, deb) = manifest.split_once("[package.metadata.deb]").unwrap();
+    let (_, assets) = deb.split_once("assets = [\n").unwrap();
+    let assets = assets.lines().take_while(|line| *line != "]");
+    let sources = assets.map(|line| line.split('"').nth(1).unwrap().to_owned());
+    let sources: Vec<_> = sources.collect();
+    for source in &sources {
+        let fixed = source.split('*').next().unwrap();
+        let is_built = source.starts_with("target/");
+        assert!(is_built || folder.join(fixed).exists(), "{source}");
+    }
+    for part in ["man", "completions", "systemd"] {
+        for file in fs::read_dir(folder.join(part)).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            let is_listed = |source: &String| match source.split_once('*') {
+                Some((before, after)) => {
+                    let path = format!("{part}/{name}");
+                    path.starts_with(before) && path.ends_with(after)
+                }
+                None => *source == format!("{part}/{name}"),
+            };
+            assert!(
+                sources.iter().any(is_listed),
+                "{part}/{name} is not packaged"
+            );
+        }
+    }
+    assert!(folder.join("LICENSE").exists());
+}

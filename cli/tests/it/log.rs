@@ -151,9 +151,35 @@ fn an_event_is_one_line_and_an_error_follows_what_was_logged_before() {
     assert!(sent < failed && Some(failed) < error, "{output:#?}");
     for line in &lines[..error.unwrap()] {
         assert!(
-            line.starts_with('[') && !line.contains(char::is_control),
+            line.contains("Z [") && !line.contains(char::is_control),
             "{line:?}"
         );
     }
     sandbox.assert_clean();
+}
+
+/// FAULTS F10: the lines of `-v` have times, those of a server's warnings none, which a journal adds.
+#[test]
+fn what_is_logged_for_each_call_has_its_time() {
+    let sandbox = Sandbox::new();
+    let peer = Peer::new(&sandbox);
+    let output = sandbox.run(&["-v", "-a", &peer.address, "call", "echo", "hi"]);
+    let logged = output
+        .stderr
+        .lines()
+        .filter(|line| line.contains("[ipc] {"));
+    let logged: Vec<_> = logged.collect();
+    assert!(logged.len() > 2, "{output:?}");
+    let shape = |line: &str| -> String {
+        let time = line.split(' ').next().unwrap().chars();
+        let digits = time.map(|c| if c.is_ascii_digit() { '0' } else { c });
+        digits.collect()
+    };
+    for line in &logged {
+        assert_eq!(shape(line), "0000-00-00T00:00:00.000000Z", "{line}");
+    }
+    assert!(
+        logged.is_sorted_by_key(|line| line.split(' ').next()),
+        "{logged:?}"
+    );
 }
