@@ -97,6 +97,7 @@ impl Session {
 
     /// Connects to the peer.
     pub(crate) fn open(&mut self, address: &Address) -> Result<()> {
+        self.schema.check_root()?;
         let name = &self.schema.root.name;
         let (link, handle) = match self.schema.generation {
             None => target::open_other(&self.context, address, &self.objects, name)?,

@@ -1,34 +1,106 @@
 //! `list`: the interfaces, or an interface's methods.
+//!
+//! Knows which node the options name, and what to show where none listens there; also for `describe`.
 
+use std::sync::Arc;
+
+use bitcoin_ipc::Address;
+use bitcoin_ipc::dynamic::schema::model::Node;
+use bitcoin_ipc::transport::{self, Chain};
 use eyre::Result;
 use serde_json::json;
 
-use super::describe;
-use crate::args;
+use super::describe::shown::signature;
+use crate::args::{self, Options};
 use crate::calls::session::Session;
 use crate::context::Context;
-use crate::schema::choice::Schema;
+use crate::schema::choice::{Schema, others};
+use crate::schema::ways;
+use crate::ui::errors::Failure;
 use crate::ui::output;
 
 pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
     let mut session = Session::new(context)?;
-    if !context.options.address_given {
-        let names = |schema: &Schema| {
-            let all = schema.interfaces();
-            all.iter().map(|node| node.name.clone()).collect()
-        };
-        let schema = session.schema().clone();
-        return print(context, &schema, args, names(&schema));
+    let asks = args.interface.is_none() || context.options.core.0.is_none();
+    if asks && reach(context, &mut session)? {
+        let done = asked(context, &mut session, args);
+        session.end();
+        return done;
     }
-    session.open(&context.options.address)?;
-    let done = asked(context, &mut session, args);
-    session.end();
-    done
+    let schema = session.schema().clone();
+    let mut all = schema.interfaces();
+    if context.options.init.is_none() {
+        all.extend(others(&schema));
+    }
+    print(context, &schema, args, &all)
+}
+
+/// Returns the schema of the node that the options name, or the one that the options choose where they
+/// name none or none listens.
+pub(super) fn schema(context: &Context) -> Result<Schema> {
+    let mut session = Session::new(context)?;
+    if context.options.core.0.is_none()
+        && session.schema().generation.is_some()
+        && reach(context, &mut session)?
+    {
+        let learned = session.learn();
+        session.end();
+        return learned;
+    }
+    Ok(session.schema().clone())
+}
+
+/// Whether the options name a node: by its address, its chain or its data directory.
+fn name_a_node(options: &Options) -> bool {
+    options.address_given || options.chain != Chain::default() || options.datadir.is_some()
+}
+
+/// Connects to the node that the options name. Returns whether there is a connection: where nothing
+/// listens, the schema tells, and the user hears of that.
+fn reach(context: &Context, session: &mut Session) -> Result<bool> {
+    let options = &context.options;
+    if !name_a_node(options) {
+        return Ok(false);
+    }
+    // A child of our own is no answer to what a node has.
+    let address = match &options.address {
+        Address::Auto => Address::Unix(None),
+        address => address.clone(),
+    };
+    let Err(report) = session.open(&address) else {
+        return Ok(true);
+    };
+    let Some(failure) = report
+        .downcast_ref::<Failure>()
+        .filter(|_| nobody_listens(context, &address))
+    else {
+        return Err(report);
+    };
+    let shown = match (session.schema().generation, options.core.0) {
+        (Some(generation), None) => format!("by the schema of Bitcoin {generation}"),
+        _ => "by the schema".to_owned(),
+    };
+    context
+        .output
+        .note(&format!("{}: {shown}", failure.message));
+    Ok(false)
+}
+
+fn nobody_listens(context: &Context, address: &Address) -> bool {
+    match address {
+        Address::Off => true,
+        Address::Unix(_) => transport::connect(address, &context.data_dir(), &context.trust())
+            .is_err_and(|error| error.is_no_listener()),
+        _ => false,
+    }
 }
 
 /// Lists the interfaces that the peer has. Asks for each maker, and runs none.
 fn asked(context: &Context, session: &mut Session, args: &args::List) -> Result<u8> {
     let schema = session.learn()?;
+    if args.interface.is_some() {
+        return print(context, &schema, args, &[]);
+    }
     let mut missing = Vec::new();
     for method in schema.methods(schema.root.id)? {
         if let Some(interface) = method.returns
@@ -39,26 +111,30 @@ fn asked(context: &Context, session: &mut Session, args: &args::List) -> Result<
     }
     context.signals.check()?;
     // Interfaces that only a missing one makes are missing too.
-    let mut names = Vec::new();
+    let mut found = Vec::new();
     for node in schema.interfaces() {
-        let route = schema.route(node.id)?.unwrap_or_default();
-        let made_by = route.split('.').next().unwrap_or_default();
-        let lacks = |id: &u64| *id == node.id || schema.name_of(*id) == made_by;
-        if !missing.iter().any(lacks) {
-            names.push(node.name.clone());
+        let way = ways::way(&schema, node.id)?.unwrap_or_default();
+        let made_by = way.first().map_or(node.id, |hop| hop.to);
+        if !missing.iter().any(|id| *id == node.id || *id == made_by) {
+            found.push(node);
         }
     }
-    print(context, &schema, args, names)
+    print(context, &schema, args, &found)
 }
 
-fn print(context: &Context, schema: &Schema, args: &args::List, names: Vec<String>) -> Result<u8> {
+fn print(
+    context: &Context,
+    schema: &Schema,
+    args: &args::List,
+    interfaces: &[Arc<Node>],
+) -> Result<u8> {
     let mut text = String::new();
     let mut rows = Vec::new();
     match &args.interface {
         Some(name) => {
             let interface = schema.interface(name)?;
             for method in schema.methods(interface.id)? {
-                let signature = describe::signature(context, schema, &method)?;
+                let signature = signature(context, schema, &method)?;
                 text.push_str(&format!("{signature}\n"));
                 rows.push(json!({
                     "name": method.name(),
@@ -69,12 +145,13 @@ fn print(context: &Context, schema: &Schema, args: &args::List, names: Vec<Strin
             }
         }
         None => {
-            let width = names.iter().map(String::len).max().unwrap_or(0);
-            for name in names {
-                let node = schema.interface(&name)?;
-                let line = format!("{name:width$}  {}", first_sentence(&node.docs));
+            let names = interfaces.iter().map(|node| node.name.len());
+            let width = names.max().unwrap_or(0);
+            for node in interfaces {
+                let (name, docs) = (&node.name, &node.docs);
+                let line = format!("{name:width$}  {}", first_sentence(docs));
                 text.push_str(&format!("{}\n", line.trim_end()));
-                rows.push(json!({ "name": name, "docs": node.docs }));
+                rows.push(json!({ "name": name, "docs": docs }));
             }
         }
     }

@@ -7,3 +7,4 @@ pub(crate) mod choice;
 pub(crate) mod complete;
 pub(crate) mod completion;
 pub(crate) mod methods;
+pub(crate) mod ways;

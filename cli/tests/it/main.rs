@@ -12,6 +12,7 @@ mod common;
 
 mod call;
 mod completion;
+mod foreign;
 mod generated;
 mod hostile;
 mod interrupt;
@@ -23,6 +24,7 @@ mod prompt;
 mod readme;
 mod repeat;
 mod schema;
+mod schema_files;
 mod spawn;
 mod trouble;
 
