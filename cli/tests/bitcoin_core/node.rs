@@ -84,6 +84,11 @@ impl Node {
         self.dir.path().join("regtest/node.sock")
     }
 
+    /// Its data directory, that of all chains.
+    pub fn datadir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The socket as an address.
     pub fn address(&self) -> String {
         format!("unix:{}", self.socket().display())
