@@ -335,10 +335,10 @@ impl Ender {
         })
     }
 
-    /// Returns what ends a wait in slices, of the method `name`.
-    pub(crate) fn of_wait(name: &str, stop: Stop) -> Self {
+    /// Returns the end of a wait in slices.
+    pub(crate) fn of_wait(stop: Stop) -> Self {
         Self {
-            name: format!("the end of {name}"),
+            name: stop.name().to_owned(),
             end: Arc::new(move || stop.stop()),
         }
     }

@@ -60,6 +60,11 @@ struct Waits {
 impl Waits {
     /// Waits to be interrupted, for `timeout` milliseconds at most. Returns whether it was.
     fn wait(&self, timeout: f64) -> bool {
+        // Who does not end them on request heeds no time either.
+        let timeout = match self.interrupts {
+            Interrupts::End => timeout,
+            Interrupts::Nothing | Interrupts::Hang => 30_000.0,
+        };
         let limit = Duration::from_secs_f64(timeout.min(30_000.0) / 1000.0);
         let (lock, condition) = &*self.interrupted;
         let waited = condition.wait_timeout_while(lock.lock().unwrap(), limit, |over| !*over);

@@ -71,7 +71,7 @@ fn every_interface_can_be_called() {
     }
     assert!(node.record.has("create true 8000 400 true"));
     assert!(node.record.has("wait 50"));
-    assert!(node.record.has(&format!("wait next {}", f64::MAX)));
+    assert!(node.record.has("wait next 1000"));
     assert!(node.record.has("submit @10 1"));
     // What was made on the way is let go of.
     let destroyed = || node.record.has("template destroyed").then_some(());

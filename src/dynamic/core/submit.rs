@@ -18,15 +18,16 @@ const METHOD: &str = "BlockTemplate.submitSolution";
 /// A solution to submit to a template.
 pub struct Submit {
     objects: Objects,
-    /// Core 31's schema.
-    older: Arc<Registry>,
+    /// Core 31's schema, where the peer may have the method at its ordinal.
+    older: Option<Arc<Registry>>,
     way: Way,
     submit: Step,
 }
 
 impl Submit {
     /// Prepares the call of the last of `steps`, if it is the method, by its full name, of a peer of a
-    /// generation. `maker` names the method before it.
+    /// generation. `maker` names the method before it. `certain` is that the peer has it where its
+    /// generation does.
     ///
     /// # Errors
     /// Returns [`Error::Usage`] without a step.
@@ -36,6 +37,7 @@ impl Submit {
         objects: &Objects,
         steps: &[Step],
         maker: String,
+        certain: bool,
     ) -> Result<Option<Self>> {
         if generation.is_none() || method != METHOD {
             return Ok(None);
@@ -43,7 +45,12 @@ impl Submit {
         let (way, submit) = Way::of(steps, maker)?;
         Ok(Some(Self {
             objects: objects.clone(),
-            older: Arc::new(Registry::core(Generation::Core31)?),
+            older: match generation {
+                Some(Generation::Core32) if !certain => {
+                    Some(Arc::new(Registry::core(Generation::Core31)?))
+                }
+                _ => None,
+            },
             way,
             submit,
         }))
@@ -61,14 +68,14 @@ impl Submit {
 
     fn submit_to(&self, template: &str) -> Result<Json> {
         let steps = std::slice::from_ref(&self.submit);
-        match self.objects.chain(template, steps) {
-            Err(Error::Unimplemented(_)) => {
-                let older = self.objects.with_registry(self.older.clone());
+        let answer = match (self.objects.chain(template, steps), &self.older) {
+            (Err(Error::Unimplemented(_)), Some(older)) => {
+                let older = self.objects.with_registry(older.clone());
                 older.chain(template, steps)
             }
-            answer => answer,
-        }
-        .map(newest_shape)
+            (answer, _) => answer,
+        };
+        answer.map(newest_shape)
     }
 }
 

@@ -21,8 +21,12 @@ const EARLY: Duration = Duration::from_millis(20);
 /// The methods that wait: the name, the field of the result that tells that nothing has changed, and the
 /// method that interrupts them.
 const WAITS: [(&str, Unchanged, &str); 2] = [
-    ("Mining.waitTipChanged", Unchanged::Tip, "interrupt"),
-    ("BlockTemplate.waitNext", Unchanged::Null, "interruptWait"),
+    ("Mining.waitTipChanged", Unchanged::Tip, "Mining.interrupt"),
+    (
+        "BlockTemplate.waitNext",
+        Unchanged::Null,
+        "BlockTemplate.interruptWait",
+    ),
 ];
 
 /// The answer of a wait in which nothing has changed.
@@ -116,22 +120,21 @@ impl Wait {
     /// # Errors
     /// Returns the errors of the calls.
     pub fn run(self, handle: &str) -> Result<Json> {
-        let begun = Instant::now();
         self.way.with_object(&self.objects, handle, |object| {
             if !self.stop.begin(object) {
                 return Ok(Json::Null);
             }
-            let answer = self.in_slices(object, begun);
+            let answer = self.in_slices(object);
             self.stop.state().object = None;
             answer
         })
     }
 
-    fn in_slices(&self, object: &str, begun: Instant) -> Result<Json> {
+    fn in_slices(&self, object: &str) -> Result<Json> {
+        let begun = Instant::now();
+        // A time that is no longer than a slice goes out as it is.
+        let mut left = self.timeout;
         loop {
-            let left = self
-                .timeout
-                .map(|timeout| timeout.saturating_sub(begun.elapsed()));
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
             let mut step = self.step.clone();
             set_timeout(&mut step.params, self.unchanged, slice);
@@ -145,6 +148,9 @@ impl Wait {
             if self.unchanged == Unchanged::Null && sliced.elapsed() + EARLY < slice {
                 return Ok(answer);
             }
+            left = self
+                .timeout
+                .map(|timeout| timeout.saturating_sub(begun.elapsed()));
         }
     }
 
@@ -163,6 +169,12 @@ impl Wait {
 }
 
 impl Stop {
+    /// Returns the method that interrupts the wait, where the peer has it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.interrupt
+    }
+
     /// Ends the wait: by the method that interrupts it, where the peer has that, or with the slice that is
     /// under way.
     ///
@@ -176,7 +188,8 @@ impl Stop {
         let Some(object) = object else {
             return Ok(Json::Null);
         };
-        match self.objects.call(&object, self.interrupt, Json::Null) {
+        let (_, method) = self.interrupt.rsplit_once('.').unwrap_or_default();
+        match self.objects.call(&object, method, Json::Null) {
             // Not every build of Core 30 has it, and a schema of 30 may lack it.
             Err(Error::Unimplemented(_) | Error::Usage(_)) => Ok(Json::Null),
             answer => answer,

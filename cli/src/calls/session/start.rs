@@ -86,10 +86,18 @@ impl Session {
         let (last, maker) = (methods.next().unwrap_or_default(), methods.next());
         let maker = maker.unwrap_or_default();
         let (generation, steps) = (self.schema.generation, &plan.steps);
-        let submit = Submit::of(generation, &last, &self.objects, steps, maker.clone())?;
+        let certain = self.schemas.fixed.is_some();
+        let submit = Submit::of(
+            generation,
+            &last,
+            &self.objects,
+            steps,
+            maker.clone(),
+            certain,
+        )?;
         let wait = Wait::of(generation, &last, &self.objects, steps, maker)?;
         let ender = match &wait {
-            Some(wait) => Some(Ender::of_wait(&last, wait.stop())),
+            Some(wait) => Some(Ender::of_wait(wait.stop())),
             // Of a chain too: its first method may be the one that takes long.
             None => plan
                 .methods
