@@ -77,12 +77,12 @@ fn reach(context: &Context, session: &mut Session) -> Result<bool> {
         return Err(report);
     };
     let shown = match (session.schema().generation, options.core.0) {
-        (Some(generation), None) => format!("by the schema of Bitcoin {generation}"),
-        _ => "by the schema".to_owned(),
+        (Some(generation), None) => format!("shown by the schema of Bitcoin {generation}"),
+        _ => "shown by the schema".to_owned(),
     };
     context
         .output
-        .note(&format!("{}: {shown}", failure.message));
+        .note(&format!("{shown}: {}", failure.message));
     Ok(false)
 }
 
