@@ -21,7 +21,8 @@ use crate::ui::output;
 
 pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
     let mut session = Session::new(context)?;
-    let asks = args.interface.is_none() || context.options.core.0.is_none();
+    let is_known = context.options.core.0.is_some() || session.schema().generation.is_none();
+    let asks = args.interface.is_none() || !is_known;
     if asks && reach(context, &mut session)? {
         let done = asked(context, &mut session, args);
         session.end();
