@@ -6,6 +6,8 @@ mod declared;
 mod example;
 pub(super) mod shown;
 
+use std::cell::Cell;
+
 use bitcoin_ipc::dynamic::json::{Converter, Meaning};
 use bitcoin_ipc::dynamic::schema::model::{Kind, Node, Type, Value};
 use eyre::Result;
@@ -98,6 +100,7 @@ fn declaration(context: &Context, schema: &Schema, node: &Node) -> Result<String
     let declared = Declared {
         registry: &schema.registry,
         default: &default,
+        groups: Cell::new(0),
     };
     Ok(match &node.kind {
         Kind::Interface(body) => {

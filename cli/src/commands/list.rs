@@ -23,7 +23,8 @@ use crate::ui::output;
 
 pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
     let mut session = Session::new(context)?;
-    let asks = args.interface.is_none() || context.options.core.0.is_none();
+    let is_known = context.options.core.0.is_some() || session.schema().generation.is_none();
+    let asks = args.interface.is_none() || !is_known;
     if asks && reach(context, &mut session)? {
         let done = asked(context, &mut session, args);
         session.end();
@@ -69,12 +70,12 @@ fn reach(context: &Context, session: &mut Session) -> Result<bool> {
         return Err(report);
     };
     let shown = match (session.schema().generation, context.options.core.0) {
-        (Some(generation), None) => format!("by the schema of Bitcoin {generation}"),
-        _ => "by the schema".to_owned(),
+        (Some(generation), None) => format!("shown by the schema of Bitcoin {generation}"),
+        _ => "shown by the schema".to_owned(),
     };
     context
         .output
-        .note(&format!("{}: {shown}", failure.message));
+        .note(&format!("{shown}: {}", failure.message));
     Ok(false)
 }
 

@@ -161,8 +161,8 @@ impl Root {
 }
 
 /// Returns the interface that a peer of the user's schema serves first: the one called `name`, or the one
-/// that swaps thread maps, or in a schema without any the one to which no other leads, with all of these
-/// where there are several. `None` for a schema that adds to Core's.
+/// that swaps thread maps, or in a schema without any the one to which no other leads and which no method
+/// takes, with all of these where there are several. `None` for a schema that adds to Core's.
 fn root_of(registry: &Registry, name: Option<&str>) -> Result<Option<Root>, Failure> {
     let interfaces = declared(registry);
     if let Some(name) = name {
@@ -198,7 +198,7 @@ fn root_of(registry: &Registry, name: Option<&str>) -> Result<Option<Root>, Fail
     if !interfaces.iter().all(is_plain) {
         return Ok(None);
     }
-    let first = leading(registry, interfaces);
+    let first = leading(registry, given_by_none(registry, interfaces));
     let names = first.iter().map(|node| node.name.clone()).collect();
     Ok(match first.as_slice() {
         [] => None,
@@ -218,6 +218,25 @@ fn leading(registry: &Registry, interfaces: Vec<Arc<Node>>) -> Vec<Arc<Node>> {
         led.extend(others.map(|other| other.id).filter(|id| *id != node.id));
     }
     let free = interfaces.iter().filter(|node| !led.contains(&node.id));
+    let free: Vec<_> = free.cloned().collect();
+    if free.is_empty() { interfaces } else { free }
+}
+
+/// Returns those of the interfaces that no method takes an object of and none of the others extends, or all
+/// where each is such: callbacks and parts of others are served first by nobody.
+fn given_by_none(registry: &Registry, interfaces: Vec<Arc<Node>>) -> Vec<Arc<Node>> {
+    let mut given = HashSet::new();
+    for node in &interfaces {
+        let Kind::Interface(body) = &node.kind else {
+            continue;
+        };
+        for method in &body.methods {
+            let (id, brand) = &method.params;
+            given.extend(registry.interfaces_in(&Type::Struct(*id, brand.clone())));
+        }
+        given.extend(body.superclasses.iter().map(|(id, _)| *id));
+    }
+    let free = interfaces.iter().filter(|node| !given.contains(&node.id));
     let free: Vec<_> = free.cloned().collect();
     if free.is_empty() { interfaces } else { free }
 }

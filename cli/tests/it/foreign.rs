@@ -301,6 +301,18 @@ fn names_of_cores_in_another_schema_mean_nothing() {
         described.contains("createNewBlock cooldown=true\n"),
         "{described}"
     );
+    // A flag beside a field is a field.
+    run(&[
+        "call",
+        "--dry-run",
+        "submit",
+        "{\"block\":{\"note\":\"n\"}}",
+    ])
+    .expect(
+        0,
+        "{\"method\":\"Mining.submit\",\"ordinal\":2,\"params\":{\"block\":\
+         {\"hash\":\"\",\"hasNote\":false,\"note\":\"n\"}}}\n",
+    );
     // And Core's have them still.
     let described = printed(&sandbox, &["describe", "waitTipChanged"]);
     assert!(described.contains("in display order"), "{described}");

@@ -14,6 +14,7 @@ import sys
 import capnp
 
 import peer
+import plain
 import promises
 from peer import say
 
@@ -332,6 +333,8 @@ def foo():
 def init_of(kind):
     if kind == "promises":
         return promises.init()
+    if kind == "plain":
+        return plain.desk()
     return foo() if kind == "foo" else core(kind)
 
 

@@ -30,13 +30,13 @@ fn command(words: &[&str]) -> Command {
 
 /// How a run ended, and what it printed.
 #[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
-fn run(address: &Address, words: &[&str], input: &str) -> Ran {
+pub fn run(address: &Address, words: &[&str], input: &str) -> Ran {
     let mut process = Process::start(command(&["-a", &address.to_string()]).args(words));
     process.input(input);
     ended(process)

@@ -2,8 +2,8 @@
 //!
 //! First it is the client of servers here, then the server of clients here. The scenarios of the
 //! first part are in `peers/client.py`, the servers of the second in `peers/server.py`; tail calls
-//! and promises of both are in `peers/promising.py` and `peers/promises.py`. The values that it
-//! makes, with `peers/values.py`, are compared with those that are made here.
+//! and promises of both are in `peers/promising.py` and `peers/promises.py`; `peers/plain.py` is a
+//! program without threads, called by its schema. The values that it makes, with `peers/values.py`, are compared with those that are made here.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -14,6 +14,7 @@ mod callbacks;
 mod clients;
 mod executable;
 mod generations;
+mod plain;
 mod servers;
 mod tails;
 mod values;

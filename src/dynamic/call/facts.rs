@@ -251,7 +251,7 @@ pub(super) fn visible<'s>(
     optionals: bool,
 ) -> Vec<&'s Field> {
     let flags = match optionals {
-        true => crate::dynamic::json::has_flags(layout),
+        true => crate::dynamic::json::has_flags(registry, layout),
         false => Vec::new(),
     };
     let fields = layout.fields.iter().filter(|field| match &field.place {

@@ -35,7 +35,8 @@
 //! - Text that is not UTF-8 is `{"$text": "<hex of the bytes>"}`, both ways, so that nothing is lost
 //!   and the rest of a message stays readable.
 //! - A NaN keeps no payload. Zero keeps its sign.
-//! - With [`Options::optionals`], `x` with `hasX :Bool` is one field: `null` when `hasX` is false.
+//! - With [`Options::optionals`], `x` with `hasX :Bool` is one field: `null` when `hasX` is false. Only in
+//!   schemas with `/mp/proxy.capnp`, whose C++ has a `std::optional` there.
 //! - Fields of the types `Context` and `ThreadMap` of `/mp/proxy.capnp` are the runtime's: neither
 //!   shown nor taken.
 //! - Values within an `AnyPointer` that hold capabilities are an error.

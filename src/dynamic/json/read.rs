@@ -183,7 +183,7 @@ impl<'a, 'h> Reading<'a, 'h> {
             let which = layout.discriminant.map(|offset| body.number::<u16>(offset));
             let mut known = which.is_none();
             let flags = match this.options.optionals {
-                true => has_flags(layout),
+                true => has_flags(this.registry, layout),
                 false => Vec::new(),
             };
             for field in &layout.fields {

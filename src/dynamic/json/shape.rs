@@ -12,8 +12,15 @@ pub(super) const ANY_KEY: &str = "anyPointer";
 /// The key of a union's member that the schema does not have.
 pub(super) const UNION_KEY: &str = "$union";
 
-/// The names of a struct's flags `hasX` and of the `x` they belong to.
-pub(in crate::dynamic) fn has_flags(layout: &Struct) -> Vec<(&str, &str)> {
+/// The names of a struct's flags `hasX` and of the `x` they belong to: none in a schema without the
+/// runtime's types, where the two are fields like others.
+pub(in crate::dynamic) fn has_flags<'l>(
+    registry: &Registry,
+    layout: &'l Struct,
+) -> Vec<(&'l str, &'l str)> {
+    if !registry.has_runtime() {
+        return Vec::new();
+    }
     let is_bool = |place: &Place| matches!(place, Place::Slot { ty: Type::Bool, .. });
     let flags = layout.fields.iter().filter_map(|flag| {
         let base = flag

@@ -53,7 +53,7 @@ impl<'a> Template<'a> {
         let mut json = (self.read_default)(ty, name)?;
         let (_, layout) = self.registry.structure(*id)?;
         let flags = match self.options.optionals {
-            true => has_flags(layout),
+            true => has_flags(self.registry, layout),
             false => Vec::new(),
         };
         for field in &layout.fields {

@@ -176,6 +176,11 @@ impl Registry {
         Ok(methods)
     }
 
+    /// Whether the schemas are of programs of libmultiprocess's: they have `/mp/proxy.capnp`.
+    pub fn has_runtime(&self) -> bool {
+        self.nodes.contains_key(&PROXY_FILE)
+    }
+
     /// Whether this is the type `name` of `/mp/proxy.capnp`, which the runtime handles.
     pub fn is_proxy(&self, ty: &Type, name: &str) -> bool {
         model::is_proxy(&self.nodes, ty, name)

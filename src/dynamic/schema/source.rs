@@ -32,8 +32,8 @@ impl Sources {
     /// Reads the schemas at a path: a compiled request, a source, or a folder of these. Sources are
     /// compiled with the `capnp` tool. Imports that begin with a slash are searched in `imports`, in
     /// the folder of the path, in the tool's own folders, and among the files that this library has:
-    /// `/mp/proxy.capnp` and `/capnp/c++.capnp`. A file is a compiled request when it looks like one,
-    /// whatever it is called, and otherwise a source; what is no regular file is read once.
+    /// `/mp/proxy.capnp`, `/capnp/c++.capnp` and `/capnp/stream.capnp`. A file is a compiled request when
+    /// it looks like one, whatever it is called, and otherwise a source; what is no regular file is read once.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be read; [`Error::Usage`] when the `capnp` tool is needed and
@@ -52,8 +52,8 @@ impl Sources {
 }
 
 /// Compiles `.capnp` sources into one request. Absolute imports are searched in `imports`, in the
-/// tool's own folders, and among the files that this library has: `/mp/proxy.capnp` and
-/// `/capnp/c++.capnp`.
+/// tool's own folders, and among the files that this library has: `/mp/proxy.capnp`,
+/// `/capnp/c++.capnp` and `/capnp/stream.capnp`.
 ///
 /// # Errors
 /// [`Error::Usage`] when the tool is missing, with what to do about it, or refuses the sources, with

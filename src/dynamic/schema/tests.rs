@@ -216,9 +216,14 @@ proptest! {
             let converter = Converter::new(&registry, &options);
             let nodes: Vec<_> = registry.nodes().cloned().collect();
             for node in nodes {
-                let _ = registry.methods(node.id, &Brand::default());
+                let methods = registry.methods(node.id, &Brand::default());
+                for method in methods.unwrap_or_default() {
+                    let _ = registry.signature(&method, &|_, _| None);
+                }
                 let _ = registry.reachable(node.id);
                 let ty = Type::Struct(node.id, Brand::default());
+                let _ = registry.type_name(&ty);
+                let _ = registry.interfaces_in(&ty);
                 let value = serde_json::json!({"int64": json, "text": "t", "lists": {"int8s": [1]},
                     "defaults": {"int8": 1, "text": "x"}, "number": 1, "x": 1});
                 for value in [value, serde_json::json!({})] {

@@ -2,6 +2,7 @@
 //!
 //! Knows schemas; nothing of values but that somebody shows defaults.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 
 use super::model::{Brand, Kind, Method, Node, Nodes, Place, Struct, Type, Value, is_proxy};
@@ -12,8 +13,9 @@ const STREAM_RESULT: u64 = 0x995f_9a33_77c0_b16e;
 /// The maximum number of names in one type: bindings are shared, and may double with each level.
 const NAMES: usize = 32;
 
-/// How deep groups may be nested. The tool nests them no deeper than it parses.
-const GROUPS: usize = 64;
+/// How many groups of a method's parameters or results are written out: those of a malformed schema may
+/// hold each other.
+const GROUPS: usize = 256;
 
 /// Shows a field's default.
 pub(super) type ShowDefault<'a> = &'a dyn Fn(&Type, &Value) -> Option<String>;
@@ -106,8 +108,9 @@ pub(super) fn signature(
             nodes,
             default,
             brand: &brand,
+            groups: Cell::new(0),
         };
-        fields.all(layout, 0)
+        fields.all(layout)
     };
     let results = match method.results.0 {
         STREAM_RESULT => "stream".to_owned(),
@@ -137,10 +140,12 @@ struct Fields<'a> {
     nodes: &'a Nodes,
     default: ShowDefault<'a>,
     brand: &'a Brand,
+    /// The number of groups so far.
+    groups: Cell<usize>,
 }
 
 impl Fields<'_> {
-    fn all(&self, layout: &Struct, depth: usize) -> String {
+    fn all(&self, layout: &Struct) -> String {
         let fields = layout.fields.iter().filter_map(|field| {
             let shown = match &field.place {
                 Place::Slot { ty, .. } if is_proxy(self.nodes, ty, "Context") => return None,
@@ -153,8 +158,9 @@ impl Fields<'_> {
                     format!("{} :{}{value}", field.name, type_name(self.nodes, &ty))
                 }
                 Place::Group(id) => match structure(self.nodes, *id) {
-                    Some(body) if depth < GROUPS => {
-                        format!("{} :group {{{}}}", field.name, self.all(body, depth + 1))
+                    Some(body) if self.groups.get() < GROUPS => {
+                        self.groups.set(self.groups.get() + 1);
+                        format!("{} :group {{{}}}", field.name, self.all(body))
                     }
                     _ => format!("{} :group", field.name),
                 },
@@ -168,5 +174,66 @@ impl Fields<'_> {
         }
         let shown: Vec<String> = shown.into_iter().map(|(_, text)| text).collect();
         shown.join(", ")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::model::{Binding, Field};
+    use super::*;
+
+    fn node(id: u64, name: &str, kind: Kind) -> (u64, Arc<Node>) {
+        let node = Node {
+            id,
+            name: name.to_owned(),
+            file: 1,
+            scope: 0,
+            parameters: Vec::new(),
+            docs: String::new(),
+            kind,
+        };
+        (id, Arc::new(node))
+    }
+
+    #[test]
+    fn what_a_malformed_schema_nests_is_cut() {
+        let group = |name: &str| Field {
+            name: name.to_owned(),
+            docs: String::new(),
+            order: 0,
+            discriminant: None,
+            place: Place::Group(2),
+        };
+        let body = Struct {
+            data_words: 0,
+            pointers: 0,
+            is_group: true,
+            discriminant: None,
+            fields: vec![group("a"), group("b")],
+        };
+        let nodes = Nodes::from([node(2, "G", Kind::Struct(body))]);
+        let method = Method {
+            name: "m".to_owned(),
+            docs: String::new(),
+            order: 0,
+            params: (2, Brand::default()),
+            results: (2, Brand::default()),
+        };
+        let text = signature(&nodes, (&method, 0), &Brand::default(), &|_, _| None).unwrap();
+        assert!(text.starts_with("m @0 (a :group {"), "{text}");
+        assert!(text.len() < 20_000, "{}", text.len());
+        // A type that doubles with each level of its bindings.
+        let mut ty = Arc::new(Type::Text);
+        for _ in 0..60 {
+            let both = vec![Some(ty.clone()), Some(ty.clone())];
+            let brand = Brand(Arc::new(vec![(2, Binding::Types(both))]));
+            ty = Arc::new(Type::Struct(2, brand));
+        }
+        let name = type_name(&nodes, &ty);
+        assert!(name.starts_with("G(G(G(") && name.contains('…'), "{name}");
+        assert!(name.len() < 1000, "{}", name.len());
     }
 }

@@ -18,7 +18,7 @@ struct Known {
     text: &'static str,
 }
 
-const KNOWN: [Known; 2] = [
+const KNOWN: [Known; 3] = [
     Known {
         name: "mp/proxy.capnp",
         id: "@0xcc316e3f71a040fb",
@@ -28,6 +28,12 @@ const KNOWN: [Known; 2] = [
         name: "capnp/c++.capnp",
         id: "@0xbdf87d7bb8304e81",
         text: CXX,
+    },
+    // The tool itself asks for it where a method streams.
+    Known {
+        name: "capnp/stream.capnp",
+        id: "@0x86c366a91393f3f8",
+        text: "@0x86c366a91393f3f8;\nstruct StreamResult @0x995f9a3377c0b16e {}\n",
     },
 ];
 

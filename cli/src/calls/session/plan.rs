@@ -70,7 +70,8 @@ impl Call {
         let waits = steps.any(|(method, step)| {
             let (slow, says) = core::SLOW;
             let has_param = method.params.iter().any(|param| param.name == says);
-            has_param && method.full_name() == slow && step.params[says] != false
+            let is_slow = core::is_core(method.info.interface.file) && method.full_name() == slow;
+            has_param && is_slow && step.params[says] != false
         });
         waits.then_some(
             "a node that is behind, or in initial block download, answers only after that: \

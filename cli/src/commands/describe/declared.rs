@@ -2,18 +2,22 @@
 //!
 //! Knows schemas; nothing of calls, and of values only that somebody shows defaults.
 
+use std::cell::Cell;
+
 use bitcoin_ipc::dynamic::schema::Registry;
 use bitcoin_ipc::dynamic::schema::model::{Brand, Field, Node, Place, Struct, Type, Value};
 
 use super::shown::commented;
 
-/// How deep groups are shown. A schema that is malformed may nest them without end.
-const GROUPS: usize = 64;
+/// How many groups of a struct are shown: those of a malformed schema may hold each other.
+const GROUPS: usize = 256;
 
 /// Writes declarations.
 pub(super) struct Declared<'a> {
     pub(super) registry: &'a Registry,
     pub(super) default: &'a dyn Fn(&Type, &Value) -> Option<String>,
+    /// The number of groups so far.
+    pub(super) groups: Cell<usize>,
 }
 
 impl Declared<'_> {
@@ -76,8 +80,9 @@ impl Declared<'_> {
             Place::Group(id) => {
                 text.push_str(&format!("{indent}{} :group {{\n{docs}", field.name));
                 if let Ok((_, body)) = self.registry.structure(*id)
-                    && depth < GROUPS
+                    && self.groups.get() < GROUPS
                 {
+                    self.groups.set(self.groups.get() + 1);
                     self.fields(body, depth + 1, text);
                 }
                 text.push_str(&format!("{indent}}}\n"));

@@ -177,7 +177,7 @@ impl<'a, 'h> Writing<'a, 'h> {
         let (node, layout) = self.registry.structure(id)?;
         self.deeper(&Type::Struct(id, Brand::default()))?;
         let flags = match self.options.optionals {
-            true => has_flags(layout),
+            true => has_flags(self.registry, layout),
             false => Vec::new(),
         };
         let mut member: Option<&str> = None;
