@@ -107,11 +107,16 @@ pub(crate) struct Options {
     #[arg(default_value = "auto", overrides_with = "output")]
     pub(crate) output: Format,
 
-    /// A schema of your own, which wins over the built-in one: a compiled file, a .capnp file, or a
+    /// A schema of your own, which wins over the built-in one: a .capnp file, a compiled file, or a
     /// folder of them
     #[arg(long, global = true, value_name = "PATH", action = ArgAction::Append)]
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     pub(crate) schema: Vec<PathBuf>,
+
+    /// A folder in which a schema's imports that begin with / are searched; may be repeated
+    #[arg(short = 'I', long, global = true, value_name = "DIR", action = ArgAction::Append)]
+    #[arg(value_hint = clap::ValueHint::DirPath)]
+    pub(crate) import_path: Vec<PathBuf>,
 
     /// The interface that the peer serves first, where the schemas have several that could be
     #[arg(long, global = true, value_name = "INTERFACE", overrides_with = "init")]
@@ -237,20 +242,22 @@ pub(crate) struct Connect {
 
 /// List the interfaces, or an interface's methods
 ///
-/// With an address it asks the peer which interfaces it has, without making any; otherwise the
-/// schema tells.
+/// With an address, a chain or a data directory it asks the node which interfaces it has, without
+/// making any; otherwise, and where no node listens there, the schema tells.
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// The interface whose methods are listed
     pub(crate) interface: Option<String>,
 }
 
-/// Describe an interface, a method, a struct or an enum
+/// Describe an interface, a method, a struct, an enum or a constant
 ///
-/// Shows what the schema says, and of a method a command line that calls it.
+/// Shows what the schema says, and of a method a command line that calls it. The schema is that of the
+/// node that is named by an address, a chain or a data directory, where one listens.
 #[derive(Debug, Args)]
 pub(crate) struct Describe {
-    /// Interface, Interface.method, a method that only one interface has, a struct, or an enum
+    /// Interface, Interface.method, a method that only one interface has, or any other declaration:
+    /// Outer.Inner for one within another, FILE.capnp:Name where several files have the name
     pub(crate) name: String,
     /// Print the JSON of a method's parameters to fill in
     #[arg(long)]

@@ -88,6 +88,7 @@ impl Session {
 
     /// Connects to the peer.
     pub(crate) fn open(&mut self, own_child: OwnChild) -> Result<()> {
+        self.schema.check_root()?;
         let name = &self.schema.root.name;
         let (link, handle) = match self.schema.generation {
             None => target::open_other(&self.context, &self.objects, name)?,

@@ -1,48 +1,43 @@
-//! `describe`: what the schema says of an interface, a method, a struct or an enum, and of a
-//! method a command line that calls it.
+//! `describe`: the schema's declaration of a name, and of a method a command line that calls it.
+//!
+//! Knows names and where the schema comes from; the texts are made by the modules below.
+
+mod declared;
+mod example;
+pub(super) mod shown;
 
 use bitcoin_ipc::dynamic::json::{Converter, Meaning};
-use bitcoin_ipc::dynamic::schema::model::{Kind, Node, Place, Struct, Type, Value};
+use bitcoin_ipc::dynamic::schema::model::{Kind, Node, Type, Value};
 use eyre::Result;
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
+use self::declared::Declared;
+use self::shown::{commented, default, meaning, shown, signature};
+use super::list;
 use crate::args;
 use crate::calls::lines::Told;
-use crate::calls::session::{Session, manner};
+use crate::calls::session::manner;
 use crate::context::Context;
-use crate::peer::target::OwnChild;
 use crate::schema::choice::Schema;
 use crate::schema::methods::{Method, Param};
 use crate::ui::errors::Failure;
 use crate::ui::output::{self, Shown};
 
-/// Values that say more than those made up by type.
-const EXAMPLES: &[(&str, &str, &str)] = &[
-    ("Echo.echo", "echo", "hi"),
-    // It may be waited for, for ever, where it is left out.
-    ("Mining.createNewBlock", "cooldown", "false"),
-    (
-        "Rpc.executeRpc",
-        "request",
-        "{\"method\":\"getblockcount\"}",
-    ),
-];
+/// The declaration that a name stands for.
+enum Named {
+    Type(std::sync::Arc<Node>),
+    /// A method, and the interface that it was found in, which may inherit it.
+    Method(u64, Method),
+}
 
 pub(crate) fn run(context: &Context, args: &args::Describe) -> Result<u8> {
-    let mut session = Session::new(context)?;
-    let names_a_peer = context.given_address()?.is_some();
-    let schema = match names_a_peer && context.options.core.0.is_none() {
-        false => session.schema().clone(),
-        true => {
-            session.open(OwnChild::Never)?;
-            let learned = session.learn();
-            session.end();
-            learned?
-        }
-    };
+    let schema = list::schema(context)?;
     let name = &args.name;
     if args.template {
-        let (_, method) = schema.named(name)?;
+        let (_, method) = match find(&schema, name)? {
+            Named::Type(_) => schema.named(name)?,
+            Named::Method(interface, method) => (interface, method),
+        };
         let manner = manner(context);
         let (id, brand) = &method.info.method.params;
         let ty = Type::Struct(*id, brand.within(&method.info.brand));
@@ -52,107 +47,99 @@ pub(crate) fn run(context: &Context, args: &args::Describe) -> Result<u8> {
         return Ok(0);
     }
     let told = of_schema(context, &schema, name)?;
-    if context.output.is_json() {
-        context
+    match context.output.is_json() {
+        true => context
             .output
-            .result(&Shown::Structured(told.json), false)?;
-    } else {
-        output::print(told.text.as_bytes())?;
+            .result(&Shown::Structured(told.json), false)?,
+        false => output::print(told.text.as_bytes())?,
     }
     Ok(0)
 }
 
-/// Describes what a schema calls so.
+/// Describes the declaration of a schema that has this name.
 pub(crate) fn of_schema(context: &Context, schema: &Schema, name: &str) -> Result<Told> {
-    if !name.contains('.')
-        && let Ok(node) = schema.registry.find_type(name)
-    {
-        let text = match &node.kind {
-            Kind::Interface(_) => interface(context, schema, &node)?,
-            Kind::Struct(body) => structure(context, schema, &node, body)?,
-            _ => enumeration(&node),
-        };
-        return Ok(told(&node.name, &node.docs, text));
-    }
-    let (_, method) = schema.named(name)?;
-    let text = describe_method(context, schema, &method)?;
-    Ok(told(&method.full_name(), &method.info.method.docs, text))
-}
-
-fn told(name: &str, docs: &str, text: String) -> Told {
-    let json = json!({ "name": name, "docs": docs, "text": text });
-    Told { text, json }
-}
-
-/// A method as the schema language has it, with its defaults.
-pub(super) fn signature(context: &Context, schema: &Schema, method: &Method) -> Result<String> {
-    let default = |ty: &Type, value: &Value| default(context, schema, ty, value);
-    Ok(schema.registry.signature(&method.info, &default)?)
-}
-
-fn default(context: &Context, schema: &Schema, ty: &Type, value: &Value) -> Option<String> {
-    if value.is_zero() {
-        return None;
-    }
-    if let Value::Float64(bits) = value
-        && f64::from_bits(*bits) == f64::MAX
-    {
-        return Some("forever".into());
-    }
-    let manner = manner(context);
-    let converter = Converter::new(&schema.registry, &manner);
-    Some(converter.value(value, ty, "default").ok()?.to_string())
-}
-
-fn commented(docs: &str, indent: &str) -> String {
-    let lines = docs.lines().map(|line| format!("{indent}{line}\n"));
-    lines.collect()
-}
-
-fn interface(context: &Context, schema: &Schema, node: &Node) -> Result<String> {
-    let mut text = format!("interface {}\n{}", node.name, commented(&node.docs, "  "));
-    for method in schema.methods(node.id)? {
-        let signature = signature(context, schema, &method)?;
-        text.push_str(&format!("\n{signature}\n"));
-        text.push_str(&commented(&method.info.method.docs, "  "));
-    }
-    Ok(text)
-}
-
-fn structure(context: &Context, schema: &Schema, node: &Node, body: &Struct) -> Result<String> {
-    let mut text = format!("struct {}\n{}\n", node.name, commented(&node.docs, "  "));
-    for field in &body.fields {
-        let line = match &field.place {
-            Place::Slot {
-                ty, default: value, ..
-            } => {
-                let value = default(context, schema, ty, value);
-                let value = value.map(|value| format!(" = {value}")).unwrap_or_default();
-                format!("{} :{}{value}", field.name, schema.registry.type_name(ty))
-            }
-            Place::Group(_) => format!("{} :group", field.name),
-        };
-        text.push_str(&format!("{line}\n{}", commented(&field.docs, "  ")));
-    }
-    Ok(text)
-}
-
-fn enumeration(node: &Node) -> String {
-    let what = match &node.kind {
-        Kind::Enum(_) => "enum",
-        _ => "constant",
+    let told = |name: &str, docs: &str, text: String| Told {
+        json: json!({ "name": name, "docs": docs, "text": text }),
+        text,
     };
-    let mut text = format!("{what} {}\n{}", node.name, commented(&node.docs, "  "));
-    if let Kind::Enum(values) = &node.kind {
-        for (number, value) in values.iter().enumerate() {
-            text.push_str(&format!("{} @{number}\n", value.name));
-            text.push_str(&commented(&value.docs, "  "));
+    Ok(match find(schema, name)? {
+        Named::Type(node) => {
+            let text = declaration(context, schema, &node)?;
+            told(&node.name, &node.docs, text)
         }
-    }
-    text
+        Named::Method(interface, method) => {
+            let text = describe_method(context, schema, interface, &method)?;
+            told(&method.full_name(), &method.info.method.docs, text)
+        }
+    })
 }
 
-fn describe_method(context: &Context, schema: &Schema, method: &Method) -> Result<String> {
+/// Finds a declaration: `Outer.inner` may be one within another, or a method. A name with exactly these
+/// letters wins.
+fn find(schema: &Schema, name: &str) -> Result<Named, Failure> {
+    let found = schema.registry.find_type(name);
+    let is_exact = |node: &Node| name.rsplit(':').next() == Some(node.name.as_str());
+    match (found, schema.named(name)) {
+        (Ok(node), method) if is_exact(&node) || method.is_err() => Ok(Named::Type(node)),
+        (_, Ok((interface, method))) => Ok(Named::Method(interface, method)),
+        (Err(error), Err(failure)) => {
+            let several = error.to_string();
+            Err(match several.starts_with("several") {
+                true => Failure::usage(several).hint(format!("name one as FILE.capnp:{name}")),
+                false => failure,
+            })
+        }
+        (Ok(node), Err(_)) => Ok(Named::Type(node)),
+    }
+}
+
+fn declaration(context: &Context, schema: &Schema, node: &Node) -> Result<String> {
+    let default = |ty: &Type, value: &Value| default(context, schema, ty, value);
+    let declared = Declared {
+        registry: &schema.registry,
+        default: &default,
+    };
+    Ok(match &node.kind {
+        Kind::Interface(body) => {
+            let mut text = declared.head("interface", node, &body.superclasses);
+            for method in schema.methods(node.id)? {
+                let signature = signature(context, schema, &method)?;
+                text.push_str(&format!("\n{signature}\n"));
+                text.push_str(&commented(&method.info.method.docs, "  "));
+            }
+            text
+        }
+        Kind::Struct(body) => declared.structure(node, body),
+        Kind::Enum(values) => {
+            let mut text = declared.head("enum", node, &[]);
+            for (number, value) in values.iter().enumerate() {
+                text.push_str(&format!("{} @{number}\n", value.name));
+                text.push_str(&commented(&value.docs, "  "));
+            }
+            text
+        }
+        Kind::Const(ty, value) => {
+            let name = schema.registry.type_name(ty);
+            let value = shown(context, schema, ty, value).unwrap_or_else(|| "…".into());
+            let docs = commented(&node.docs, "  ");
+            format!("const {} :{name} = {value}\n{docs}", node.name)
+        }
+        Kind::Annotation(ty, targets) => {
+            let name = schema.registry.type_name(ty);
+            let docs = commented(&node.docs, "  ");
+            let targets = targets.join(", ");
+            format!("annotation {}({targets}) :{name}\n{docs}", node.name)
+        }
+        Kind::File => commented(&node.docs, ""),
+    })
+}
+
+fn describe_method(
+    context: &Context,
+    schema: &Schema,
+    interface: u64,
+    method: &Method,
+) -> Result<String> {
     let mut text = format!(
         "{}.{}\n{}",
         method.info.interface.name,
@@ -164,8 +151,8 @@ fn describe_method(context: &Context, schema: &Schema, method: &Method) -> Resul
     }
     let width = |len: fn(&Param) -> usize| method.params.iter().map(len).max().unwrap_or(0);
     let (names, kinds) = (
-        width(|param| param.name.len()),
-        width(|param| param.kind.len()),
+        width(|param| param.name.chars().count()),
+        width(|param| param.kind.chars().count()),
     );
     for param in &method.params {
         let mut notes = Vec::new();
@@ -186,128 +173,8 @@ fn describe_method(context: &Context, schema: &Schema, method: &Method) -> Resul
         );
         text.push_str(&format!("{}\n", line.trim_end()));
     }
-    text.push_str(&format!(
-        "\nTry:\n  {}\n",
-        command(context, schema, method)?
-    ));
+    if let Some(command) = example::command(context, schema, interface, method)? {
+        text.push_str(&format!("\nTry:\n  {command}\n"));
+    }
     Ok(text)
-}
-
-fn meaning(context: &Context, method: &Method, param: &Param) -> Meaning {
-    let rule = manner(context).meaning;
-    rule(&method.full_name(), &param.name, &param.ty)
-}
-
-/// A command line that can be pasted into a shell: a session where the object must be made with
-/// parameters first.
-fn command(context: &Context, schema: &Schema, method: &Method) -> Result<String, Failure> {
-    let maker = schema.maker(method.info.interface.id)?;
-    let Some(maker) = maker.filter(|maker| maker.params.iter().any(|param| !param.optional)) else {
-        return direct(context, schema, method);
-    };
-    let mut make = vec![format!("x = {}", maker.full_name())];
-    make.extend(arguments(context, &maker)?);
-    let mut call = vec![format!("x.{}", method.name())];
-    call.extend(arguments(context, method)?);
-    Ok(format!(
-        "{} connect <<'END'\n{}\n{}\nEND",
-        program(context)?.join(" "),
-        make.join(" "),
-        call.join(" ")
-    ))
-}
-
-/// The program with the options that choose the peer and the schema.
-fn program(context: &Context) -> Result<Vec<String>, Failure> {
-    let options = &context.options;
-    let mut words = vec!["bitcoin-ipc".to_owned()];
-    let peer = &options.peer;
-    if let Some(chain) = peer.chain()? {
-        words.push(format!("--chain={chain}"));
-    }
-    if let Some(datadir) = &peer.datadir {
-        words.extend([
-            "--datadir".to_owned(),
-            quoted(&datadir.display().to_string())?,
-        ]);
-    }
-    if let Some(address) = &peer.address {
-        words.extend(["-a".to_owned(), quoted(&address.to_string())?]);
-    }
-    for option in &options.schema {
-        words.extend([
-            "--schema".to_owned(),
-            quoted(&option.display().to_string())?,
-        ]);
-    }
-    if let Some(init) = &options.init {
-        words.extend(["--init".to_owned(), quoted(init)?]);
-    }
-    Ok(words)
-}
-
-/// One call.
-fn direct(context: &Context, schema: &Schema, method: &Method) -> Result<String, Failure> {
-    let route = schema.route(method.info.interface.id)?.unwrap_or_default();
-    let path = match route.as_str() {
-        "" => method.full_name(),
-        route => format!("{route}/{}", method.name()),
-    };
-    let mut words = program(context)?;
-    words.extend(["call".to_owned(), path.clone()]);
-    // What a method on the way needs, where the last one has none of that name.
-    let (_, way) = schema.resolve(&path, None)?;
-    let way = way.iter().rev().skip(1).flat_map(|maker| {
-        let params = maker.params.iter();
-        params.filter_map(move |param| Some((param, example(maker, param)?)))
-    });
-    let own = |name: &str| method.params.iter().any(|param| param.name == name);
-    for (param, value) in way.filter(|(param, _)| !own(&param.name)) {
-        words.push(format!("{}={}", param.name, quoted(value)?));
-    }
-    words.extend(arguments(context, method)?);
-    Ok(words.join(" "))
-}
-
-fn example(method: &Method, param: &Param) -> Option<&'static str> {
-    let mut examples = EXAMPLES.iter();
-    let found =
-        examples.find(|(name, field, _)| *name == method.full_name() && *field == param.name);
-    found.map(|(_, _, value)| *value)
-}
-
-/// Values for the parameters that a call needs.
-fn arguments(context: &Context, method: &Method) -> Result<Vec<String>, Failure> {
-    let mut words = Vec::new();
-    for param in &method.params {
-        let meaning = meaning(context, method, param);
-        let known = example(method, param);
-        if param.optional && known.is_none() && meaning != Meaning::Milliseconds {
-            continue;
-        }
-        if matches!(param.ty, Type::Interface(..)) {
-            words.push(format!("{}:=print", param.name));
-            continue;
-        }
-        let value = match (known, &param.ty, meaning) {
-            (Some(value), ..) => value.to_owned(),
-            (_, Type::Data, Meaning::Hash | Meaning::WireHash) => "00".repeat(32),
-            (_, _, Meaning::Milliseconds) => "1s".to_owned(),
-            (_, Type::Text, _) => "text".to_owned(),
-            (_, Type::Data, _) => "00".to_owned(),
-            (_, Type::Bool, _) => "true".to_owned(),
-            (_, Type::List(_), _) => Json::Array(Vec::new()).to_string(),
-            (_, Type::Struct(..), _) => "{}".to_owned(),
-            (_, Type::AnyPointer | Type::Void, _) => "null".to_owned(),
-            _ => "0".to_owned(),
-        };
-        words.push(format!("{}={}", param.name, quoted(&value)?));
-    }
-    Ok(words)
-}
-
-fn quoted(word: &str) -> Result<String, Failure> {
-    let quoted = shlex::try_quote(word);
-    let quoted = quoted.map_err(|error| Failure::usage(error.to_string()))?;
-    Ok(quoted.into_owned())
 }

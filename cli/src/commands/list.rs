@@ -1,36 +1,105 @@
 //! `list`: the interfaces, or an interface's methods.
+//!
+//! Knows which node the options name, and what to show where none listens there; also for `describe`.
 
+use std::sync::Arc;
+
+use bitcoin_ipc::Address;
+use bitcoin_ipc::dynamic::schema::model::Node;
+use bitcoin_ipc::transport;
 use eyre::Result;
 use serde_json::json;
 
-use super::describe;
-use crate::args;
+use super::describe::shown::signature;
+use crate::args::{self, Target};
 use crate::calls::lines::Told;
 use crate::calls::session::Session;
 use crate::context::Context;
 use crate::peer::target::OwnChild;
-use crate::schema::choice::Schema;
+use crate::schema::choice::{Schema, others};
+use crate::schema::ways;
+use crate::ui::errors::Failure;
 use crate::ui::output;
 
 pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
     let mut session = Session::new(context)?;
-    if context.given_address()?.is_none() {
-        let names = |schema: &Schema| {
-            let all = schema.interfaces();
-            all.iter().map(|node| node.name.clone()).collect()
-        };
-        let schema = session.schema().clone();
-        return print(context, &schema, args, names(&schema));
+    let asks = args.interface.is_none() || context.options.core.0.is_none();
+    if asks && reach(context, &mut session)? {
+        let done = asked(context, &mut session, args);
+        session.end();
+        return done;
     }
-    session.open(OwnChild::Never)?;
-    let done = asked(context, &mut session, args);
-    session.end();
-    done
+    let schema = session.schema().clone();
+    let mut all = schema.interfaces();
+    if context.options.init.is_none() {
+        all.extend(others(&schema));
+    }
+    print(context, &schema, args, &all)
+}
+
+/// Returns the schema of the node that the options name, or the one that the options choose where they
+/// name none or none listens.
+pub(super) fn schema(context: &Context) -> Result<Schema> {
+    let mut session = Session::new(context)?;
+    if context.options.core.0.is_none()
+        && session.schema().generation.is_some()
+        && reach(context, &mut session)?
+    {
+        let learned = session.learn();
+        session.end();
+        return learned;
+    }
+    Ok(session.schema().clone())
+}
+
+/// Connects to the node that the settings name. Returns whether there is a connection: where nothing
+/// listens, the schema tells, and the user hears of that.
+fn reach(context: &Context, session: &mut Session) -> Result<bool> {
+    if !context.settings()?.names_a_node() {
+        return Ok(false);
+    }
+    // A child of our own is no answer to what a node has.
+    let Err(report) = session.open(OwnChild::Never) else {
+        return Ok(true);
+    };
+    let Some(failure) = report
+        .downcast_ref::<Failure>()
+        .filter(|_| nobody_listens(context))
+    else {
+        return Err(report);
+    };
+    let shown = match (session.schema().generation, context.options.core.0) {
+        (Some(generation), None) => format!("by the schema of Bitcoin {generation}"),
+        _ => "by the schema".to_owned(),
+    };
+    context
+        .output
+        .note(&format!("{}: {shown}", failure.message));
+    Ok(false)
+}
+
+fn nobody_listens(context: &Context) -> bool {
+    let connect = || {
+        let settings = context.settings()?;
+        let address = match settings.target() {
+            Target::At(Address::Off) => return Ok(true),
+            Target::At(Address::Auto) => Address::Unix(settings.socket()),
+            Target::At(Address::Unix(path)) => Address::Unix(path),
+            _ => return Ok(false),
+        };
+        let data_dir = settings.data_dir_for(&address)?;
+        let connected = transport::connect(&address, &data_dir, &context.trust());
+        Ok::<_, Failure>(connected.is_err_and(|error| error.is_no_listener()))
+    };
+    connect().unwrap_or(false)
 }
 
 /// Lists the interfaces that the peer has. Asks for each maker, and runs none.
 fn asked(context: &Context, session: &mut Session, args: &args::List) -> Result<u8> {
     let schema = session.learn()?;
+    if args.interface.is_some() {
+        return print(context, &schema, args, &[]);
+    }
     let mut missing = Vec::new();
     for method in schema.methods(schema.root.id)? {
         if let Some(interface) = method.returns
@@ -41,20 +110,24 @@ fn asked(context: &Context, session: &mut Session, args: &args::List) -> Result<
     }
     context.signals.check()?;
     // Interfaces that only a missing one makes are missing too.
-    let mut names = Vec::new();
+    let mut found = Vec::new();
     for node in schema.interfaces() {
-        let route = schema.route(node.id)?.unwrap_or_default();
-        let made_by = route.split('.').next().unwrap_or_default();
-        let lacks = |id: &u64| *id == node.id || schema.name_of(*id) == made_by;
-        if !missing.iter().any(lacks) {
-            names.push(node.name.clone());
+        let way = ways::way(&schema, node.id)?.unwrap_or_default();
+        let made_by = way.first().map_or(node.id, |hop| hop.to);
+        if !missing.iter().any(|id| *id == node.id || *id == made_by) {
+            found.push(node);
         }
     }
-    print(context, &schema, args, names)
+    print(context, &schema, args, &found)
 }
 
-fn print(context: &Context, schema: &Schema, args: &args::List, names: Vec<String>) -> Result<u8> {
-    let told = told(context, schema, args.interface.as_deref(), names)?;
+fn print(
+    context: &Context,
+    schema: &Schema,
+    args: &args::List,
+    interfaces: &[Arc<Node>],
+) -> Result<u8> {
+    let told = told(context, schema, args.interface.as_deref(), interfaces)?;
     let text = match context.output.is_json() {
         true => format!("{}\n", told.json),
         false => told.text,
@@ -65,16 +138,14 @@ fn print(context: &Context, schema: &Schema, args: &args::List, names: Vec<Strin
 
 /// Lists the interfaces of a schema, or the methods of one.
 pub(crate) fn of_schema(context: &Context, schema: &Schema, name: Option<&str>) -> Result<Told> {
-    let all = schema.interfaces();
-    let names = all.iter().map(|node| node.name.clone());
-    told(context, schema, name, names.collect())
+    told(context, schema, name, &schema.interfaces())
 }
 
 fn told(
     context: &Context,
     schema: &Schema,
     interface: Option<&str>,
-    names: Vec<String>,
+    interfaces: &[Arc<Node>],
 ) -> Result<Told> {
     let mut text = String::new();
     let mut rows = Vec::new();
@@ -82,7 +153,7 @@ fn told(
         Some(name) => {
             let interface = schema.interface(name)?;
             for method in schema.methods(interface.id)? {
-                let signature = describe::signature(context, schema, &method)?;
+                let signature = signature(context, schema, &method)?;
                 text.push_str(&format!("{signature}\n"));
                 rows.push(json!({
                     "name": method.name(),
@@ -93,12 +164,13 @@ fn told(
             }
         }
         None => {
-            let width = names.iter().map(String::len).max().unwrap_or(0);
-            for name in names {
-                let node = schema.interface(&name)?;
-                let line = format!("{name:width$}  {}", first_sentence(&node.docs));
+            let names = interfaces.iter().map(|node| node.name.len());
+            let width = names.max().unwrap_or(0);
+            for node in interfaces {
+                let (name, docs) = (&node.name, &node.docs);
+                let line = format!("{name:width$}  {}", first_sentence(docs));
                 text.push_str(&format!("{}\n", line.trim_end()));
-                rows.push(json!({ "name": name, "docs": node.docs }));
+                rows.push(json!({ "name": name, "docs": docs }));
             }
         }
     }

@@ -12,6 +12,7 @@ use bitcoin_ipc::dynamic::schema::model::{Kind, Node, Type};
 
 use crate::schema::choice::Schema;
 use crate::schema::methods::{Method, Param};
+use crate::schema::ways;
 
 /// A candidate for a word, or for its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -218,21 +219,9 @@ impl<'s> Completer<'s> {
 
     /// Returns the objects of an interface, or of one that inherits it.
     fn objects(&self, interface: u64) -> Vec<Candidate> {
-        let registry = &self.schema.registry;
         let inherits = |name: &str| {
-            let mut open = vec![self.interface_of(name)?];
-            let mut seen = Vec::new();
-            while let Some(id) = open.pop() {
-                if id == interface {
-                    return Some(true);
-                }
-                if !seen.contains(&id) {
-                    seen.push(id);
-                    let (_, body) = registry.interface(id).ok()?;
-                    open.extend(body.superclasses.iter().map(|(id, _)| *id));
-                }
-            }
-            None
+            let of = self.interface_of(name)?;
+            ways::is_a(self.schema, of, interface).then_some(())
         };
         let names = self.held.iter().map(|(name, _)| name.as_str());
         let held = names.filter(|name| inherits(name).is_some());
@@ -253,7 +242,7 @@ impl<'s> Completer<'s> {
                 _ => Vec::new(),
             },
             Type::Interface(id, _) => self.objects(*id),
-            ty => match core::meaning(&method.full_name(), &param.name, ty) {
+            _ => match method.meaning(param, core::meaning) {
                 Meaning::Milliseconds => ["1s", "forever"].map(Candidate::new).into(),
                 _ => Vec::new(),
             },
@@ -279,8 +268,7 @@ impl<'s> Completer<'s> {
         all.extend(self.methods_by_name(&self.schema.named_alone().unwrap_or_default()));
         let has_name = |node: &&std::sync::Arc<Node>| {
             let kind = &node.kind;
-            let is_named = matches!(kind, Kind::Interface(_) | Kind::Struct(_) | Kind::Enum(_));
-            is_named && !node.name.contains('$')
+            !matches!(kind, Kind::File) && !node.name.contains('$')
         };
         let nodes = self.schema.registry.nodes().filter(has_name);
         all.extend(nodes.map(|node| named(node)));

@@ -5,7 +5,9 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use bitcoin_ipc::Generation;
 use bitcoin_ipc::dynamic::core;
+use bitcoin_ipc::dynamic::json::{Meaning, Owner, Rule};
 use bitcoin_ipc::dynamic::schema::model::{Brand, Field, Node, Place, Type};
 use bitcoin_ipc::dynamic::schema::{MethodInfo, Registry};
 
@@ -49,22 +51,28 @@ impl Method {
     pub(crate) fn of(schema: &Schema, info: MethodInfo) -> Result<Self, Failure> {
         let registry = &schema.registry;
         let full_name = info.full_name();
+        let is_core = core::is_core(info.interface.file);
         let newest = core::newest_defaults(schema.generation, &info);
         let (_, layout) = registry.structure(info.method.params.0)?;
         let brand = info.method.params.1.within(&info.brand);
         let mut params = Vec::new();
         for field in visible(registry, &layout.fields) {
-            let (ty, default) = match &field.place {
-                Place::Slot { ty, default, .. } => (brand.close(ty), !default.is_zero()),
-                Place::Group(id) => (Type::Struct(*id, Brand::default()), true),
+            let (ty, kind, default) = match &field.place {
+                Place::Slot { ty, default, .. } => {
+                    let kind = registry.type_name(&info.brand.bind(ty));
+                    (brand.close(ty), kind, !default.is_zero())
+                }
+                Place::Group(id) => (Type::Struct(*id, brand.clone()), "group".to_owned(), true),
             };
+            // Of a union's members one is given at most.
             let optional = default
+                || field.discriminant.is_some()
                 || matches!(ty, Type::Struct(..) | Type::Void)
                 || newest.contains(&field.name)
-                || core::OPTIONAL.contains(&(full_name.as_str(), field.name.as_str()));
+                || is_core && core::OPTIONAL.contains(&(full_name.as_str(), field.name.as_str()));
             params.push(Param {
                 name: field.name.clone(),
-                kind: registry.type_name(&ty),
+                kind,
                 ty,
                 optional,
             });
@@ -93,6 +101,16 @@ impl Method {
 
     pub(crate) fn full_name(&self) -> String {
         self.info.full_name()
+    }
+
+    /// Returns the meaning of a parameter by a rule.
+    pub(crate) fn meaning(&self, param: &Param, rule: Rule) -> Meaning {
+        let name = self.full_name();
+        rule(
+            Owner::new(&name, self.info.interface.file),
+            &param.name,
+            &param.ty,
+        )
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -133,6 +151,38 @@ fn visible<'f>(registry: &Registry, fields: &'f [Field]) -> Vec<&'f Field> {
 }
 
 impl Schema {
+    pub(crate) fn new(registry: Registry, root: Arc<Node>, generation: Option<Generation>) -> Self {
+        Self {
+            registry: Arc::new(registry),
+            root,
+            generation,
+            candidates: Vec::new(),
+        }
+    }
+
+    /// Returns the schema of a release.
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    pub(crate) fn of_core(generation: Generation) -> Self {
+        let registry = Registry::core(generation).unwrap();
+        let root = registry
+            .find_interface(crate::schema::choice::INIT)
+            .unwrap();
+        Self::new(registry, root, Some(generation))
+    }
+
+    /// Fails where nothing tells which interface a peer serves first.
+    pub(crate) fn check_root(&self) -> Result<(), Failure> {
+        match self.candidates.as_slice() {
+            [] => Ok(()),
+            names => Err(Failure::usage(format!(
+                "the schema has several interfaces that a program may serve first: {}",
+                names.join(", ")
+            ))
+            .hint("name the one that the peer serves with --init")),
+        }
+    }
+
     /// Returns the methods of an interface that users may call: those that the runtime calls are
     /// not.
     pub(crate) fn methods(&self, interface: u64) -> Result<Vec<Method>, Failure> {
@@ -277,7 +327,10 @@ impl Schema {
                         method.name(),
                         rest.unwrap_or_default()
                     )),
-                    None => failure.hint("`bitcoin-ipc list` shows the interfaces"),
+                    None => failure.hint(format!(
+                        "`describe {name}.{}` shows how such an object is had",
+                        method.name()
+                    )),
                 })
             }
         }
@@ -369,7 +422,6 @@ pub(crate) fn suggest(name: &str, names: &[&str]) -> String {
 mod tests {
     use super::*;
     use crate::schema::choice::NEWEST;
-    use bitcoin_ipc::Generation;
 
     fn steps(path: &str) -> Result<Vec<String>, Failure> {
         let (_, steps) = Schema::of_core(NEWEST).resolve(path, None)?;

@@ -8,3 +8,4 @@ pub(crate) mod complete;
 pub(crate) mod completion;
 pub(crate) mod methods;
 pub(crate) mod shells;
+pub(crate) mod ways;

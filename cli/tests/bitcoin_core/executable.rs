@@ -332,3 +332,42 @@ fn a_program_drives_it_through_a_mining_round(peer: &Peer) {
     assert_eq!(node.rpc("getblockcount", serde_json::json!([])), height);
     assert!(node.running());
 }
+
+run_on!(its_own_methods_are_listed_and_described: core30, core31, core32);
+/// FAULTS E6: named by a chain and a data directory as well as by an address, and none once it is gone.
+fn its_own_methods_are_listed_and_described(peer: &Peer) {
+    let mut node = peer.start();
+    let sandbox = Sandbox::new();
+    let datadir = format!("-datadir={}", node.data_dir().display());
+    let address = node.address();
+    let is_newest = peer.generation() == Generation::NEWEST;
+    for options in [&["-regtest", &datadir][..], &["-a", &address]] {
+        let run = |words: &[&str]| {
+            let output = sandbox.run(&[options, words].concat());
+            assert_eq!((output.code, &*output.stderr), (0, ""), "{output:#?}");
+            output.stdout
+        };
+        let interfaces = run(&["list"]);
+        assert!(interfaces.contains("\nMining "), "{interfaces}");
+        assert_eq!(interfaces.contains("\nRpc "), is_newest, "{interfaces}");
+        let methods = run(&["list", "Mining"]);
+        assert_eq!(methods.contains("submitBlock @"), is_newest, "{methods}");
+        let ordinal = match peer.generation() {
+            Generation::Core30 => 9,
+            Generation::Core31 => 7,
+            _ => 10,
+        };
+        let described = run(&["describe", "BlockTemplate.submitSolution"]);
+        let start = format!("BlockTemplate.submitSolution @{ordinal} ");
+        assert!(described.starts_with(&start), "{described}");
+    }
+    node.terminate();
+    node.exits_in_time();
+    let output = sandbox.run(&["-regtest", &datadir, "list", "Mining"]);
+    assert_eq!(output.code, 0, "{output:#?}");
+    assert!(
+        output.stderr.contains("by the schema of Bitcoin Core 32"),
+        "{output:#?}"
+    );
+    sandbox.assert_clean();
+}

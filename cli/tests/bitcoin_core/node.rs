@@ -109,6 +109,7 @@ impl Node {
         self.dir.path().join("regtest/node.sock")
     }
 
+    /// Its data directory, that of all chains.
     /// The socket as an address.
     pub fn address(&self) -> String {
         format!("unix:{}", self.socket().display())

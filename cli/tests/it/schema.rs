@@ -347,51 +347,6 @@ fn a_template_that_takes_long_comes_with_advice_on_a_terminal() {
     assert_eq!(text.matches("answers at once").count(), 1, "{text}");
 }
 
-#[test]
-fn schemas_of_others_are_taken() {
-    let sandbox = Sandbox::new();
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema/test/compiled.bin");
-    let output = sandbox.run(&["--schema", schema, "list"]);
-    assert_eq!(output.code, 0, "{output:?}");
-    assert!(output.stdout.lines().count() > 1, "{output:?}");
-    let core30 = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema/core30/compiled.bin");
-    let output = sandbox.run(&["--schema", core30, "describe", "BlockTemplate.waitNext"]);
-    assert!(output.stdout.contains("waitNext @10"), "{output:?}");
-    let bad = sandbox.write("bad.bin", "no schema");
-    let output = sandbox.run(&["--schema", bad.to_str().unwrap(), "list"]);
-    output.expect_error(2, &["--schema", "no compiled schema"]);
-    let output = sandbox.run(&["--schema", "/nonexistent", "list"]);
-    output.expect_error(2, &["/nonexistent"]);
-}
-
-#[test]
-fn the_bootstrap_interface_can_be_named() {
-    let sandbox = Sandbox::new();
-    let foo = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema/test/compiled.bin");
-    let sums = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../examples/closure/schema/compiled.bin"
-    );
-    let both = ["--schema", foo, "--schema", sums];
-    let run = |words: &[&str]| sandbox.run(&[&both[..], words].concat());
-    let output = run(&["list"]);
-    output.expect_error(2, &["several bootstrap interfaces: FooInit, Sums"]);
-    assert!(output.stderr.contains("--init"), "{output:?}");
-    let output = run(&["list", "--init", "Sums"]);
-    output.expect(0, "Sums  What the child serves: its bootstrap interface.\n");
-    let output = run(&["--init", "fooinit", "call", "--dry-run", "add", "1", "2"]);
-    assert_eq!(output.code, 0, "{output:?}");
-    let output = run(&["--init", "Term", "list"]);
-    output.expect_error(2, &["no bootstrap interface \"Term\""]);
-    assert!(
-        output.stderr.contains("one of FooInit, FooInterface, Sums"),
-        "{output:?}"
-    );
-    sandbox
-        .run(&["--init", "Sums", "list"])
-        .expect_error(2, &["--init is for"]);
-}
-
 /// A program with a bootstrap interface of its own.
 struct Program;
 

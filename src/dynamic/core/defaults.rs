@@ -16,7 +16,8 @@ use super::options;
 fn newer(generation: Option<Generation>, info: &MethodInfo) -> Option<(Registry, MethodInfo)> {
     generation.filter(|generation| *generation < Generation::NEWEST)?;
     let newest = Registry::core(Generation::NEWEST).ok()?;
-    let id = newest.find_interface(&info.interface.name).ok()?.id;
+    // By its id: a schema of the user's may have an interface of the same name.
+    let id = newest.interface(info.interface.id).ok()?.0.id;
     let method = newest
         .method_of(id, &Brand::default(), &info.method.name)
         .ok()?;

@@ -58,7 +58,7 @@ use capnp::any_pointer;
 use serde_json::Value as Json;
 
 pub use self::handles::{Handles, NoHandles};
-pub use self::options::{Bounds, DataFormat, Meaning, Options, Rule};
+pub use self::options::{Bounds, DataFormat, Meaning, Options, Owner, Rule};
 pub(in crate::dynamic) use self::scalar::milliseconds;
 pub(super) use self::shape::{has_flags, is_runtimes};
 use super::schema::Registry;

@@ -71,9 +71,26 @@ pub enum DataFormat {
     Array,
 }
 
-/// Decides the meaning of a field beyond its type, by the name of its struct or method (`BlockRef`,
-/// `Mining.waitTipChanged`), its own name and its type.
-pub type Rule = fn(owner: &str, field: &str, ty: &Type) -> Meaning;
+/// Decides the meaning of a field beyond its type, by its struct or method, its own name and its type.
+pub type Rule = fn(owner: Owner<'_>, field: &str, ty: &Type) -> Meaning;
+
+/// The struct or method that a field is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Owner<'a> {
+    /// Its name, such as `BlockRef` or `Mining.waitTipChanged`.
+    pub name: &'a str,
+    /// The id of the file that declares it: another file's struct of the same name is another.
+    pub file: u64,
+}
+
+impl<'a> Owner<'a> {
+    /// The struct or method of this name in the file with this id.
+    #[must_use]
+    pub fn new(name: &'a str, file: u64) -> Self {
+        Self { name, file }
+    }
+}
 
 /// The meaning of a field beyond its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

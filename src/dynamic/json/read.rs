@@ -11,9 +11,9 @@ use capnp::private::layout::{ElementSize, PointerType, PrimitiveElement};
 use serde_json::{Map, Value as Json};
 
 use super::handles::Handles;
-use super::options::{DataFormat, Meaning, Options};
+use super::options::{DataFormat, Meaning, Options, Owner};
 use super::scalar;
-use super::shape::{ANY_KEY, UNION_KEY, has_flags, is_runtimes, owner_name};
+use super::shape::{ANY_KEY, UNION_KEY, has_flags, is_runtimes, owner};
 
 use crate::dynamic::raw::{Pointer, Struct};
 use crate::dynamic::schema::Registry;
@@ -203,7 +203,7 @@ impl<'a, 'h> Reading<'a, 'h> {
                 this.path.push_str(&field.name);
                 let value = match absent {
                     true => Some(Json::Null),
-                    false => this.field(body, field, brand, owner_name(&node.name))?,
+                    false => this.field(body, field, brand, owner(node))?,
                 };
                 this.path.truncate(length);
                 if let Some(value) = value {
@@ -233,7 +233,7 @@ impl<'a, 'h> Reading<'a, 'h> {
         body: Struct<'_>,
         field: &Field,
         brand: &Brand,
-        owner: &str,
+        owner: Owner<'_>,
     ) -> Result<Option<Json>> {
         let (offset, ty, default) = match &field.place {
             Place::Group(id) => return self.structure(body, *id, brand).map(Some),

@@ -2,8 +2,9 @@
 //!
 //! Knows schemas; nothing of values.
 
+use super::options::Owner;
 use crate::dynamic::schema::Registry;
-use crate::dynamic::schema::model::{Place, Struct, Type};
+use crate::dynamic::schema::model::{Node, Place, Struct, Type};
 
 /// The key of the object that stands for what any pointer points to.
 pub(super) const ANY_KEY: &str = "anyPointer";
@@ -33,6 +34,11 @@ pub(in crate::dynamic) fn has_flags(layout: &Struct) -> Vec<(&str, &str)> {
 pub(super) fn owner_name(name: &str) -> &str {
     let method = name.strip_suffix("$Params");
     method.or(name.strip_suffix("$Results")).unwrap_or(name)
+}
+
+/// Returns the owner of the fields of a struct.
+pub(super) fn owner(node: &Node) -> Owner<'_> {
+    Owner::new(owner_name(&node.name), node.file)
 }
 
 /// Whether values of this type are the runtime's own.

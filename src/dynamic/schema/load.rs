@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use capnp::message::ReaderOptions;
+use capnp::schema_capnp::type_::any_pointer::unconstrained;
 use capnp::schema_capnp::{brand, code_generator_request, field, node, type_, value};
 use capnp::{serialize, text};
 
@@ -199,7 +200,7 @@ impl Loader {
                 let ty = ty(body.get_type()?)?;
                 Kind::Const(ty, value(body.get_value()?)?)
             }
-            node::Annotation(_) => Kind::Annotation,
+            node::Annotation(body) => Kind::Annotation(ty(body.get_type()?)?, targets(body)),
         };
         Ok(Node {
             id,
@@ -211,6 +212,26 @@ impl Loader {
             kind,
         })
     }
+}
+
+/// Returns what an annotation may stand on.
+fn targets(body: node::annotation::Reader<'_>) -> Vec<&'static str> {
+    let all = [
+        ("file", body.get_targets_file()),
+        ("const", body.get_targets_const()),
+        ("enum", body.get_targets_enum()),
+        ("enumerant", body.get_targets_enumerant()),
+        ("struct", body.get_targets_struct()),
+        ("field", body.get_targets_field()),
+        ("union", body.get_targets_union()),
+        ("group", body.get_targets_group()),
+        ("interface", body.get_targets_interface()),
+        ("method", body.get_targets_method()),
+        ("param", body.get_targets_param()),
+        ("annotation", body.get_targets_annotation()),
+    ];
+    let set = all.into_iter().filter(|(_, is_set)| *is_set);
+    set.map(|(name, _)| name).collect()
 }
 
 fn field(reader: field::Reader<'_>, docs: String) -> capnp::Result<Field> {
@@ -264,7 +285,13 @@ fn ty(reader: type_::Reader<'_>) -> capnp::Result<Type> {
             type_::any_pointer::Parameter(parameter) => {
                 Type::Parameter(parameter.get_scope_id(), parameter.get_parameter_index())
             }
-            _ => Type::AnyPointer,
+            type_::any_pointer::Unconstrained(kind) => match kind.which()? {
+                unconstrained::AnyKind(()) => Type::AnyPointer,
+                unconstrained::Struct(()) => Type::AnyStruct,
+                unconstrained::List(()) => Type::AnyList,
+                unconstrained::Capability(()) => Type::Capability,
+            },
+            type_::any_pointer::ImplicitMethodParameter(_) => Type::AnyPointer,
         },
     })
 }

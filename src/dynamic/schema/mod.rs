@@ -3,6 +3,7 @@
 //! Knows compiled requests and the `capnp` tool that makes them of sources; nothing of messages,
 //! JSON or calls.
 
+mod complaint;
 mod load;
 pub mod model;
 mod names;
@@ -10,25 +11,26 @@ pub(in crate::dynamic) use self::names::did_you_mean;
 mod source;
 #[cfg(test)]
 mod tests;
+mod text;
+mod tool;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use self::model::{Brand, Interface, Kind, Method, Node, Place, Struct, Type};
-pub use self::source::compile;
+use self::model::{Brand, Interface, Kind, Method, Node, Nodes, PROXY_FILE, Place, Struct, Type};
+pub use self::source::{Sources, compile};
 use crate::error::{Error, Result};
 use crate::generation::Generation;
-
-/// The file id of `/mp/proxy.capnp`.
-const PROXY_FILE: u64 = 0xcc31_6e3f_71a0_40fb;
 
 /// The declarations of schemas. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
-    nodes: HashMap<u64, Arc<Node>>,
+    nodes: Nodes,
     /// The request that each node came with; names are looked up in the latest first.
     layers: HashMap<u64, usize>,
     layer: usize,
+    /// The files that requests were made for.
+    files: HashSet<u64>,
 }
 
 /// A method with what is needed to call it.
@@ -76,26 +78,43 @@ impl Registry {
     pub fn add(&mut self, bytes: &[u8], name: &str) -> Result<()> {
         let loaded = load::load(bytes, name)?;
         self.layer += 1;
+        self.put(loaded);
+        Ok(())
+    }
+
+    fn put(&mut self, loaded: load::Loaded) {
         self.nodes
             .retain(|_, node| !loaded.files.contains(&node.file));
         for node in loaded.nodes {
             self.layers.insert(node.id, self.layer);
             self.nodes.insert(node.id, Arc::new(node));
         }
+        self.files.extend(loaded.files);
+    }
+
+    /// Adds the schemas at a path, as [`Sources::read`] reads them.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Sources::read`] and [`Registry::add`].
+    pub fn add_path(&mut self, path: &std::path::Path) -> Result<()> {
+        self.add_sources(&Sources::read(path, &[])?)
+    }
+
+    /// Adds the schemas of a path, all of which are as late as each other where names are looked up.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Registry::add`].
+    pub fn add_sources(&mut self, sources: &Sources) -> Result<()> {
+        self.layer += 1;
+        for (bytes, name) in &sources.requests {
+            self.put(load::load(bytes, name)?);
+        }
         Ok(())
     }
 
-    /// Adds the schemas at a path: a compiled request, a `.capnp` file, or a folder of these, whose
-    /// sources are compiled with the `capnp` tool.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when it cannot be read; [`Error::Conversion`] when it is malformed;
-    /// [`Error::Usage`] when the `capnp` tool is needed and missing, or refuses the sources.
-    pub fn add_path(&mut self, path: &std::path::Path) -> Result<()> {
-        for (bytes, name) in source::requests(path)? {
-            self.add(&bytes, &name)?;
-        }
-        Ok(())
+    /// Whether requests were made for the file with this id, and not only for others that import it.
+    pub fn is_requested(&self, file: u64) -> bool {
+        self.files.contains(&file)
     }
 
     /// Returns the node with this id.
@@ -159,16 +178,11 @@ impl Registry {
 
     /// Whether this is the type `name` of `/mp/proxy.capnp`, which the runtime handles.
     pub fn is_proxy(&self, ty: &Type, name: &str) -> bool {
-        let (Type::Struct(id, _) | Type::Interface(id, _)) = ty else {
-            return false;
-        };
-        self.nodes
-            .get(id)
-            .is_some_and(|node| node.scope == PROXY_FILE && node.name == name)
+        model::is_proxy(&self.nodes, ty, name)
     }
 
-    /// Returns the interfaces that methods of `root` return, directly or through others, `root`
-    /// first.
+    /// Returns the interfaces that the results of methods of `root` hold, directly, in structs and
+    /// lists or through others, `root` first.
     pub fn reachable(&self, root: u64) -> Vec<Arc<Node>> {
         let mut found: Vec<Arc<Node>> = Vec::new();
         let mut open = std::collections::VecDeque::from([root]);
@@ -186,49 +200,60 @@ impl Registry {
             found.push(node.clone());
             let methods = self.methods(id, &Brand::default()).unwrap_or_default();
             for method in methods {
-                let results = self.structure(method.method.results.0);
-                for field in results.iter().flat_map(|(_, body)| &body.fields) {
-                    match &field.place {
-                        Place::Slot {
-                            ty: Type::Interface(id, _),
-                            ..
-                        } => open.push_back(*id),
-                        Place::Slot {
-                            ty: Type::List(element),
-                            ..
-                        } => {
-                            if let Type::Interface(id, _) = **element {
-                                open.push_back(id);
-                            }
-                        }
-                        _ => {}
-                    }
-                }
+                let (id, brand) = &method.method.results;
+                let results = Type::Struct(*id, brand.clone());
+                open.extend(self.interfaces_in(&results));
             }
         }
         found
     }
 
-    /// Returns a type's name in the schema language, without the bindings of its parameters.
-    pub fn type_name(&self, ty: &Type) -> String {
-        let named = |id: &u64| match self.nodes.get(id) {
-            Some(node) => node.name.clone(),
-            None => format!("@{id:#x}"),
-        };
-        match ty {
-            Type::List(element) => format!("List({})", self.type_name(element)),
-            Type::Enum(id) | Type::Struct(id, _) | Type::Interface(id, _) => named(id),
-            Type::Parameter(id, index) => {
-                let node = self.nodes.get(id);
-                let name = node.and_then(|node| node.parameters.get(usize::from(*index)));
-                name.map_or_else(|| "AnyPointer".to_owned(), Clone::clone)
+    /// Returns the interfaces that values of a type hold, in the order of the source.
+    pub fn interfaces_in(&self, ty: &Type) -> Vec<u64> {
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        let mut open = vec![ty.clone()];
+        while let Some(ty) = open.pop() {
+            let (id, brand) = match ty {
+                Type::List(element) => {
+                    open.push((*element).clone());
+                    continue;
+                }
+                Type::Interface(id, brand) => {
+                    found.push(id);
+                    (id, brand)
+                }
+                Type::Struct(id, brand) => (id, brand),
+                _ => continue,
+            };
+            // What the type is bound to, such as `Box(Wallet)`, stands where its parameters do. A type
+            // that is bound to ever more of itself ends with its first.
+            if !seen.insert(id) {
+                continue;
             }
-            simple => format!("{simple:?}"),
+            let fields = match self.structure(id) {
+                Ok((_, body)) => body.fields.as_slice(),
+                Err(_) => &[],
+            };
+            for field in fields.iter().rev() {
+                open.push(match &field.place {
+                    Place::Slot { ty, .. } => brand.close(ty),
+                    Place::Group(id) => Type::Struct(*id, brand.clone()),
+                });
+            }
         }
+        found
+    }
+
+    /// Returns a type's name in the schema language, such as `List(Box(Text).Lid)`. A name of very many
+    /// parts is cut.
+    pub fn type_name(&self, ty: &Type) -> String {
+        text::type_name(&self.nodes, ty)
     }
 
     /// Returns the interface with this name, whatever the case. Of several the one added last is
-    /// taken; of several that came together, the one with exactly this name.
+    /// taken; of several that came together, that of a requested file and the one with exactly this name. `FILE.capnp:Name` is the
+    /// one of a file.
     ///
     /// # Errors
     /// [`Error::Usage`] when there is none, with the nearest name, or when several match.
@@ -236,27 +261,40 @@ impl Registry {
         self.find(name, "interface", |kind| matches!(kind, Kind::Interface(_)))
     }
 
-    /// Returns the interface, struct, enum or constant of this name.
+    /// Returns the interface, struct, enum, constant or annotation of this name. One that is declared in
+    /// another has that one's name before it: `Outer.Inner`.
     ///
     /// # Errors
     /// Returns the errors of [`Registry::find_interface`].
     pub fn find_type(&self, name: &str) -> Result<Arc<Node>> {
-        self.find(name, "type", |kind| {
-            !matches!(kind, Kind::File | Kind::Annotation)
-        })
+        self.find(name, "type", |kind| !matches!(kind, Kind::File))
     }
 
     fn find(&self, name: &str, what: &str, wanted: impl Fn(&Kind) -> bool) -> Result<Arc<Node>> {
-        let mut found: Vec<&Arc<Node>> = self
-            .nodes
-            .values()
-            .filter(|node| wanted(&node.kind) && node.name.eq_ignore_ascii_case(name))
+        let (file, plain) = match name.rsplit_once(':') {
+            Some((file, plain)) => (Some(file), plain),
+            None => (None, name),
+        };
+        let is_of = |node: &Node| {
+            file.is_none_or(|file| {
+                let of = self.nodes.get(&node.file);
+                of.is_some_and(|of| std::path::Path::new(&of.name).ends_with(file))
+            })
+        };
+        let is_called = |node: &Node| node.name.eq_ignore_ascii_case(plain) && is_of(node);
+        let nodes = self.nodes.values();
+        let mut found: Vec<&Arc<Node>> = nodes
+            .filter(|node| wanted(&node.kind) && is_called(node))
             .collect();
         let layer = |node: &Node| self.layers.get(&node.id).copied();
         let latest = found.iter().map(|node| layer(node)).max().flatten();
         found.retain(|node| layer(node) == latest);
-        if found.len() > 1 && found.iter().any(|node| node.name == name) {
-            found.retain(|node| node.name == name);
+        // A file that is only imported does not hide what the others declare.
+        if found.iter().any(|node| self.is_requested(node.file)) {
+            found.retain(|node| self.is_requested(node.file));
+        }
+        if found.len() > 1 && found.iter().any(|node| node.name == plain) {
+            found.retain(|node| node.name == plain);
         }
         match *found {
             [node] => Ok(node.clone()),
@@ -354,34 +392,11 @@ impl Registry {
         method: &MethodInfo,
         default: &dyn Fn(&Type, &model::Value) -> Option<String>,
     ) -> Result<String> {
-        let (_, params) = self.structure(method.method.params.0)?;
-        let (_, results) = self.structure(method.method.results.0)?;
-        Ok(format!(
-            "{} @{} ({}) -> ({})",
-            method.method.name,
-            method.ordinal,
-            self.fields(params, default),
-            self.fields(results, default)
-        ))
-    }
-
-    fn fields(
-        &self,
-        layout: &Struct,
-        default: &dyn Fn(&Type, &model::Value) -> Option<String>,
-    ) -> String {
-        let fields = layout.fields.iter().filter_map(|field| match &field.place {
-            Place::Slot { ty, .. } if self.is_proxy(ty, "Context") => None,
-            Place::Slot {
-                ty, default: value, ..
-            } => {
-                let value = default(ty, value).map(|value| format!(" = {value}"));
-                let value = value.unwrap_or_default();
-                Some(format!("{} :{}{value}", field.name, self.type_name(ty)))
-            }
-            Place::Group(_) => Some(format!("{} :group", field.name)),
-        });
-        fields.collect::<Vec<_>>().join(", ")
+        self.structure(method.method.params.0)?;
+        self.structure(method.method.results.0)?;
+        let declared = (&method.method, method.ordinal);
+        let text = text::signature(&self.nodes, declared, &method.brand, default);
+        Ok(text.unwrap_or_default())
     }
 }
 

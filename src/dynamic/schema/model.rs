@@ -2,7 +2,24 @@
 //!
 //! Knows the content of a schema; nothing of how it is read from a file or of its uses.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+/// The file id of `/mp/proxy.capnp`.
+pub(super) const PROXY_FILE: u64 = 0xcc31_6e3f_71a0_40fb;
+
+/// Declarations by their ids.
+pub(super) type Nodes = HashMap<u64, Arc<Node>>;
+
+/// Whether this is the type `name` of `/mp/proxy.capnp`.
+pub(super) fn is_proxy(nodes: &Nodes, ty: &Type, name: &str) -> bool {
+    let (Type::Struct(id, _) | Type::Interface(id, _)) = ty else {
+        return false;
+    };
+    nodes
+        .get(id)
+        .is_some_and(|node| node.scope == PROXY_FILE && node.name == name)
+}
 
 /// A declaration of a schema.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,8 +54,8 @@ pub enum Kind {
     Interface(Interface),
     /// A constant.
     Const(Type, Value),
-    /// An annotation's declaration.
-    Annotation,
+    /// An annotation's declaration: its type, and what it stands on, such as `field`.
+    Annotation(Type, Vec<&'static str>),
 }
 
 /// A struct's content.
@@ -149,9 +166,15 @@ pub enum Type {
     Enum(u64),
     Struct(u64, Brand),
     Interface(u64, Brand),
-    /// `AnyPointer`, `AnyStruct`, `AnyList`, `Capability`, and type parameters of methods.
     AnyPointer,
-    /// A type parameter of the node with this id.
+    /// Any struct. Values are as of `AnyPointer`.
+    AnyStruct,
+    /// Any list. Values are as of `AnyPointer`.
+    AnyList,
+    /// Any interface. Values are as of `AnyPointer`.
+    Capability,
+    /// A type parameter of the node with this id: of a generic type, or of a method's parameters or
+    /// results.
     Parameter(u64, u16),
 }
 
@@ -166,6 +189,9 @@ impl Type {
                 | Self::Struct(..)
                 | Self::Interface(..)
                 | Self::AnyPointer
+                | Self::AnyStruct
+                | Self::AnyList
+                | Self::Capability
                 | Self::Parameter(..)
         )
     }
@@ -237,8 +263,54 @@ impl Brand {
             Type::List(element) => Type::List(Arc::new(self.close(element))),
             Type::Struct(id, brand) => Type::Struct(*id, brand.within(self)),
             Type::Interface(id, brand) => Type::Interface(*id, brand.within(self)),
+            Type::AnyStruct | Type::AnyList | Type::Capability => Type::AnyPointer,
             simple => simple.clone(),
         }
+    }
+
+    /// Returns the type with the parameters bound that this brand binds, for people: others stay as
+    /// they are.
+    pub fn bind(&self, ty: &Type) -> Type {
+        match ty {
+            _ if self.0.is_empty() => ty.clone(),
+            Type::Parameter(scope, index) => {
+                let bound = self.of(*scope).map(|types| types.get(usize::from(*index)));
+                match bound {
+                    Some(Some(Some(bound))) => (**bound).clone(),
+                    Some(_) => Type::AnyPointer,
+                    None => ty.clone(),
+                }
+            }
+            Type::List(element) => Type::List(Arc::new(self.bind(element))),
+            Type::Struct(id, brand) => Type::Struct(*id, self.bind_all(brand)),
+            Type::Interface(id, brand) => Type::Interface(*id, self.bind_all(brand)),
+            simple => simple.clone(),
+        }
+    }
+
+    /// Returns a brand with the parameters bound that this one binds, for people.
+    pub fn bind_all(&self, inner: &Self) -> Self {
+        if self.0.is_empty() {
+            return inner.clone();
+        }
+        let scopes = inner.0.iter().map(|(scope, binding)| {
+            let bound = match (binding, self.of(*scope)) {
+                (Binding::Inherit, Some(types)) => Binding::Types(types.to_vec()),
+                (Binding::Inherit, None) => Binding::Inherit,
+                (Binding::Types(types), _) => {
+                    let bound = types.iter();
+                    let bound = bound.map(|ty| ty.as_ref().map(|ty| Arc::new(self.bind(ty))));
+                    Binding::Types(bound.collect())
+                }
+            };
+            (*scope, bound)
+        });
+        Self(Arc::new(scopes.collect()))
+    }
+
+    /// Returns the types that the parameters of a node are bound to, if any are.
+    pub(super) fn arguments(&self, node: u64) -> &[Option<Arc<Type>>] {
+        self.of(node).unwrap_or_default()
     }
 }
 

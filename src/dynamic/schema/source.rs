@@ -1,72 +1,54 @@
 //! Schemas from files: compiled requests, and `.capnp` sources through the `capnp` tool.
 //!
-//! The one place of the library that runs the tool. Knows paths; nothing of what schemas declare.
+//! Knows paths and how to tell what lies there; nothing of what schemas declare. The tool itself is
+//! run by [`super::tool`].
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::load::MAX_REQUEST;
+use super::tool;
 use crate::error::{Error, Result};
 
-/// Files that sources may import and that their users need not have.
-const IMPORTS: [(&str, &str); 2] = [
-    (
-        "mp/proxy.capnp",
-        include_str!("../../../schema/core32/mp/proxy.capnp"),
-    ),
-    ("capnp/c++.capnp", CXX),
-];
+/// The extension of sources.
+const SOURCE: &str = "capnp";
 
-/// The file that schemas for C++ import: Cap'n Proto's own without its comments.
-const CXX: &str = "\
-@0xbdf87d7bb8304e81;
-$namespace(\"capnp::annotations\");
-annotation namespace(file): Text;
-annotation name(field, enumerant, struct, enum, interface, method, param, group, union): Text;
-annotation allowCancellation(interface, method, file) :Void;
-";
+/// The extension of compiled requests.
+const COMPILED: &str = "bin";
 
-/// The advice for working without the tool.
-const WITHOUT_TOOL: &str = "Install the Cap'n Proto tool (Debian, Fedora: capnproto; Homebrew: \
-    capnp), or give a compiled file, made where the tool is with: capnp compile -o- -I FOLDER \
-    FILE.capnp > FILE.bin";
+/// The number of bytes in which a compiled request has a zero, and a source has none: the length of
+/// the header of a message.
+const HEADER: usize = 8;
 
-/// Returns the compiled requests at a path, each with its name for errors.
-pub(super) fn requests(path: &Path) -> Result<Vec<(Vec<u8>, String)>> {
-    let read = |path: &Path| Ok((read(path)?, path.display().to_string()));
-    let metadata = fs::metadata(path).map_err(|e| io(path, e))?;
-    if !metadata.is_dir() {
-        if !is(path, "capnp") {
-            return Ok(vec![read(path)?]);
-        }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
+/// The compiled requests of a path, read once. Cheap to add to several registries.
+#[derive(Debug)]
+pub struct Sources {
+    /// The requests, each with its name for errors.
+    pub(super) requests: Vec<(Vec<u8>, String)>,
+}
+
+impl Sources {
+    /// Reads the schemas at a path: a compiled request, a source, or a folder of these. Sources are
+    /// compiled with the `capnp` tool. Imports that begin with a slash are searched in `imports`, in
+    /// the folder of the path, in the tool's own folders, and among the files that this library has:
+    /// `/mp/proxy.capnp` and `/capnp/c++.capnp`. A file is a compiled request when it looks like one,
+    /// whatever it is called, and otherwise a source; what is no regular file is read once.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read; [`Error::Usage`] when the `capnp` tool is needed and
+    /// missing, or refuses the sources: with the file and line, and why.
+    pub fn read(path: &Path, imports: &[PathBuf]) -> Result<Self> {
+        let metadata = fs::metadata(path).map_err(|e| io(path, e))?;
+        let requests = if metadata.is_dir() {
+            folder(path, imports)?
+        } else if metadata.is_file() {
+            file(path, imports)?
+        } else {
+            stream(path, imports)?
         };
-        let compiled = compile(&[path.to_owned()], &[folder.to_owned()])?;
-        return Ok(vec![(compiled, path.display().to_string())]);
+        Ok(Self { requests })
     }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path).map_err(|e| io(path, e))? {
-        files.push(entry.map_err(|e| io(path, e))?.path());
-    }
-    files.sort();
-    let (sources, rest): (Vec<PathBuf>, Vec<PathBuf>) =
-        files.into_iter().partition(|file| is(file, "capnp"));
-    let compiled: Vec<PathBuf> = rest.into_iter().filter(|file| is(file, "bin")).collect();
-    if sources.is_empty() && compiled.is_empty() {
-        return Err(Error::Usage(format!(
-            "{}: the folder has no schema: no *.capnp and no compiled *.bin",
-            path.display()
-        )));
-    }
-    if sources.is_empty() || (!compiled.is_empty() && !has_tool()) {
-        return compiled.iter().map(|file| read(file)).collect();
-    }
-    let bytes = compile(&sources, &[path.to_owned()])?;
-    Ok(vec![(bytes, path.display().to_string())])
 }
 
 /// Compiles `.capnp` sources into one request. Absolute imports are searched in `imports`, in the
@@ -74,50 +56,116 @@ pub(super) fn requests(path: &Path) -> Result<Vec<(Vec<u8>, String)>> {
 /// `/capnp/c++.capnp`.
 ///
 /// # Errors
-/// [`Error::Usage`] when the tool is missing, with what to do about it, or refuses the sources, in
-/// its words; [`Error::Io`] when a file cannot be read or written.
+/// [`Error::Usage`] when the tool is missing, with what to do about it, or refuses the sources, with
+/// the file and line; [`Error::Io`] when a file cannot be read or written.
 pub fn compile(sources: &[PathBuf], imports: &[PathBuf]) -> Result<Vec<u8>> {
-    let own = tempfile::Builder::new()
-        .prefix("bitcoin-ipc-schema-")
-        .tempdir()
-        .map_err(|e| Error::io("make a temporary folder for schemas", e))?;
-    for (name, text) in IMPORTS {
-        let path = own.path().join(name);
-        let written = path.parent().map_or(Ok(()), fs::create_dir_all);
-        written
-            .and_then(|()| fs::write(&path, text))
-            .map_err(|e| Error::io(format!("write {}", path.display()), e))?;
-    }
-    let mut command = Command::new("capnp");
-    // The tool makes names relative to this variable.
-    command.env_remove("PWD").args(["compile", "-o-"]);
-    for import in imports {
-        let import = fs::canonicalize(import).map_err(|e| io(import, e))?;
-        let mut prefix = std::ffi::OsString::from("--src-prefix=");
-        prefix.push(&import);
-        command.arg(prefix).arg("-I").arg(import);
-    }
-    command.arg("-I").arg(own.path());
-    for source in sources {
-        // Absolute, so that no name is taken for an option.
-        command.arg(fs::canonicalize(source).map_err(|e| io(source, e))?);
-    }
-    let output = command.output().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Error::Usage(format!(
-            "compiling .capnp sources needs the `capnp` tool, which is not here. {WITHOUT_TOOL}"
-        )),
-        _ => Error::io("run `capnp`", error),
-    })?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::Usage(format!("capnp compile: {}", text.trim())));
-    }
-    Ok(output.stdout)
+    tool::compile(sources, imports)
 }
 
-fn has_tool() -> bool {
-    let version = Command::new("capnp").arg("--version").output();
-    version.is_ok_and(|output| output.status.success())
+fn file(path: &Path, imports: &[PathBuf]) -> Result<Vec<(Vec<u8>, String)>> {
+    let name = path.display().to_string();
+    if is_compiled(path)? {
+        return Ok(vec![(read(path)?, name)]);
+    }
+    let imports = with_folder(imports, tool::parent(path));
+    Ok(vec![(tool::compile(&[path.to_owned()], &imports)?, name)])
+}
+
+/// Reads a pipe, such as a shell's `<(…)`.
+fn stream(path: &Path, imports: &[PathBuf]) -> Result<Vec<(Vec<u8>, String)>> {
+    let (bytes, name) = (read(path)?, path.display().to_string());
+    if looks_compiled(&bytes) {
+        return Ok(vec![(bytes, name)]);
+    }
+    let place = tempfile::Builder::new()
+        .prefix("bitcoin-ipc-schema-")
+        .tempdir();
+    let place = place.map_err(|e| Error::io("make a temporary folder for a schema", e))?;
+    let source = place.path().join("input.capnp");
+    fs::write(&source, bytes).map_err(|e| Error::io(format!("write {}", source.display()), e))?;
+    Ok(vec![(tool::compile(&[source], imports)?, name)])
+}
+
+fn folder(path: &Path, imports: &[PathBuf]) -> Result<Vec<(Vec<u8>, String)>> {
+    let (mut sources, mut compiled, mut folders) = (Vec::new(), Vec::new(), Vec::new());
+    for entry in fs::read_dir(path).map_err(|e| io(path, e))? {
+        let file = entry.map_err(|e| io(path, e))?.path();
+        // Among these are the broken links that editors make.
+        let is_hidden = file
+            .file_name()
+            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        let is_folder = file.is_dir();
+        match () {
+            () if is_hidden => {}
+            () if is_folder => folders.push(file),
+            () if is(&file, COMPILED) => compiled.push(file),
+            () if is(&file, SOURCE) && is_compiled(&file)? => compiled.push(file),
+            () if is(&file, SOURCE) => sources.push(file),
+            () => {}
+        }
+    }
+    sources.sort();
+    compiled.sort();
+    let read = |file: &PathBuf| Ok((read(file)?, file.display().to_string()));
+    if sources.is_empty() && compiled.is_empty() {
+        return Err(nothing_in(path, folders));
+    }
+    if sources.is_empty() || (!compiled.is_empty() && !tool::is_there()) {
+        return compiled.iter().map(read).collect();
+    }
+    let imports = with_folder(imports, path);
+    let together = match tool::compile(&sources, &imports) {
+        Ok(bytes) => return Ok(vec![(bytes, path.display().to_string())]),
+        Err(error @ Error::Io { .. }) => return Err(error),
+        Err(error) => error,
+    };
+    if sources.len() == 1 {
+        return Err(together);
+    }
+    // What does not go together, such as two copies of a file, may go by itself.
+    let alone = sources.iter().map(|source| {
+        let bytes = tool::compile(std::slice::from_ref(source), &imports)?;
+        Ok((bytes, source.display().to_string()))
+    });
+    alone.collect()
+}
+
+/// Returns the failure of a folder without schemas, with one of its folders that has some.
+fn nothing_in(path: &Path, mut folders: Vec<PathBuf>) -> Error {
+    let has_schemas = |folder: &PathBuf| {
+        let files = fs::read_dir(folder).into_iter().flatten().flatten();
+        files.map(|file| file.path()).any(|file| is(&file, SOURCE))
+    };
+    folders.sort();
+    let near = folders.into_iter().find(has_schemas);
+    let near = near.map(|folder| format!("; {} has some", folder.display()));
+    Error::Usage(format!(
+        "{}: the folder has no schema: no *.{SOURCE} and no compiled *.{COMPILED}{}",
+        path.display(),
+        near.unwrap_or_default()
+    ))
+}
+
+/// Returns the folders of imports with that of the sources behind them.
+fn with_folder(imports: &[PathBuf], folder: &Path) -> Vec<PathBuf> {
+    let own = folder.to_owned();
+    imports.iter().cloned().chain([own]).collect()
+}
+
+/// Tells whether a file is a compiled request rather than a source.
+fn is_compiled(path: &Path) -> Result<bool> {
+    if is(path, COMPILED) {
+        return Ok(true);
+    }
+    let mut start = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(HEADER as u64).read_to_end(&mut start))
+        .map_err(|e| io(path, e))?;
+    Ok(looks_compiled(&start))
+}
+
+fn looks_compiled(bytes: &[u8]) -> bool {
+    bytes.iter().take(HEADER).any(|byte| *byte == 0)
 }
 
 fn is(path: &Path, extension: &str) -> bool {
@@ -125,7 +173,6 @@ fn is(path: &Path, extension: &str) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    use std::io::Read as _;
     let mut bytes = Vec::new();
     fs::File::open(path)
         .and_then(|file| file.take(MAX_REQUEST as u64 + 1).read_to_end(&mut bytes))

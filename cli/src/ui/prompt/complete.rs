@@ -135,21 +135,14 @@ impl View {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::schema::choice::NEWEST;
     use bitcoin_ipc::dynamic::schema::Registry;
 
     fn view() -> View {
-        let registry = Arc::new(Registry::core(NEWEST).unwrap());
         let held = [("template", "BlockTemplate"), ("Echo#2", "Echo")];
         View {
-            schema: Schema {
-                root: registry.find_interface("Init").unwrap(),
-                generation: Some(NEWEST),
-                registry,
-            },
+            schema: Schema::of_core(NEWEST),
             held: held.map(|(a, b)| (a.to_owned(), b.to_owned())).into(),
             jobs: vec![1, 3],
         }
@@ -240,13 +233,10 @@ mod tests {
         let mut registry = Registry::core(NEWEST).unwrap();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema/test/compiled.bin");
         registry.add_path(path.as_ref()).unwrap();
+        let root = registry.find_interface("FooInit").unwrap();
         let held = [("foo", "FooInterface"), ("cb", "FooCallback")];
         let view = View {
-            schema: Schema {
-                root: registry.find_interface("FooInit").unwrap(),
-                generation: None,
-                registry: Arc::new(registry),
-            },
+            schema: Schema::new(registry, root, None),
             held: held.map(|(a, b)| (a.to_owned(), b.to_owned())).into(),
             jobs: Vec::new(),
         };

@@ -132,7 +132,11 @@ impl Random {
             },
             Type::Struct(id, brand) => self.structure(*id, brand),
             Type::Interface(..) => Json::Null,
-            Type::AnyPointer | Type::Parameter(..) => {
+            Type::AnyPointer
+            | Type::AnyStruct
+            | Type::AnyList
+            | Type::Capability
+            | Type::Parameter(..) => {
                 let point = self.value(&super::ty("Point"));
                 let mut object = Map::new();
                 let words = write("Point", &point).unwrap();

@@ -12,9 +12,9 @@ use capnp::private::layout::StructSize;
 use serde_json::{Map, Value as Json};
 
 use super::handles::Handles;
-use super::options::{Meaning, Options};
+use super::options::{Meaning, Options, Owner};
 use super::scalar::{self, Refused};
-use super::shape::{ANY_KEY, UNION_KEY, has_flags, is_runtimes, owner_name};
+use super::shape::{ANY_KEY, UNION_KEY, has_flags, is_runtimes, owner, owner_name};
 
 use crate::dynamic::raw::{PointerMut, StructMut};
 use crate::dynamic::schema::model::{Brand, Field, Kind, Place, Struct, Type};
@@ -216,10 +216,10 @@ impl<'a, 'h> Writing<'a, 'h> {
                 && let Some(flag) = layout.field(flag)
             {
                 let given = Json::Bool(!json.is_null());
-                self.field(&given, body, flag, brand, "")?;
+                self.field(&given, body, flag, brand, owner(node))?;
             }
             if flag.is_none() || !json.is_null() {
-                self.field(json, body, field, brand, owner_name(&node.name))?;
+                self.field(json, body, field, brand, owner(node))?;
             }
             self.path.truncate(end);
         }
@@ -271,7 +271,7 @@ impl<'a, 'h> Writing<'a, 'h> {
         body: &mut StructMut<'_>,
         field: &Field,
         brand: &Brand,
-        owner: &str,
+        owner: Owner<'_>,
     ) -> Result<()> {
         let (offset, ty, default) = match &field.place {
             Place::Group(id) => {
