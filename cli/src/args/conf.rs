@@ -223,7 +223,8 @@ impl Config {
         (found.value != Value::Negated).then_some(found)
     }
 
-    fn get_or_negated(&self, section: &str, key: &str) -> Option<&Entry> {
+    /// Returns the value that counts, or the negation.
+    pub(crate) fn get_or_negated(&self, section: &str, key: &str) -> Option<&Entry> {
         let (section, key) = (section.as_bytes(), key.as_bytes());
         let sections = [section, b""];
         let sections = &sections[usize::from(section.is_empty())..];

@@ -167,7 +167,8 @@ impl Settings {
             });
         }
         if self.address.is_none()
-            && let Some(entry) = config.get(section, "ipcconnect")
+            // Negated it is off, as `ipcconnect=0` is.
+            && let Some(entry) = config.get_or_negated(section, "ipcconnect")
         {
             let Set { value, source } = address_of(entry, "ipcconnect")?;
             self.address = set(Some(Target::At(value)), source);

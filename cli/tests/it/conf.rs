@@ -3,12 +3,13 @@
 //! The peer is one of this process, so that a call that reaches it proves that it was found; where
 //! `BITCOIN_NODE` names a node, the `bitcoin-cli` beside it reads the same files.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{Output, Peer, Sandbox};
+use crate::common::{EXE, Output, Peer, Sandbox};
 
 /// Writes `HOME/.bitcoin/bitcoin.conf`, and makes the directory of each chain.
 fn conf(sandbox: &Sandbox, text: &str) -> PathBuf {
@@ -46,6 +47,11 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ("regtest=1\nregtest=0", &[], "node.sock"),
     ("regtest=0\nregtest=1", &[], "regtest/node.sock"),
     ("[regtest]\nregtest=1", &[], "node.sock"),
+    (
+        "regtest=1\nnoipcconnect=0",
+        &["-ipcconnect=unix:x"],
+        "regtest/x",
+    ),
     // Words win.
     ("regtest=1", &["-regtest=0"], "node.sock"),
     ("", &["-regtest=1"], "regtest/node.sock"),
@@ -99,24 +105,155 @@ fn the_configuration_says_where_the_node_is() {
 /// Runs the real `bitcoin-cli` with these words, where there is one and strace shows which socket
 /// it tries.
 fn bitcoin_cli(sandbox: &Sandbox, words: &[&str]) -> Option<Output> {
+    let cli = core()?;
+    let words = [words, &["getblockcount"]].concat();
+    Some(traced(sandbox, cli.as_os_str(), &words))
+}
+
+/// Returns the path of `bitcoin-cli`, where it can be compared with.
+fn core() -> Option<PathBuf> {
     let node = PathBuf::from(std::env::var_os("BITCOIN_NODE")?);
     let cli = node.with_file_name("bitcoin-cli");
     let has_strace = Command::new("strace").arg("-V").output().is_ok();
     if !cli.exists() || !has_strace {
-        let _ = writeln!(
-            std::io::stderr(),
-            "SKIPPED: bitcoin-cli: it or strace is not there"
-        );
+        let line = "SKIPPED: bitcoin-cli, its reading of bitcoin.conf: it or strace is not there";
+        let _ = writeln!(std::io::stderr(), "{line}");
         return None;
     }
+    Some(cli)
+}
+
+/// Runs a program, whose attempts to connect are then in the file `trace`.
+fn traced(sandbox: &Sandbox, program: &OsStr, words: &[&str]) -> Output {
     let mut command = sandbox.command("strace");
-    command.args(["-f", "-e", "trace=connect", "-s", "200", "-o"]);
-    command
-        .arg(sandbox.path("trace"))
-        .arg(cli)
-        .args(words)
-        .arg("getblockcount");
-    Some(sandbox.start(command).wait())
+    command.args(["-f", "-e", "trace=connect", "-s", "300", "-o"]);
+    command.arg(sandbox.path("trace")).arg(program).args(words);
+    sandbox.start(command).wait()
+}
+
+/// Returns the first socket that a traced program tried.
+fn tried(sandbox: &Sandbox) -> Option<String> {
+    let trace = fs::read_to_string(sandbox.path("trace")).unwrap();
+    let mut paths = trace.split("sun_path=\"").skip(1);
+    let path = paths.find_map(|rest| rest.split('"').next().filter(|p| !p.contains("nscd")))?;
+    // Core leaves the `.` of a folder in.
+    let parts = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".");
+    Some(parts.collect::<Vec<_>>().join("/"))
+}
+
+/// A stream of numbers that a seed makes.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+
+    fn of<'t>(&mut self, texts: &[&'t str]) -> &'t str {
+        texts[self.below(texts.len())]
+    }
+
+    /// A configuration with the lines that select a chain, a folder or an address.
+    fn configuration(&mut self) -> String {
+        let mut text = String::new();
+        for _ in 0..self.below(6) {
+            if self.below(4) == 0 {
+                text += self.of(&["[regtest]\n", "[signet]\n", "[main]\n", "[test]\r\n"]);
+            }
+            let key = self.of(&[
+                "regtest",
+                "signet",
+                "testnet",
+                "testnet4",
+                "chain",
+                "datadir",
+                "ipcconnect",
+                "noregtest",
+                "nosignet",
+                "noipcconnect",
+                "rpcport",
+                "noconf",
+                "# chain",
+            ]);
+            let value = match key {
+                "chain" => self.of(&["main", "test", "testnet4", "signet", "regtest", "foo"]),
+                "datadir" => self.of(&["d1", "./d2/", ""]),
+                "ipcconnect" => self.of(&["unix", "unix:a", "unix:/nosuch", "auto", "0", "bad"]),
+                _ => self.of(&["1", "0", "", "2", "x"]),
+            };
+            let section = self.of(&["", "", "", "", "", "regtest.", "signet.", "main."]);
+            let space = self.of(&["", " ", "\t"]);
+            text += &format!("{space}{section}{key}{space}={space}{value}{space}\n");
+        }
+        text
+    }
+}
+
+/// Made-up configurations and words lead to the socket that `bitcoin-cli` tries. Only where words
+/// select one chain and the file another, this program takes that of the words, and Core neither.
+/// `CONFIGURATIONS=1500` tries as many.
+#[test]
+fn made_up_configurations_are_read_as_bitcoin_cli_reads_them() {
+    let Some(cli) = core() else { return };
+    let rounds = std::env::var("CONFIGURATIONS").map_or(40, |rounds| rounds.parse().unwrap());
+    let mut found = 0;
+    for seed in 0..rounds {
+        let mut numbers = Numbers(seed * 1_000_003 + 17);
+        let sandbox = Sandbox::new();
+        let main = conf(&sandbox, &numbers.configuration());
+        fs::write(main.with_file_name("other.conf"), numbers.configuration()).unwrap();
+        for folder in ["d1", "d2"] {
+            fs::create_dir_all(sandbox.path(folder).join("regtest")).unwrap();
+            let text = numbers.configuration();
+            fs::write(sandbox.path(folder).join("bitcoin.conf"), text).unwrap();
+        }
+        let words: Vec<_> = (0..numbers.below(3))
+            .map(|_| {
+                numbers.of(&[
+                    "-regtest",
+                    "-signet=1",
+                    "-testnet=0",
+                    "-noregtest",
+                    "-regtest=0",
+                    "-chain=regtest",
+                    "-chain=main",
+                    "-nosignet=0",
+                    "--testnet4",
+                    "-datadir=d1",
+                    "-ipcconnect=unix:b",
+                    "-conf=other.conf",
+                    "-noconf",
+                ])
+            })
+            .collect();
+        let theirs = traced(
+            &sandbox,
+            cli.as_os_str(),
+            &[&words[..], &["getblockcount"]].concat(),
+        );
+        let expected = tried(&sandbox);
+        let ours = traced(&sandbox, EXE.as_ref(), &[&words[..], &["status"]].concat());
+        let path = tried(&sandbox);
+        if theirs.stderr.contains("Invalid combination") && !words.is_empty() {
+            continue;
+        }
+        found += usize::from(path.is_some());
+        let text = fs::read_to_string(main).unwrap();
+        assert_eq!(
+            path, expected,
+            "seed {seed}: {words:?} {text:?}\n{ours:?}\n{theirs:?}"
+        );
+    }
+    assert!(
+        found * 2 > usize::try_from(rounds).unwrap(),
+        "{found} of {rounds}"
+    );
 }
 
 #[test]
@@ -306,150 +443,4 @@ fn no_home_is_an_error_only_where_one_is_needed() {
         &["-datadir=/nonexistent", "-a", "unix", "call", "echo", "hi"],
     )
     .expect_error(3, &[&datadir]);
-}
-
-/// FAULTS F8 and F10: a word of Core's kind is named whole.
-#[test]
-fn unknown_words_are_named_whole() {
-    let sandbox = Sandbox::new();
-    for (words, message, hint) in [
-        (
-            &["-rpcport=1", "call"][..],
-            "'-rpcport=1'",
-            "-rpcport is for JSON-RPC",
-        ),
-        (
-            &["call", "echo", "hi", "-rpcport=1"],
-            "'-rpcport=1'",
-            "by its socket",
-        ),
-        (
-            &["-rpcpassword=x", "call"],
-            "'-rpcpassword=…'",
-            "by its socket",
-        ),
-        (&["-getinfo"], "'-getinfo'", "a command of bitcoin-cli"),
-        (&["-nosuch", "call"], "'-nosuch'", "--help"),
-        (
-            &["-regtest", "-signet", "-a", "unix", "call", "echo", "hi"],
-            "-regtest and -signet",
-            "one of them",
-        ),
-        (
-            &["-chain=main", "-signet", "-a", "unix", "call", "echo", "hi"],
-            "--chain=main and -signet",
-            "one of them",
-        ),
-    ] {
-        let output = sandbox.run(words);
-        output.expect_error(2, &[message]);
-        assert!(
-            output.stderr.lines().last().unwrap().contains(hint),
-            "{output:?}"
-        );
-    }
-}
-
-/// FAULTS F8: `-rpcwait` and its limit, before and after the command.
-#[test]
-fn waits_are_cores() {
-    let sandbox = Sandbox::new();
-    for words in [
-        &[
-            "-rpcwait",
-            "-rpcwaittimeout=1",
-            "-a",
-            "/nonexistent",
-            "call",
-            "echo",
-            "hi",
-        ][..],
-        &[
-            "call",
-            "-a",
-            "/nonexistent",
-            "echo",
-            "hi",
-            "-rpcwaittimeout=1",
-            "--rpcwait=1",
-        ],
-    ] {
-        let output = sandbox.run(words);
-        output.expect_error(3, &["/nonexistent"]);
-        assert!(output.took.as_millis() >= 900, "{output:?}");
-    }
-    let words = [
-        "-rpcwait",
-        "-norpcwait",
-        "-a",
-        "/nonexistent",
-        "call",
-        "echo",
-        "hi",
-    ];
-    sandbox.run(&words).expect_error(3, &["/nonexistent"]);
-    sandbox
-        .run(&["-rpcwaittimeout=x", "call"])
-        .expect_error(2, &["'x'"]);
-}
-
-/// FAULTS F10: options and parameters have the same units; a number alone is seconds as an option,
-/// and as a parameter the milliseconds of the wire.
-#[test]
-fn durations_are_the_same_in_every_place() {
-    let sandbox = Sandbox::new();
-    let hash = "00".repeat(32);
-    let sent = |duration: &str| {
-        let timeout = format!("timeout={duration}");
-        sandbox.run(&[
-            "call",
-            "--dry-run",
-            "Mining.waitTipChanged",
-            &hash,
-            &timeout,
-        ])
-    };
-    let option = |option: &str, duration: &str| {
-        let words = [option, duration, "call", "--dry-run", "echo", "hi"];
-        let words = if option == "--wait" {
-            vec![format!("--wait={duration}")]
-        } else {
-            vec![option.into(), duration.into()]
-        }
-        .into_iter()
-        .chain(words[2..].iter().map(|word| (*word).to_owned()));
-        sandbox.run(&words.collect::<Vec<_>>())
-    };
-    for (duration, milliseconds) in [
-        ("250ms", "250.0"),
-        ("5s", "5000.0"),
-        ("1.5s", "1500.0"),
-        ("2m", "120000.0"),
-        ("5min", "300000.0"),
-        ("1h", "3600000.0"),
-        ("forever", "\"forever\""),
-        ("7", "7.0"),
-    ] {
-        let output = sent(duration);
-        assert_eq!(output.code, 0, "{output:?}");
-        let sent = format!("\"timeout\":{milliseconds}");
-        assert!(
-            output.stdout.replace(": ", ":").contains(&sent),
-            "{output:?}"
-        );
-        for name in ["--timeout", "--wait"] {
-            assert_eq!(option(name, duration).code, 0, "{name} {duration}");
-        }
-    }
-    for bad in ["5d", "5 s", "s", "..s", "-5s"] {
-        assert_eq!(sent(bad).code, 2, "{bad}");
-        assert_eq!(option("--wait", bad).code, 2, "{bad}");
-    }
-    let words = ["-a", "/nonexistent", "--wait=1", "call", "echo", "hi"];
-    let output = sandbox.run(&words);
-    output.expect_error(3, &["/nonexistent"]);
-    assert!(
-        (900..20_000).contains(&output.took.as_millis()),
-        "{output:?}"
-    );
 }

@@ -33,5 +33,6 @@ mod serve;
 mod spawn;
 mod trouble;
 mod values;
+mod words;
 
 use bitcoin_ipc_foo::{foo, implementation};
