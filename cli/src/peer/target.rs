@@ -145,6 +145,7 @@ pub(crate) fn open_other(
         let started = Instant::now();
         let data_dir = context.data_dir();
         let place = describe(context, address);
+        let _spinner = context.output.spin(&format!("connecting to {place}"));
         let stream = loop {
             let failure = match transport::connect(address, &data_dir, &context.trust()) {
                 Ok(Some(stream)) => break stream,

@@ -3,23 +3,15 @@
 //! Knows terminals, formats and colours; nothing of what the results are about.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
 
 use crate::args::{Format, Options, When};
 use crate::ui::errors::Failure;
 use crate::ui::escape;
 use crate::ui::queue::Queue;
-
-/// The delay before a spinner says that something is under way.
-const SPINNER_AFTER: Duration = Duration::from_millis(500);
-
-/// The further delay before a line of advice.
-const ADVICE_AFTER: Duration = Duration::from_millis(4500);
+use crate::ui::spinner::{Counter, Slot, Spinner};
 
 /// The streams to print to, and the format. Cheap to clone.
 #[derive(Clone)]
@@ -28,7 +20,7 @@ pub(crate) struct Output {
     quiet: bool,
     color: bool,
     /// The spinner that is shown, which every line on stderr must make way for.
-    spinner: Arc<Mutex<Option<ProgressBar>>>,
+    spinner: Slot,
     /// Prints on the terminal above a line that is edited there.
     above: Arc<Mutex<Option<Above>>>,
     /// The queue of the log, once logging has started.
@@ -44,7 +36,7 @@ impl Output {
             format: options.output,
             quiet: options.quiet,
             color: colored(options.color),
-            spinner: Arc::default(),
+            spinner: Slot::default(),
             above: Arc::default(),
             log: Arc::default(),
         }
@@ -56,7 +48,7 @@ impl Output {
             format,
             quiet: false,
             color: colored(color),
-            spinner: Arc::default(),
+            spinner: Slot::default(),
             above: Arc::default(),
             log: Arc::default(),
         }
@@ -169,14 +161,7 @@ impl Output {
         if !io::stderr().is_terminal() {
             return write();
         }
-        match &*self.spinner() {
-            Some(spinner) => spinner.suspend(write),
-            None => write(),
-        }
-    }
-
-    fn spinner(&self) -> MutexGuard<'_, Option<ProgressBar>> {
-        self.spinner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.spinner.suspend(write)
     }
 
     /// Reports a failure, with the line of input that it is about.
@@ -239,7 +224,10 @@ impl Output {
     fn write_beside(&self, text: &str) -> io::Result<()> {
         // Stdout and stderr may be one terminal or file.
         self.flush_log();
-        self.beside_spinner(|| self.write(text))
+        match io::stdout().is_terminal() {
+            true => self.beside_spinner(|| self.write(text)),
+            false => self.write(text),
+        }
     }
 
     fn write(&self, text: &str) -> io::Result<()> {
@@ -256,40 +244,21 @@ impl Output {
 
     /// Shows a spinner as [`Output::spin`] does, and prints `advice` if it takes very long.
     pub(crate) fn spin_and_tell(&self, about: &str, advice: Option<&'static str>) -> Spinner {
-        if self.quiet || self.is_json() || !io::stderr().is_terminal() || is_dumb() {
-            return Spinner(None);
-        }
-        let (stop, stopped) = mpsc::channel::<()>();
+        let this = self.clone();
+        let advise = advice.map(|advice| {
+            move || this.stderr_text(&format!("{} {advice}", this.paint("1;36", "hint:")))
+        });
         let about = escape::line(about).into_owned();
-        let (this, slot) = (self.clone(), self.spinner.clone());
-        let spin = move || {
-            if stopped.recv_timeout(SPINNER_AFTER) != Err(mpsc::RecvTimeoutError::Timeout) {
-                return;
-            }
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
-                .with_style(ProgressStyle::default_spinner())
-                .with_message(about);
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
-            bar.enable_steady_tick(Duration::from_millis(100));
-            let is_over = |wait| stopped.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout);
-            match advice {
-                Some(_) if is_over(ADVICE_AFTER) => {}
-                advice => {
-                    if let Some(advice) = advice {
-                        this.stderr_text(&format!("{} {advice}", this.paint("1;36", "hint:")));
-                    }
-                    let _ = stopped.recv();
-                }
-            }
-            slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            bar.finish_and_clear();
-        };
-        Spinner(
-            thread::Builder::new()
-                .spawn(spin)
-                .ok()
-                .map(|thread| (stop, thread)),
-        )
+        self.spinner.spin(self.spins(), about, advise)
+    }
+
+    /// Counts things that are done, and shows on a terminal's stderr how many and how fast.
+    pub(crate) fn count(&self, things: &'static str) -> Counter {
+        self.spinner.count(self.spins(), things)
+    }
+
+    fn spins(&self) -> bool {
+        !self.quiet && !self.is_json() && io::stderr().is_terminal() && !is_dumb()
     }
 }
 
@@ -310,18 +279,6 @@ impl Shown {
         match self {
             Self::Nothing => &Value::Null,
             Self::Scalar(value) | Self::Structured(value) => value,
-        }
-    }
-}
-
-/// Ends the spinner when dropped.
-pub(crate) struct Spinner(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
-
-impl Drop for Spinner {
-    fn drop(&mut self) {
-        if let Some((stop, thread)) = self.0.take() {
-            let _ = stop.send(());
-            let _ = thread.join();
         }
     }
 }

@@ -27,5 +27,7 @@ mod safe;
 mod schema;
 mod spawn;
 mod trouble;
+#[cfg(target_os = "linux")]
+mod waiting;
 
 use bitcoin_ipc_foo::{foo, implementation};
