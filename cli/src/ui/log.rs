@@ -1,4 +1,4 @@
-//! The log on stderr, in the manner of Bitcoin Core's: `[ipc] {thread} message`. An event is one
+//! The log on stderr, in the manner of Bitcoin Core's: `time [ipc] {thread} message`. An event is one
 //! line, and the thread that logs it does not wait until it is written.
 //!
 //! Knows tracing's events and a queue of lines; nothing of what is logged.
@@ -9,6 +9,7 @@ use std::io;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -54,7 +55,8 @@ pub(crate) fn start(level: LevelFilter, output: &Output) {
         .try_init();
 }
 
-/// `[category:level] {thread} message fields`; the level is left out where Core leaves it out.
+/// `time [category:level] {thread} message fields`; the level is left out where Core leaves it out, and
+/// the time is as with its `-logtimemicros`.
 struct CoreFormat;
 
 impl<S, N> FormatEvent<S, N> for CoreFormat
@@ -80,7 +82,8 @@ where
             _ => "",
         };
         let thread = bitcoin_ipc::protocol::capnp::short_log_name();
-        write!(writer, "[{category}{level}] {{{thread}}} ")?;
+        SystemTime.format_time(&mut writer)?;
+        write!(writer, " [{category}{level}] {{{thread}}} ")?;
         context.format_fields(writer.by_ref(), event)?;
         writeln!(writer)
     }
@@ -153,7 +156,9 @@ mod tests {
             tracing::warn!(target: "ipc", text, shown = %text, "{text}");
         });
         let line = lines.recv().unwrap();
-        assert!(line.starts_with("[ipc:warning] {"), "{line}");
+        let (time, rest) = line.split_once(' ').unwrap();
+        assert!(time.len() == 27 && time.ends_with('Z'), "{line}");
+        assert!(rest.starts_with("[ipc:warning] {"), "{line}");
         assert!(
             line.contains("x\\n[ipc] {main} \\x1b[2Jforged\\u{9b}\\r\\n"),
             "{line}"
