@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::schema::choice::Schema;
 use crate::schema::methods::{Method, Param};
 use crate::ui::errors::Failure;
-use crate::ui::output::{self, Shown};
+use crate::ui::output::Shown;
 
 /// Values that say more than those made up by type.
 const EXAMPLES: &[(&str, &str, &str)] = &[
@@ -56,7 +56,7 @@ pub(crate) fn run(context: &Context, args: &args::Describe) -> Result<u8> {
             .output
             .result(&Shown::Structured(told.json), false)?;
     } else {
-        output::print(told.text.as_bytes())?;
+        context.output.text(&told.text)?;
     }
     Ok(0)
 }

@@ -9,7 +9,6 @@ use crate::calls::lines::Told;
 use crate::calls::session::Session;
 use crate::context::Context;
 use crate::schema::choice::Schema;
-use crate::ui::output;
 
 pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
     let mut session = Session::new(context)?;
@@ -54,11 +53,10 @@ fn asked(context: &Context, session: &mut Session, args: &args::List) -> Result<
 
 fn print(context: &Context, schema: &Schema, args: &args::List, names: Vec<String>) -> Result<u8> {
     let told = told(context, schema, args.interface.as_deref(), names)?;
-    let text = match context.output.is_json() {
-        true => format!("{}\n", told.json),
-        false => told.text,
-    };
-    output::print(text.as_bytes())?;
+    match context.output.is_json() {
+        true => context.output.json_line(&told.json)?,
+        false => context.output.text(&told.text)?,
+    }
     Ok(0)
 }
 

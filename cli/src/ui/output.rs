@@ -216,6 +216,15 @@ impl Output {
         }
     }
 
+    /// Prints a text of several lines on stdout, of which others have written some: comments of a schema,
+    /// the help of a command. On a terminal only its line breaks and tabs are not escaped.
+    pub(crate) fn text(&self, text: &str) -> io::Result<()> {
+        match io::stdout().is_terminal() {
+            true => self.write_beside(&escape::lines(text)),
+            false => self.write_beside(text),
+        }
+    }
+
     /// Returns a result as a pipe gets it.
     pub(crate) fn piped(&self, shown: &Shown) -> String {
         format!("{}\n", self.formatted(shown, false))
