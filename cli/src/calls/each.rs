@@ -58,6 +58,7 @@ fn each(
     lines: &mpsc::Receiver<Event>,
 ) -> Result<u8> {
     let mut exit = 0;
+    let mut counter = context.output.count("lines");
     for number in 1_u64.. {
         let line = match next(context, session, lines) {
             Ok(Event::Line(line)) => line?,
@@ -71,6 +72,7 @@ fn each(
         };
         let done = call(session, what, &line);
         session.release_all();
+        counter.add(done.is_err());
         let output = &context.output;
         let (method, _, pick) = what;
         let failure = match done {

@@ -162,7 +162,7 @@ impl Lines<'_> {
         if self.prompts {
             let ended = failure.kind == Kind::Disconnected;
             if ended {
-                self.lose();
+                self.lose(None);
             }
             return Ok(if ended { Next::Stop } else { Next::Go });
         }
@@ -234,8 +234,7 @@ impl Lines<'_> {
             if self.prompts
                 && let Some(reason) = self.session.ended()
             {
-                context.output.note(&format!("disconnected: {reason}"));
-                self.lose();
+                self.lose(Some(&reason));
                 input.complete_by(view(self.session, &self.jobs));
             }
             // The terminal has discarded the line.
@@ -247,21 +246,24 @@ impl Lines<'_> {
         }
     }
 
-    /// Gives up the connection, which has ended, and says what is gone with it.
-    fn lose(&mut self) {
+    /// Gives up the connection, which has ended, and says what is gone with it, and why unless an error
+    /// has said that.
+    fn lose(&mut self, reason: Option<&Error>) {
         let output = &self.context.output;
         let gone = self.session.forget();
+        let reason = reason.map(ToString::to_string);
         if output.is_json() {
-            let gone = gone.iter().map(|(name, _)| name.as_str());
-            return output
-                .note_json(&json!({ "disconnected": { "gone": gone.collect::<Vec<_>>() }}));
+            let gone: Vec<_> = gone.iter().map(|(name, _)| name.as_str()).collect();
+            let told = json!({ "disconnected": { "reason": reason, "gone": gone } });
+            return output.note_json(&told);
+        }
+        if let Some(reason) = reason {
+            output.note(&format!("disconnected: {reason}"));
         }
         if !gone.is_empty() {
             let gone = gone.iter().map(|(name, kind)| format!("{name} ({kind})"));
-            output.note(&format!(
-                "gone with it: {}",
-                gone.collect::<Vec<_>>().join(", ")
-            ));
+            let gone: Vec<_> = gone.collect();
+            output.note(&format!("gone with it: {}", gone.join(", ")));
         }
         output.note("the next call connects again, as .reconnect does");
     }

@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::schema::choice::Schema;
 use crate::schema::methods::{Method, Param};
 use crate::ui::errors::Failure;
-use crate::ui::output::{self, Shown};
+use crate::ui::output::Shown;
 
 /// The declaration that a name stands for.
 enum Named {
@@ -53,7 +53,7 @@ pub(crate) fn run(context: &Context, args: &args::Describe) -> Result<u8> {
         true => context
             .output
             .result(&Shown::Structured(told.json), false)?,
-        false => output::print(told.text.as_bytes())?,
+        false => context.output.text(&told.text)?,
     }
     Ok(0)
 }

@@ -19,7 +19,6 @@ use crate::peer::target::OwnChild;
 use crate::schema::choice::{Schema, others};
 use crate::schema::ways;
 use crate::ui::errors::Failure;
-use crate::ui::output;
 
 pub(crate) fn run(context: &Context, args: &args::List) -> Result<u8> {
     let mut session = Session::new(context)?;
@@ -129,11 +128,10 @@ fn print(
     interfaces: &[Arc<Node>],
 ) -> Result<u8> {
     let told = told(context, schema, args.interface.as_deref(), interfaces)?;
-    let text = match context.output.is_json() {
-        true => format!("{}\n", told.json),
-        false => told.text,
-    };
-    output::print(text.as_bytes())?;
+    match context.output.is_json() {
+        true => context.output.json_line(&told.json)?,
+        false => context.output.text(&told.text)?,
+    }
     Ok(0)
 }
 

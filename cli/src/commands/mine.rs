@@ -1,7 +1,6 @@
 //! `mine`: blocks through the node's block templates, where a processor solves them.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Amount, Network, ScriptBuf, TxOut};
@@ -15,7 +14,6 @@ use crate::args;
 use crate::context::Context;
 use crate::peer::node;
 use crate::ui::errors::{Failure, Kind};
-use crate::ui::output::Progress;
 
 /// The most hashes that a block may take on average, which are some seconds of a processor.
 const CHEAP: f64 = 4_194_304.0;
@@ -32,12 +30,12 @@ pub(crate) fn run(context: &Context, args: &args::Mine) -> Result<u8> {
     let done = context.calling(|| {
         let mining = client.mining()?;
         let script = payee.script(mining.is_test_chain()?)?;
-        let progress = context.output.progress(args.blocks, "blocks");
-        for mined in 1..=args.blocks {
+        let mut mined = context.output.count("blocks");
+        for _ in 0..args.blocks {
             context.signals.check()?;
-            let line = block(context, &mining, &script, &progress)?;
+            let line = block(context, &mining, &script)?;
             context.output.json_line(&line)?;
-            progress.done(mined);
+            mined.add(false);
         }
         Ok(0)
     });
@@ -52,7 +50,6 @@ fn block(
     context: &Context,
     mining: &Arc<dyn Mining>,
     script: &ScriptBuf,
-    progress: &Progress,
 ) -> Result<serde_json::Value> {
     // Without a cooldown, for which a node that has no peers waits for ever.
     let template = mining.create_new_block(&BlockCreateOptions::default(), false)?;
@@ -69,12 +66,11 @@ fn block(
     };
     let mut job = Job::new(&work, pay, TAG)?;
     check_cost(job.header.difficulty_float())?;
-    let (begun, mut tried) = (Instant::now(), 0_u64);
+    let mut tried = 0_u64;
     while !job.solve(TRIES) {
         context.signals.check()?;
         tried += u64::from(TRIES);
-        progress.rate(tried, begun.elapsed());
-        if tried % (1 << 32) == 0 {
+        if tried.is_multiple_of(1 << 32) {
             job.header.time += 1;
         }
     }

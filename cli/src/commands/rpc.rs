@@ -104,7 +104,7 @@ impl Node<'_> {
         let output = &self.context.output;
         if args.pick.is_all() && !output.is_json() {
             if let Some(result) = result {
-                output.text(&rpc::printed(result))?;
+                output.peer_text(&rpc::printed(result))?;
             }
             return Ok(());
         }

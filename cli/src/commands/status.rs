@@ -225,7 +225,7 @@ fn show(context: &Context, link: &Link, peer: &Peer, tip: &Tip) -> Result<()> {
     );
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in rows {
-        output.text(&format!("{name:width$}  {value}"))?;
+        output.peer_text(&format!("{name:width$}  {value}"))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The log on stderr, in the manner of Bitcoin Core's: `[ipc] {thread} message`. An event is one
+//! The log on stderr, in the manner of Bitcoin Core's: `time [ipc] {thread} message`. An event is one
 //! line, and the thread that logs it does not wait until it is written.
 //!
 //! Knows tracing's events and a queue of lines; nothing of what is logged.
@@ -164,7 +164,9 @@ mod tests {
             tracing::warn!(target: "ipc", text, shown = %text, "{text}");
         });
         let line = lines.recv().unwrap();
-        assert!(line.starts_with("[ipc:warning] {"), "{line}");
+        let (time, rest) = line.split_once(' ').unwrap();
+        assert!(time.len() == 27 && time.ends_with('Z'), "{line}");
+        assert!(rest.starts_with("[ipc:warning] {"), "{line}");
         assert!(
             line.contains("x\\n[ipc] {main} \\x1b[2Jforged\\u{9b}\\r\\n"),
             "{line}"

@@ -10,4 +10,5 @@ pub(crate) mod output;
 pub(crate) mod prompt;
 pub(crate) mod queue;
 pub(crate) mod signals;
+pub(crate) mod spinner;
 pub(crate) mod stdout;

@@ -3,23 +3,15 @@
 //! Knows terminals, formats and colours; nothing of what the results are about.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
 
 use crate::args::{Format, Options, When};
 use crate::ui::errors::Failure;
 use crate::ui::escape;
 use crate::ui::queue::Queue;
-
-/// The delay before a spinner says that something is under way.
-const SPINNER_AFTER: Duration = Duration::from_millis(500);
-
-/// The further delay before a line of advice.
-const ADVICE_AFTER: Duration = Duration::from_millis(4500);
+use crate::ui::spinner::{Counter, Slot, Spinner};
 
 /// The streams to print to, and the format. Cheap to clone.
 #[derive(Clone)]
@@ -35,9 +27,6 @@ pub(crate) struct Output {
     log: Arc<OnceLock<Queue>>,
 }
 
-/// The spinner or bar that is shown.
-type Slot = Arc<Mutex<Option<ProgressBar>>>;
-
 /// Prints whole lines, and returns whether it could.
 pub(crate) type Above = Box<dyn FnMut(&str) -> bool + Send>;
 
@@ -47,7 +36,7 @@ impl Output {
             format: options.output,
             quiet: options.quiet,
             color: colored(options.color),
-            spinner: Arc::default(),
+            spinner: Slot::default(),
             above: Arc::default(),
             log: Arc::default(),
         }
@@ -59,7 +48,7 @@ impl Output {
             format,
             quiet: false,
             color: colored(color),
-            spinner: Arc::default(),
+            spinner: Slot::default(),
             above: Arc::default(),
             log: Arc::default(),
         }
@@ -160,8 +149,8 @@ impl Output {
         self.write_beside(&format!("{}\n", escape::json(value, false)))
     }
 
-    /// Prints a text of one or more lines on stdout.
-    pub(crate) fn text(&self, text: &str) -> io::Result<()> {
+    /// Prints a peer's text of one or more lines on stdout, and a line break after it.
+    pub(crate) fn peer_text(&self, text: &str) -> io::Result<()> {
         self.write_beside(&format!("{}\n", escape::lines(text)))
     }
 
@@ -192,14 +181,7 @@ impl Output {
         if !io::stderr().is_terminal() {
             return write();
         }
-        match &*self.spinner() {
-            Some(spinner) => spinner.suspend(write),
-            None => write(),
-        }
-    }
-
-    fn spinner(&self) -> MutexGuard<'_, Option<ProgressBar>> {
-        self.spinner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.spinner.suspend(write)
     }
 
     /// Reports a failure, with the line of input that it is about.
@@ -254,6 +236,15 @@ impl Output {
         }
     }
 
+    /// Prints a text of several lines on stdout, of which others have written some: comments of a schema,
+    /// the help of a command. On a terminal only its line breaks and tabs are not escaped.
+    pub(crate) fn text(&self, text: &str) -> io::Result<()> {
+        match io::stdout().is_terminal() {
+            true => self.write_beside(&escape::lines(text)),
+            false => self.write_beside(text),
+        }
+    }
+
     /// Returns a result as a pipe gets it.
     pub(crate) fn piped(&self, shown: &Shown) -> String {
         format!("{}\n", self.formatted(shown, false))
@@ -262,7 +253,10 @@ impl Output {
     fn write_beside(&self, text: &str) -> io::Result<()> {
         // Stdout and stderr may be one terminal or file.
         self.flush_log();
-        self.beside_spinner(|| self.write(text))
+        match io::stdout().is_terminal() {
+            true => self.beside_spinner(|| self.write(text)),
+            false => self.write(text),
+        }
     }
 
     fn write(&self, text: &str) -> io::Result<()> {
@@ -272,25 +266,6 @@ impl Output {
         print(text.as_bytes())
     }
 
-    /// Shows on a terminal's stderr how many of `count` are done, until the result is dropped.
-    pub(crate) fn progress(&self, count: u64, of_what: &str) -> Progress {
-        if !self.animates() {
-            return Progress(None);
-        }
-        let template = format!("{{spinner}} {{pos}} of {{len}} {of_what} {{wide_msg}} {{elapsed}}");
-        let style = ProgressStyle::with_template(&template);
-        let bar = ProgressBar::with_draw_target(Some(count), ProgressDrawTarget::stderr())
-            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        *self.spinner() = Some(bar.clone());
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Progress(Some((bar, self.spinner.clone())))
-    }
-
-    /// Whether stderr is a terminal on which something may move.
-    fn animates(&self) -> bool {
-        !self.quiet && !self.is_json() && io::stderr().is_terminal() && !is_dumb()
-    }
-
     /// Shows a spinner on a terminal's stderr once `about` takes long, until the result is dropped.
     pub(crate) fn spin(&self, about: &str) -> Spinner {
         self.spin_and_tell(about, None)
@@ -298,40 +273,21 @@ impl Output {
 
     /// Shows a spinner as [`Output::spin`] does, and prints `advice` if it takes very long.
     pub(crate) fn spin_and_tell(&self, about: &str, advice: Option<&'static str>) -> Spinner {
-        if !self.animates() {
-            return Spinner(None);
-        }
-        let (stop, stopped) = mpsc::channel::<()>();
+        let this = self.clone();
+        let advise = advice.map(|advice| {
+            move || this.stderr_text(&format!("{} {advice}", this.paint("1;36", "hint:")))
+        });
         let about = escape::line(about).into_owned();
-        let (this, slot) = (self.clone(), self.spinner.clone());
-        let spin = move || {
-            if stopped.recv_timeout(SPINNER_AFTER) != Err(mpsc::RecvTimeoutError::Timeout) {
-                return;
-            }
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
-                .with_style(ProgressStyle::default_spinner())
-                .with_message(about);
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
-            bar.enable_steady_tick(Duration::from_millis(100));
-            let is_over = |wait| stopped.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout);
-            match advice {
-                Some(_) if is_over(ADVICE_AFTER) => {}
-                advice => {
-                    if let Some(advice) = advice {
-                        this.stderr_text(&format!("{} {advice}", this.paint("1;36", "hint:")));
-                    }
-                    let _ = stopped.recv();
-                }
-            }
-            slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            bar.finish_and_clear();
-        };
-        Spinner(
-            thread::Builder::new()
-                .spawn(spin)
-                .ok()
-                .map(|thread| (stop, thread)),
-        )
+        self.spinner.spin(self.spins(), about, advise)
+    }
+
+    /// Counts things that are done, and shows on a terminal's stderr how many and how fast.
+    pub(crate) fn count(&self, things: &'static str) -> Counter {
+        self.spinner.count(self.spins(), things)
+    }
+
+    fn spins(&self) -> bool {
+        !self.quiet && !self.is_json() && io::stderr().is_terminal() && !is_dumb()
     }
 }
 
@@ -368,48 +324,6 @@ impl Shown {
         match self {
             Self::Nothing => Value::Null,
             Self::Scalar(value) | Self::Structured(value) => value,
-        }
-    }
-}
-
-/// The progress of something that is done so many times, on a terminal's stderr.
-pub(crate) struct Progress(Option<(ProgressBar, Slot)>);
-
-impl Progress {
-    /// Shows how many are done.
-    pub(crate) fn done(&self, count: u64) {
-        if let Some((bar, _)) = &self.0 {
-            bar.set_position(count);
-            bar.set_message("");
-        }
-    }
-
-    /// Shows how fast the present one is tried.
-    pub(crate) fn rate(&self, tries: u64, time: Duration) {
-        if let Some((bar, _)) = &self.0 {
-            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
-            bar.set_message(format!("{} kH/s", tries / millis));
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Some((bar, slot)) = self.0.take() {
-            slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// Ends the spinner when dropped.
-pub(crate) struct Spinner(Option<(mpsc::Sender<()>, JoinHandle<()>)>);
-
-impl Drop for Spinner {
-    fn drop(&mut self) {
-        if let Some((stop, thread)) = self.0.take() {
-            let _ = stop.send(());
-            let _ = thread.join();
         }
     }
 }

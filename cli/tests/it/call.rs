@@ -245,6 +245,22 @@ fn connect_shows_the_peer_on_stderr() {
     }
 }
 
+/// FAULTS D2: what is beyond the limit is more than the limit, and it is said what was counted.
+#[test]
+fn a_message_that_is_too_large_is_told_with_its_size() {
+    const LIMIT: usize = 64 << 20;
+    let sandbox = Sandbox::new();
+    let peer = Peer::new(&sandbox);
+    let file = sandbox.write("large", "a".repeat(LIMIT - 64));
+    let value = format!("@{}", file.display());
+    let output = sandbox.run(&["-a", &peer.address, "call", "echo", &value]);
+    let limit = format!("exceeds the limit of {LIMIT} bytes");
+    output.expect_error(1, &["Echo.echo: ", " bytes, with its envelope, ", &limit]);
+    let (_, told) = output.stderr.split_once("a message of ").unwrap();
+    let size: usize = told.split(' ').next().unwrap().parse().unwrap();
+    assert!(size > LIMIT, "{output:?}");
+}
+
 /// FAULTS D4: what a peer offers is told in the same plain words, however it is reached.
 #[test]
 fn offers_are_told_alike_of_a_child_and_through_its_socket() {

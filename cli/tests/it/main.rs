@@ -33,6 +33,8 @@ mod serve;
 mod spawn;
 mod trouble;
 mod values;
+#[cfg(target_os = "linux")]
+mod waiting;
 mod words;
 
 use bitcoin_ipc_foo::{foo, implementation};

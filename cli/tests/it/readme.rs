@@ -88,7 +88,7 @@ fn the_sessions_go_as_shown() {
         );
         ran += 1;
     }
-    assert_eq!(ran, 3);
+    assert_eq!(ran, 4);
 }
 
 #[test]

@@ -53,6 +53,25 @@ fn a_result_on_a_terminal_is_escaped_in_every_format() {
     }
 }
 
+/// FAULTS C1, its brother: comments of a schema that somebody else wrote.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_schemas_comments_control_no_terminal() {
+    use crate::common::terminal::Terminal;
+    let sandbox = Sandbox::new();
+    let text = "@0xd1c9c2a3b4e5f607;\ninterface Evil {\n  # Moves \u{1b}[2J the \u{9b}1m cursor.\n\
+                \x20 call @0 () -> ();\n  # Also \u{7}.\n}\n";
+    let schema = sandbox.write("evil.capnp", text);
+    let schema = schema.to_str().unwrap();
+    let words = ["--schema", schema, "describe", "Evil"];
+    let mut terminal = Terminal::start(&sandbox, &words);
+    terminal.wait("Moves \\x1b[2J the \\u{9b}1m cursor.");
+    terminal.ends(0);
+    let written = terminal.written();
+    let moves = |c: char| !matches!(c, '\r' | '\n' | '\t') && c.is_control();
+    assert!(!written.contains(moves), "{written:?}");
+}
+
 /// FAULTS C1, in errors and in what a child writes: a line of others begins none of ours.
 #[test]
 fn what_others_write_begins_no_line_on_stderr() {
