@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::context::Context;
 use crate::ui::errors::{Failure, Kind};
 
-/// What the names of a line's fields begin with in a command's environment.
+/// The beginning of the names of a line's fields in a command's environment.
 const PREFIX: &str = "WATCH_";
 
 /// The longest variable that a command gets, in bytes: Linux takes 128 KiB.

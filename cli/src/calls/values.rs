@@ -6,6 +6,7 @@
 
 mod content;
 mod fields;
+mod hex;
 #[cfg(test)]
 mod tests;
 mod word;
@@ -387,10 +388,7 @@ fn fetch(
 
 /// Returns the failure of a file whose content is not of its parameter's type.
 fn refuse_file(method: &Method, param: &Param, word: &str, reason: &str) -> Failure {
-    let place = match word.strip_prefix('@') {
-        Some(path) => path,
-        None => "the input",
-    };
+    let place = word.strip_prefix('@').unwrap_or("the input");
     let failure = Failure::usage(format!(
         "{}: parameter {} ({}) from {place}: {reason}",
         method.full_name(),

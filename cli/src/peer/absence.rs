@@ -26,7 +26,7 @@ const LOCK: &str = ".lock";
 /// The time that another chain's node has to accept a connection.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What was found in place of a node.
+/// The findings in place of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Absence {
     path: PathBuf,
@@ -37,7 +37,7 @@ pub(crate) struct Absence {
     others: Vec<Chain>,
 }
 
-/// What is at the path.
+/// The file at the path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum There {
     Nothing,

@@ -258,7 +258,7 @@ pub(crate) fn retrying<T: Send + 'static>(
         let attempt = connect.clone();
         let result = context
             .signals
-            .interruptible(context.timeout(), move || attempt())?
+            .interruptible(context.timeout(), attempt)?
             .unwrap_or_else(|| {
                 Err(Error::Timeout {
                     what: format!("connect to {place}"),

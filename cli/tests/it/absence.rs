@@ -1,4 +1,4 @@
-//! What is told where there is no node: eight situations, each by its own words, and what a child of
+//! The words where there is no node: eight situations, each by its own words, and what a child of
 //! our own may take the place of.
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! What a wait shows: on a terminal what is waited for and since when, nowhere else anything.
+//! The signs of a wait: on a terminal what is waited for and since when, nowhere else anything.
 
 use std::fs::File;
 use std::io::Write;

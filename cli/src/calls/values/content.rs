@@ -1,19 +1,17 @@
-//! The content of a file or of stdin that stands in place of a value, and hex in any layout.
+//! The content of a file or of stdin that stands in place of a value.
 //!
-//! Knows bytes, text and hex digits; nothing of methods.
+//! Knows bytes and text; nothing of methods.
 
 use std::io::{self, Read};
 
 use bitcoin_ipc::dynamic::schema::model::Type;
 use serde_json::Value as Json;
 
+use super::hex::{BOM, digits};
 use super::word::from_text;
 
 /// The largest value that is read, in bytes: that of the largest message.
 const MAX_VALUE: u64 = 64 * 1024 * 1024;
-
-/// What some editors begin a text with: a byte order mark.
-const BOM: char = '\u{feff}';
 
 /// Reads an input to its end, at most [`MAX_VALUE`] bytes.
 pub(super) fn read_limited(input: impl Read) -> io::Result<Vec<u8>> {
@@ -57,37 +55,6 @@ pub(super) fn from_file(ty: &Type, bytes: &[u8]) -> Result<Json, String> {
 fn is_plain(text: &str) -> bool {
     let mut characters = text.trim_start_matches(BOM).chars();
     characters.all(|character| !character.is_control() || character.is_ascii_whitespace())
-}
-
-/// Returns the hex digits of a text without the white space between them.
-pub(super) fn digits(text: &str) -> Result<String, String> {
-    let text = text.trim_start_matches(BOM);
-    let mut digits = String::with_capacity(text.len());
-    let (mut line, mut column) = (1, 0);
-    for character in text.chars() {
-        column += 1;
-        match character {
-            '\n' => (line, column) = (line + 1, 0),
-            space if space.is_ascii_whitespace() => {}
-            digit if digit.is_ascii_hexdigit() => digits.push(digit),
-            other => {
-                let line = match text.trim_end().contains('\n') {
-                    true => format!("line {line}, "),
-                    false => String::new(),
-                };
-                return Err(format!(
-                    "{line}character {column}, {other:?}, is no hex digit"
-                ));
-            }
-        }
-    }
-    match digits.len() % 2 {
-        0 => Ok(digits),
-        _ => Err(format!(
-            "it has an odd number of hex digits, {}",
-            digits.len()
-        )),
-    }
 }
 
 #[cfg(test)]

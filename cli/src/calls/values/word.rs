@@ -5,7 +5,7 @@
 use bitcoin_ipc::dynamic::schema::model::Type;
 use serde_json::Value as Json;
 
-use super::content::digits;
+use super::hex::digits;
 
 /// The value of `name:=print`: an object that is hosted here and prints its calls.
 pub(super) const PRINT: &str = "print";
