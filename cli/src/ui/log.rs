@@ -155,7 +155,7 @@ mod tests {
             let _ = sender.send(line.to_owned());
         });
         let layer = tracing_subscriber::fmt::layer()
-            .event_format(CoreFormat { times: false })
+            .event_format(CoreFormat { times: true })
             .with_ansi(false)
             .with_writer(Lines(queue));
         let subscriber = tracing_subscriber::registry().with(layer);

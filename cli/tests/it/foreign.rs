@@ -311,7 +311,7 @@ fn names_of_cores_in_another_schema_mean_nothing() {
     .expect(
         0,
         "{\"method\":\"Mining.submit\",\"ordinal\":2,\"params\":{\"block\":\
-         {\"hash\":\"\",\"hasNote\":false,\"note\":\"n\"}}}\n",
+         {\"hash\":null,\"hasNote\":false,\"note\":\"n\"}}}\n",
     );
     // And Core's have them still.
     let described = printed(&sandbox, &["describe", "waitTipChanged"]);
