@@ -15,6 +15,6 @@ mod tips;
 pub use self::connection::{Client, ClientBuilder};
 pub use self::pump::Pumped;
 pub use self::reconnecting::Reconnecting;
-pub use self::supervisor::Event;
+pub use self::supervisor::{Event, warm_up};
 pub use self::templates::{TemplateOptions, Templates, Work};
 pub use self::tips::{Tip, Tips, Wait};

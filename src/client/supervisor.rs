@@ -3,6 +3,7 @@
 //! Knows how long to pause and whom to tell; nothing of what is followed over the connection.
 
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -237,6 +238,22 @@ impl Supervisor {
     }
 }
 
+/// Returns the time that a node which listens at a path must still be left alone before its `Mining` is
+/// used. A node of Core 30 aborts when its chain is asked for before it has begun to load it, which is some
+/// tenths of a second after it listens; its socket is as old as it is. Later generations wait themselves.
+#[must_use]
+pub fn warm_up(generation: Generation, socket: &Path) -> Duration {
+    let listens_since = || socket.metadata().ok()?.modified().ok();
+    match (generation, listens_since()) {
+        (Generation::Core30, Some(since)) => {
+            // A clock that went back tells nothing.
+            let age = since.elapsed().unwrap_or(WARM_UP);
+            WARM_UP.saturating_sub(age)
+        }
+        _ => Duration::ZERO,
+    }
+}
+
 /// Returns the pause after a failure, by the number of those before it.
 pub fn pause(failures: u32) -> Duration {
     let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
@@ -266,19 +283,10 @@ impl Shared {
         Ok((client, generation))
     }
 
-    /// Returns the time that the node must still be left alone. A node of 30 aborts when its chain is
-    /// asked for before it has begun to load it, which is some tenths of a second after it listens; its
-    /// socket is as old as it is.
+    /// Returns the time that the node must still be left alone.
     fn warms_up(&self, generation: Generation) -> Duration {
-        let listens_since = || self.builder.socket()?.metadata().ok()?.modified().ok();
-        match (generation, listens_since()) {
-            (Generation::Core30, Some(since)) => {
-                // A clock that went back tells nothing.
-                let age = since.elapsed().unwrap_or(WARM_UP);
-                WARM_UP.saturating_sub(age)
-            }
-            _ => Duration::ZERO,
-        }
+        let socket = self.builder.socket();
+        socket.map_or(Duration::ZERO, |socket| warm_up(generation, &socket))
     }
 
     /// Wakes all threads that wait for a change when `token` is cancelled.

@@ -28,7 +28,7 @@ const NULL_OUTPOINT: [u8; 36] = {
 ///
 /// # Errors
 /// [`Error::Conversion`] when the bytes are no coinbase.
-pub(super) fn of_dummy(transaction: &[u8]) -> Result<CoinbaseTx> {
+pub(crate) fn of_dummy(transaction: &[u8]) -> Result<CoinbaseTx> {
     read(transaction).map_err(|reason| {
         let reason = format!("no coinbase transaction: {reason}");
         Error::conversion("BlockTemplate.getCoinbaseTx.result", reason)

@@ -62,6 +62,8 @@ use crate::error::{Error, Result};
 use crate::interfaces::init::Init;
 use crate::interfaces::{Call, ready};
 
+#[cfg(feature = "dynamic")]
+pub(crate) use coinbase::of_dummy as coinbase_of_dummy;
 pub(crate) use init::{AnyInit, Clients};
 pub(crate) use node::any_block_template;
 pub(crate) use waiting::SLICE;

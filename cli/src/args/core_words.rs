@@ -34,7 +34,7 @@ const OTHERS: &[(&str, &[&str])] = &[
         &["named", "rpcwallet", "stdin", "stdinwalletpassphrase"],
     ),
     (
-        "is a command of bitcoin-cli, made of several calls; bitcoin-ipc has COMMANDs, see --help",
+        "is a command of bitcoin-cli; see `bitcoin-ipc status`, `mine` and `rpc`",
         &["addrinfo", "generate", "getinfo", "netinfo"],
     ),
     (

@@ -3,7 +3,6 @@
 //! Knows what a line is answered with, and what ends a session; the calls are
 //! [`crate::calls::session`]'s, and lines come from [`crate::ui::prompt`].
 
-mod shell;
 mod told;
 mod words;
 
@@ -21,6 +20,7 @@ use self::words::{Line, OTHER_WORDS, Words};
 use crate::calls::jobs::Jobs;
 use crate::calls::running::Finished;
 use crate::calls::session::{Answer, Call, Session};
+use crate::calls::shell::Shell;
 use crate::context::Context;
 use crate::ui::errors::{Failure, Kind};
 use crate::ui::output::Shown;
@@ -392,7 +392,8 @@ impl Lines<'_> {
         match &words.pipe {
             None => Ok(Reply::Result(shown)),
             Some(command) => {
-                shell::pass(context, &shown, command)?;
+                let input = context.output.piped(&shown);
+                Shell::with_input(context, command, input).run()?;
                 Ok(Reply::Nothing)
             }
         }

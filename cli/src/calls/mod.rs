@@ -11,6 +11,7 @@ pub(crate) mod repeat;
 pub(crate) mod rpc;
 pub(crate) mod running;
 pub(crate) mod session;
+mod shell;
 pub(crate) mod telling;
 pub(crate) mod values;
 pub(crate) mod watching;

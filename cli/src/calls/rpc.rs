@@ -13,10 +13,7 @@ use crate::ui::errors::{Failure, Kind};
 /// The method by which a node describes its methods, in the OpenRPC format.
 pub(crate) const DESCRIBE: &str = "getopenrpcinfo";
 
-/// RPC_METHOD_NOT_FOUND of Core's `src/rpc/protocol.h`.
-pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
-
-/// RPC_IN_WARMUP.
+/// RPC_IN_WARMUP of Core's `src/rpc/protocol.h`.
 pub(crate) const IN_WARMUP: i64 = -28;
 
 /// RPC_WALLET_NOT_SPECIFIED.

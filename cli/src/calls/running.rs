@@ -338,7 +338,7 @@ impl Ender {
     /// Returns the end of a wait in slices.
     pub(crate) fn of_wait(stop: Stop) -> Self {
         Self {
-            name: stop.name().to_owned(),
+            name: stop.method().unwrap_or("its time limit").to_owned(),
             end: Arc::new(move || stop.stop()),
         }
     }

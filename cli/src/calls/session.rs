@@ -9,6 +9,7 @@ mod plan;
 mod start;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin_ipc::Generation;
@@ -252,14 +253,15 @@ impl Session {
             Some((name, interface, rest)) => schema.resolve(rest, Some((name, interface)))?,
             None => schema.resolve(path, None)?,
         };
-        let objects = match schema.generation == self.schema.generation {
-            true => self.objects.clone(),
-            false => self.objects.with_registry(schema.registry.clone()),
-        };
+        let (named, registries) = plan::named(&self.schemas, schema, &methods)?;
         let mut steps = Vec::new();
         let mut prints = BTreeMap::new();
-        for (index, method) in methods.iter().enumerate() {
-            let bound = words.bind(&methods, index, &objects);
+        for (index, (method, registry)) in methods.iter().zip(registries).enumerate() {
+            let objects = match Arc::ptr_eq(&registry, self.objects.registry()) {
+                true => self.objects.clone(),
+                false => self.objects.with_registry(registry),
+            };
+            let bound = words.bind(&named, index, &objects);
             let bound = bound.map_err(|failure| match index + 1 == methods.len() {
                 true => failure,
                 // Their parameters are given by name, and no object is hosted for them.
@@ -269,7 +271,9 @@ impl Session {
                 let known = method.params.iter().find(|param| param.name == name);
                 known.is_some_and(|param| param.optional)
             };
-            let params = Json::Object(bound.params);
+            let mut params = bound.params;
+            params.retain(|name, _| method.params.iter().any(|param| param.name == *name));
+            let params = Json::Object(params);
             let generation = schema.generation;
             let params = core::with_newest_defaults(generation, &method.info, is_optional, params);
             prints = bound.prints;

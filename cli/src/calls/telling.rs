@@ -2,15 +2,14 @@
 //!
 //! Knows lines, how many are wanted, and processes; nothing of where the lines come from.
 
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use eyre::Result;
 use serde_json::Value as Json;
 
+use crate::calls::shell::Shell;
 use crate::context::Context;
-use crate::ui::errors::{Failure, Kind};
 
 /// The beginning of the names of a line's fields in a command's environment.
 const PREFIX: &str = "WATCH_";
@@ -69,35 +68,15 @@ impl Teller {
         self.context.output.json_line(line)?;
         *left = left.map(|left| left - 1);
         if let Some(command) = &self.exec {
-            self.run(command, line)?;
+            Shell::apart(&self.context, command)
+                .variables(variables(line))
+                .run()?;
         }
         Ok(())
     }
 
     fn left(&self) -> MutexGuard<'_, Option<u64>> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn run(&self, command: &str, line: &Json) -> Result<()> {
-        let status = Command::new("sh")
-            .arg("-c")
-            .arg(command)
-            .stdin(Stdio::null())
-            .envs(variables(line))
-            .status();
-        let status = status.map_err(|error| {
-            Failure::new(
-                Kind::CannotStart,
-                format!("--exec: sh could not be started: {error}"),
-            )
-            .hint("the command of --exec is run by sh")
-        })?;
-        if !status.success() {
-            self.context
-                .output
-                .note(&format!("--exec: {command}: {status}"));
-        }
-        Ok(())
     }
 }
 

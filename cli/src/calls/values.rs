@@ -17,6 +17,7 @@ use std::io;
 
 use bitcoin_ipc::Error;
 use bitcoin_ipc::dynamic::call::Objects;
+use bitcoin_ipc::dynamic::core;
 use bitcoin_ipc::dynamic::schema::model::Type;
 use serde_json::{Map, Value as Json};
 
@@ -403,12 +404,19 @@ fn refuse_file(method: &Method, param: &Param, word: &str, reason: &str) -> Fail
 
 /// Returns the failure of a value that is not of its parameter's type.
 fn refuse(method: &Method, param: &Param, value: &str, reason: &str) -> Failure {
+    // The reason may have a part of it as well.
+    let (value, reason) = match core::is_secret(&param.name) {
+        true => (
+            "the secret that was given".to_owned(),
+            "it is of another type",
+        ),
+        false => (format!("{:?}", shortened(value)), reason),
+    };
     Failure::usage(format!(
-        "{}: parameter {} ({}) cannot be {:?}: {reason}",
+        "{}: parameter {} ({}) cannot be {value}: {reason}",
         method.full_name(),
         param.name,
         param.kind,
-        shortened(value)
     ))
     .hint(method.usage())
 }

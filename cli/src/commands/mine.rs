@@ -28,6 +28,7 @@ pub(crate) fn run(context: &Context, args: &args::Mine) -> Result<u8> {
     let payee = Payee::parse(&args.to)?;
     let client = node::client(context)?;
     let done = context.calling(|| {
+        node::let_start(context, client.generation()?)?;
         let mining = client.mining()?;
         let script = payee.script(mining.is_test_chain()?)?;
         let mut mined = context.output.count("blocks");

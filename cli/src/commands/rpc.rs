@@ -81,7 +81,7 @@ impl Node<'_> {
         let request = rpc::request(rpc::DESCRIBE, &json!([true]));
         let reply = self.execute(&request, "/")?;
         match rpc::read(&reply)? {
-            Err(error) if error.code() == Some(rpc::METHOD_NOT_FOUND) => Ok(None),
+            // A node that has none says that there is no such method.
             Err(_) | Ok(None) => Ok(None),
             Ok(Some(document)) => Ok(serde_json::from_str(document).ok()),
         }

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bitcoin_ipc::Error;
 use bitcoin_ipc::interfaces::common::BlockRef;
-use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::interfaces::rpc::Rpc;
-use bitcoin_ipc::{Error, Generation};
 use eyre::Result;
 use indicatif::HumanDuration;
 use serde_json::{Map, Value as Json, json};
@@ -21,9 +20,14 @@ use crate::ui::output::Shown;
 
 pub(crate) fn run(context: &Context, args: &args::Status) -> Result<u8> {
     let link = target::open(context, OwnChild::Never)?;
-    let asked = context.calling(|| Ok::<_, Error>((Peer::ask(&link)?, Tip::ask(&link)?)));
+    let asked = context.calling(|| {
+        let peer = Peer::ask(&link)?;
+        link.let_start(context, peer.generation)?;
+        let tip = Tip::ask(&link, &peer)?;
+        Ok::<_, eyre::Report>((peer, tip))
+    });
     context.signals.check()?;
-    let done = asked.map_err(Into::into).and_then(|(peer, tip)| {
+    let done = asked.and_then(|(peer, tip)| {
         show(context, &link, &peer, &tip)?;
         match args.synced {
             true => tip.check_synced(),
@@ -50,23 +54,20 @@ struct Tip {
 impl Tip {
     /// Asks the node. One that is spawned, and so not fully started, is not asked: it exits when its
     /// `makeMining` runs.
-    fn ask(link: &Link) -> Result<Self, Error> {
+    fn ask(link: &Link, peer: &Peer) -> Result<Self, Error> {
         let mut this = Self::default();
         let Some(init) = link.init.as_ref().filter(|_| link.child.is_none()) else {
             return Ok(this);
         };
-        let mining = match init.make_mining() {
-            Ok(mining) => mining,
-            Err(Error::Unimplemented(_) | Error::Remote { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        if let Some(mining) = mining {
+        if peer.offers("Mining")
+            && let Some(mining) = init.make_mining()?
+        {
             this.tip = mining.get_tip()?;
             this.initial_block_download = Some(mining.is_initial_block_download()?);
             this.is_test_chain = Some(mining.is_test_chain()?);
         }
-        if Generation::of(&**init)? >= Generation::Core32
-            && let Some(rpc) = rpc_of(&**init)?
+        if peer.offers("Rpc")
+            && let Some(rpc) = init.make_rpc()?
         {
             this.ask_rpc(&*rpc)?;
         }
@@ -118,13 +119,6 @@ impl Tip {
             }
             _ => Ok(()),
         }
-    }
-}
-
-fn rpc_of(init: &dyn Init) -> Result<Option<std::sync::Arc<dyn Rpc>>, Error> {
-    match init.make_rpc() {
-        Err(Error::Unimplemented(_) | Error::Remote { .. }) => Ok(None),
-        made => made,
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Knows the library's clients, and how the user names a node; nothing of what is followed.
 
-use bitcoin_ipc::Address;
 use bitcoin_ipc::client::{Client, ClientBuilder, Event, Reconnecting};
+use bitcoin_ipc::{Address, Generation};
 use eyre::Result;
 
 use super::target;
@@ -53,6 +53,12 @@ fn address(context: &Context) -> Result<Address, Failure> {
 fn connect(context: &Context, builder: ClientBuilder) -> Result<Client> {
     let place = address(context)?;
     target::retrying(context, &place, move || builder.connect())
+}
+
+/// Waits until the node of the settings, of this generation, may be asked for its `Mining`.
+pub(crate) fn let_start(context: &Context, generation: Generation) -> Result<(), Failure> {
+    let address = address(context)?;
+    target::let_start(context, &address, generation)
 }
 
 /// The connection's story, as far as users want to hear it.

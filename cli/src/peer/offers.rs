@@ -84,6 +84,11 @@ impl Peer {
         })
     }
 
+    /// Returns whether the peer offers an interface.
+    pub(crate) fn offers(&self, interface: &str) -> bool {
+        self.offered().contains(&interface)
+    }
+
     /// Returns the interfaces that the peer offers.
     pub(crate) fn offered(&self) -> Vec<&'static str> {
         let offered = |(name, offer): &(_, Offer)| (*offer == Offer::Offered).then_some(*name);

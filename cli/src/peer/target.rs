@@ -2,16 +2,18 @@
 //!
 //! Knows addresses, children and the façade; nothing of what is called.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use bitcoin_ipc::client::warm_up;
 use bitcoin_ipc::dynamic::call::Objects;
 use bitcoin_ipc::interfaces::Disconnection;
 use bitcoin_ipc::interfaces::init::Init;
 use bitcoin_ipc::protocol::capnp::Capnp;
 use bitcoin_ipc::roles::Role;
 use bitcoin_ipc::transport::{self, Chain, DataDir, Stream};
-use bitcoin_ipc::{Address, Error, Ipc, ipc};
+use bitcoin_ipc::{Address, Error, Generation, Ipc, ipc};
 use eyre::Result;
 
 use crate::args::Target;
@@ -33,6 +35,8 @@ pub(crate) struct Link {
     pub(crate) own_role: bool,
     /// The peer's name, for people.
     pub(crate) name: String,
+    /// The path at which it listens, where it does.
+    pub(crate) socket: Option<PathBuf>,
     /// Whether it listens where the node of the chain does.
     pub(crate) is_chains_own: bool,
     /// The protocol of a program with an `Init` of its own.
@@ -43,6 +47,16 @@ pub(crate) struct Link {
 const END: std::time::Duration = std::time::Duration::from_secs(3);
 
 impl Link {
+    /// Waits until the node, of this generation, may be asked for its `Mining`: one of Core 30 that has
+    /// just begun to listen may not.
+    pub(crate) fn let_start(
+        &self,
+        context: &Context,
+        generation: Generation,
+    ) -> Result<(), Failure> {
+        rest_young(context, self.socket.as_deref(), generation)
+    }
+
     /// Drops `Init` and waits for the connection to end, so that this process does not exit before
     /// the peer was told what to destroy. Ends the child after that. `disconnection` is the end of
     /// the connection, where that is known.
@@ -89,7 +103,7 @@ fn naming_source<T>(settings: &Settings, done: Result<T>) -> Result<T> {
         let failure = Failure::of(&report);
         match (failure.kind, settings.address_source()) {
             (Kind::NoConnection | Kind::Timeout | Kind::NotFound | Kind::CannotStart, Some(of)) => {
-                let message = format!("{} (the address is that of {of})", failure.message);
+                let message = format!("{} (address from {of})", failure.message);
                 Failure { message, ..failure }.into()
             }
             _ => report,
@@ -127,6 +141,7 @@ fn open_at(context: &Context, settings: &Settings, own_child: OwnChild) -> Resul
             child: None,
             own_role: false,
             name: describe(context, &address),
+            socket: socket(context, &address),
             is_chains_own: matches!(address, Address::Auto | Address::Unix(None)),
             _capnp: None,
         });
@@ -159,6 +174,7 @@ pub(crate) fn adopt(context: &Context, ipc: &Arc<Ipc<dyn Init>>, what: &What) ->
             init: Some(init),
             name: format!("{} (pid {})", what.name(), guard.pid()),
             child: Some(guard),
+            socket: None,
             is_chains_own: false,
             own_role: matches!(what, What::Role(_)),
             _capnp: None,
@@ -239,6 +255,7 @@ fn open_other_at(
         child,
         own_role: false,
         name,
+        socket: None,
         is_chains_own: false,
         _capnp: Some(capnp),
     };
@@ -297,12 +314,35 @@ fn rest(context: &Context, started: Instant, failure: Failure) -> Result<()> {
 
 /// Returns the place of an address, for people.
 pub(crate) fn describe(context: &Context, address: &Address) -> String {
+    let path = socket(context, address);
+    path.map_or_else(|| address.to_string(), |path| path.display().to_string())
+}
+
+/// Waits as [`Link::let_start`] does, for the node at an address.
+pub(crate) fn let_start(
+    context: &Context,
+    address: &Address,
+    generation: Generation,
+) -> Result<(), Failure> {
+    rest_young(context, socket(context, address).as_deref(), generation)
+}
+
+fn rest_young(
+    context: &Context,
+    socket: Option<&Path>,
+    generation: Generation,
+) -> Result<(), Failure> {
+    let rest = socket.map(|socket| warm_up(generation, socket));
+    context.signals.sleep(rest.unwrap_or_default())
+}
+
+/// Returns the path of the socket that an address names, if it names one.
+fn socket(context: &Context, address: &Address) -> Option<PathBuf> {
     let path = match address {
         Address::Auto => None,
         Address::Unix(path) => path.as_deref(),
-        address => return address.to_string(),
+        _ => return None,
     };
-    let data_dir = context.data_dir_for(address).ok();
-    let path = data_dir.and_then(|data_dir| data_dir.socket(path).ok());
-    path.map_or_else(|| address.to_string(), |path| path.display().to_string())
+    let data_dir = context.data_dir_for(address).ok()?;
+    data_dir.socket(path).ok()
 }

@@ -37,7 +37,7 @@ fn spawn_it_and_echo(peer: &Peer) {
 }
 
 run_on!(what_is_asked_leaves_no_line: core30, core31, core32);
-/// To ask what a peer implements is no error of the node's, which is not told of it, in its log neither.
+/// FAULTS E5: to ask what a peer implements is no error of the node's, which is not told of it, in its log neither.
 fn what_is_asked_leaves_no_line(peer: &Peer) {
     let node = peer.start();
     let ipc = ipc();

@@ -375,3 +375,23 @@ fn blocks_are_submitted_from_any_file(peer: &Peer) {
     let output = run(&sandbox, &node, &["call", "waitTipChanged", &long, "1ms"]);
     output.expect_error(2, &["currentTip", "33"]);
 }
+
+run_on!(a_node_that_starts_is_asked_no_sooner_than_it_can_answer: core30, core31, core32);
+/// A node of Core 30 aborts when its `Mining` is used just after it listens.
+fn a_node_that_starts_is_asked_no_sooner_than_it_can_answer(peer: &Peer) {
+    let mut node = peer.start_for_templates();
+    let sandbox = Sandbox::new();
+    for words in [
+        &["--wait=60", "status", "-o", "json"][..],
+        &["--wait=60", "mine", "--to", "51"],
+    ] {
+        node.terminate();
+        node.exits_in_time();
+        node.start_again();
+        let told = read(&run(&sandbox, &node, words));
+        assert!(told["height"].is_u64(), "{told}");
+        assert!(node.running());
+    }
+    // It is ready when the RPC has warmed up.
+    node.rpc("getblockcount", json!([]));
+}

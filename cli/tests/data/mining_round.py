@@ -23,8 +23,7 @@ def dsha256(data):
 tip = call("getTip")
 assert ask("getTipp")["error"]["kind"] == "usage"  # nothing was sent
 assert ask("checkBlock block=00")["error"]["kind"] == "remote"  # the node's own answer
-if "error" in ask("template = createNewBlock cooldown=false"):  # Core 30 knows no cooldown
-    call("template = createNewBlock")
+call("template = createNewBlock cooldown=false")
 coinbase = bytes.fromhex(call("template.getBlock"))[81:]  # the only transaction
 txid = dsha256(coinbase[:4] + coinbase[6:-38] + coinbase[-4:])  # without its witness
 header = bytearray.fromhex(call("template.getBlockHeader"))
@@ -33,7 +32,7 @@ while dsha256(header)[31] > 0x7E:  # regtest's target
     header[76:80] = (int.from_bytes(header[76:80], "little") + 1).to_bytes(4, "little")
 version, time, nonce = (int.from_bytes(header[at:at + 4], "little") for at in (0, 68, 76))
 solved = call(f"template.submitSolution {version} {time} {nonce} {coinbase.hex()}")
-assert solved is True or solved["result"] is True, solved  # a Bool before Core 32
+assert solved["result"] is True, solved
 new = call(f"waitTipChanged {tip['hash']} timeout=20s")
 assert new == {"hash": dsha256(header)[::-1].hex(), "height": tip["height"] + 1}, new
 call(".release template")

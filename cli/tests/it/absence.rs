@@ -73,11 +73,7 @@ fn only_where_nothing_names_a_node_one_is_started() {
     let mut command = sandbox.ipc(&["call", "echo", "hi"]);
     command.env("BITCOIN_IPC_ADDRESS", directory.join("s"));
     let output = sandbox.start(command).wait();
-    told(
-        &output,
-        "(the address is that of BITCOIN_IPC_ADDRESS)",
-        "--wait",
-    );
+    told(&output, "(address from BITCOIN_IPC_ADDRESS)", "--wait");
     sandbox.assert_clean();
 }
 

@@ -35,6 +35,7 @@ mod trouble;
 mod values;
 #[cfg(target_os = "linux")]
 mod waiting;
+mod watch;
 mod words;
 
 use bitcoin_ipc_foo::{foo, implementation};

@@ -166,3 +166,54 @@ fn parts_of_results_are_printed_and_refusals_fail() {
     assert_eq!(output.stdout, height.stdout.repeat(2));
     sandbox.assert_clean();
 }
+
+/// FAULTS E6: words are those of the newest generation, also where an older one lacks a parameter.
+#[test]
+fn words_are_the_same_for_every_generation() {
+    let sandbox = Sandbox::new();
+    let dry = |core: &str, words: &[&str]| {
+        let words = [
+            &["--core", core, "call", "--dry-run", "createNewBlock"],
+            words,
+        ]
+        .concat();
+        sandbox.run(&words)
+    };
+    for core in ["30", "31"] {
+        let plain = dry(core, &[]);
+        assert_eq!((plain.code, &*plain.stderr), (0, ""), "{plain:#?}");
+        for words in [
+            &["cooldown=true"][..],
+            &["{\"cooldown\":true}"],
+            &["{\"useMempool\":true}", "true"],
+        ] {
+            dry(core, words).expect(0, &plain.stdout);
+        }
+        dry(core, &["cooldown=maybe"]).expect_error(2, &["parameter cooldown (Bool)"]);
+        dry(core, &["coldown=true"]).expect_error(2, &["no parameter \"coldown\""]);
+    }
+}
+
+/// FAULTS C2: also an error that refuses one does not show it.
+#[test]
+fn a_secret_that_is_refused_is_not_shown() {
+    if !crate::common::has_tool("capnp", "schemas as text") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let schema = sandbox.write(
+        "s.capnp",
+        "@0xd5a0a9a1c3b1e4f8;\n\
+         using Proxy = import \"/mp/proxy.capnp\";\n\
+         interface Init { construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);\n\
+           unlock @1 (context :Proxy.Context, passphrase :Data, seconds :Int32) -> (); }\n",
+    );
+    let schema = format!("--schema={}", schema.display());
+    for word in ["hunter2", "passphrase=hunter2", "passphrase:=\"hunter2\""] {
+        let output = sandbox.run(&[&schema, "call", "--dry-run", "unlock", word, "seconds=1"]);
+        output.expect_error(2, &["parameter passphrase (Data) cannot be the secret"]);
+        assert!(!output.stderr.contains("hunter2"), "{output:#?}");
+    }
+    let output = sandbox.run(&[&schema, "call", "--dry-run", "unlock", "00", "many"]);
+    output.expect_error(2, &["parameter seconds (Int32) cannot be \"many\""]);
+}

@@ -177,10 +177,10 @@ fn call_each_generation_by_name() {
             assert_eq!(fees, "[1,-2,4611686018427387904]");
             assert_eq!(printed(&["call", "Mining.createNewBlock/waitNext"]), "null");
             let coinbase = printed(&["call", "Mining.createNewBlock/getCoinbaseTx"]);
-            match kind {
-                "30" => assert!(coinbase.starts_with("0200000000010100"), "{coinbase}"),
-                _ => assert!(coinbase.contains("\"blockRewardRemaining\":5000000000")),
-            }
+            assert!(
+                coinbase.contains("\"blockRewardRemaining\":5000000000"),
+                "{coinbase}"
+            );
 
             let lines = "t = createNewBlock\nt.submitSolution 1 2 3 00\n";
             let ran = super::executable::run(&server.address, &["call"], lines);
@@ -234,15 +234,13 @@ fn a_signal_interrupts_a_wait() {
             let words = ["-a", &address, "call", "waitTipChanged", &tip, "forever"];
             let mut calling = Process::start(&mut command(&words));
             calling.input("");
-            server.line("waitTipChanged 1.7976931348623157e+308");
+            // The first slice, after which the wait ends also where nothing interrupts it.
+            server.line("waitTipChanged 1000.0");
             kill_process(pid(&calling), Signal::INT).unwrap();
             let ran = ended(calling);
             assert_eq!((ran.code, ran.stdout.as_str()), (Some(130), ""), "{ran:?}");
-            if kind == "30" {
-                let left = "Mining.waitTipChanged goes on in the peer: no method interrupts it\n";
-                assert_eq!(ran.stderr, left);
-            } else {
-                assert_eq!(ran.stderr, "");
+            assert_eq!(ran.stderr, "");
+            if kind != "30" {
                 server.line("interrupt");
                 server.line("waitTipChanged interrupted");
             }

@@ -3,6 +3,8 @@
 //! A Core 30 node takes a parameter that is left out as zero, and its schema has no defaults. The newest
 //! schema has them, so what is left out is sent with its value there.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value as Json};
 
 use crate::dynamic::json::Converter;
@@ -13,9 +15,14 @@ use crate::generation::Generation;
 use super::options;
 
 /// Returns the newest schema, and the same method there, if the generation is an older one.
-fn newer(generation: Option<Generation>, info: &MethodInfo) -> Option<(Registry, MethodInfo)> {
+fn newer(
+    generation: Option<Generation>,
+    info: &MethodInfo,
+) -> Option<(&'static Registry, MethodInfo)> {
+    static NEWEST: LazyLock<Option<Registry>> =
+        LazyLock::new(|| Registry::core(Generation::NEWEST).ok());
     generation.filter(|generation| *generation < Generation::NEWEST)?;
-    let newest = Registry::core(Generation::NEWEST).ok()?;
+    let newest = NEWEST.as_ref()?;
     // By its id: a schema of the user's may have an interface of the same name.
     let id = newest.interface(info.interface.id).ok()?.0.id;
     let method = newest
@@ -58,7 +65,7 @@ pub fn with_newest_defaults(
         let (newest, method) = newer(generation, info)?;
         let (id, brand) = method.method.params;
         let options = options();
-        let converter = Converter::new(&newest, &options);
+        let converter = Converter::new(newest, &options);
         let ty = Type::Struct(id, brand);
         converter.template(&ty, &method.method.name).ok()
     };

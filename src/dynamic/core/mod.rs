@@ -2,9 +2,11 @@
 //! which defaults an older node gets, what ends a wait, which methods moved.
 //!
 //! Knows names of the schemas, and schemas; nothing of connections, but for the calls that are more than
-//! one message: [`Submit`], whose place a peer does not tell, and [`Wait`]. The typed interfaces have the same in [`crate::generation`], and the
-//! facts that both need are in one table, which `build.rs` reads as well.
+//! one message: [`Submit`], whose place a peer does not tell, and [`Wait`]. The typed interfaces have the
+//! same in [`crate::generation`], and the facts that both need are in one table, which `build.rs` reads as
+//! well.
 
+mod answer;
 mod defaults;
 mod interrupt;
 mod moved;
@@ -16,6 +18,7 @@ use crate::dynamic::json::{Meaning, Options, Owner};
 use crate::dynamic::schema::model::Type;
 use crate::interfaces::{meaning, secrets};
 
+pub use self::answer::newest_answer;
 pub use self::defaults::{newest_defaults, with_newest_defaults};
 pub use self::interrupt::interrupt_of;
 pub use self::moved::is_same;

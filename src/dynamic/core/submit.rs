@@ -1,10 +1,9 @@
-//! The call of `submitSolution`, whose answer is that of the newest generation whatever the peer's is. A
-//! peer that has 32's `Init` may have it at 31's ordinal, as builds between 31 and 32 do, and only the
-//! answer to a call tells.
+//! The call of `submitSolution` on a peer that has 32's `Init`: builds between 31 and 32 have it at 31's
+//! ordinal, and only the answer to a call tells.
 
 use std::sync::Arc;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use super::way::Way;
 use crate::dynamic::call::{Objects, Step};
@@ -18,16 +17,15 @@ const METHOD: &str = "BlockTemplate.submitSolution";
 /// A solution to submit to a template.
 pub struct Submit {
     objects: Objects,
-    /// Core 31's schema, where the peer may have the method at its ordinal.
-    older: Option<Arc<Registry>>,
+    /// Core 31's schema.
+    older: Arc<Registry>,
     way: Way,
     submit: Step,
 }
 
 impl Submit {
     /// Prepares the call of the last of `steps`, if it is the method, by its full name, of a peer of a
-    /// generation. `maker` names the method before it. `certain` is that the peer has it where its
-    /// generation does.
+    /// generation that may have it at another place. `maker` names the method before it.
     ///
     /// # Errors
     /// Returns [`Error::Usage`] without a step.
@@ -37,20 +35,14 @@ impl Submit {
         objects: &Objects,
         steps: &[Step],
         maker: String,
-        certain: bool,
     ) -> Result<Option<Self>> {
-        if generation.is_none() || method != METHOD {
+        if generation != Some(Generation::Core32) || method != METHOD {
             return Ok(None);
         }
         let (way, submit) = Way::of(steps, maker)?;
         Ok(Some(Self {
             objects: objects.clone(),
-            older: match generation {
-                Some(Generation::Core32) if !certain => {
-                    Some(Arc::new(Registry::core(Generation::Core31)?))
-                }
-                _ => None,
-            },
+            older: Arc::new(Registry::core(Generation::Core31)?),
             way,
             submit,
         }))
@@ -68,23 +60,13 @@ impl Submit {
 
     fn submit_to(&self, template: &str) -> Result<Json> {
         let steps = std::slice::from_ref(&self.submit);
-        let answer = match (self.objects.chain(template, steps), &self.older) {
-            (Err(Error::Unimplemented(_)), Some(older)) => {
-                let older = self.objects.with_registry(older.clone());
+        match self.objects.chain(template, steps) {
+            Err(Error::Unimplemented(_)) => {
+                let older = self.objects.with_registry(self.older.clone());
                 older.chain(template, steps)
             }
-            (answer, _) => answer,
-        };
-        answer.map(newest_shape)
-    }
-}
-
-/// Returns an answer in the newest generation's shape: older ones answer whether the block was taken,
-/// without a reason.
-fn newest_shape(answer: Json) -> Json {
-    match answer {
-        Json::Bool(result) => json!({ "reason": "", "debug": "", "result": result }),
-        answer => answer,
+            answer => answer,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 use super::way::Way;
 use crate::dynamic::call::{Objects, Step};
 use crate::dynamic::json::milliseconds;
+use crate::dynamic::schema::model::Brand;
 use crate::error::{Error, Result};
 use crate::generation::{Generation, SLICE};
 
@@ -169,10 +170,15 @@ impl Wait {
 }
 
 impl Stop {
-    /// Returns the method that interrupts the wait, where the peer has it.
+    /// Returns the method that interrupts the wait, where the peer's schema has one. Elsewhere the wait ends
+    /// with its slice.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.interrupt
+    pub fn method(&self) -> Option<&'static str> {
+        let (interface, method) = self.interrupt.rsplit_once('.')?;
+        let registry = self.objects.registry();
+        let id = registry.find_interface(interface).ok()?.id;
+        let found = registry.method_of(id, &Brand::default(), method);
+        found.is_ok().then_some(self.interrupt)
     }
 
     /// Ends the wait: by the method that interrupts it, where the peer has that, or with the slice that is

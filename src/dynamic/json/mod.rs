@@ -60,7 +60,7 @@ use serde_json::Value as Json;
 
 pub use self::handles::{Handles, NoHandles};
 pub use self::options::{Bounds, DataFormat, Meaning, Options, Owner, Rule};
-pub(in crate::dynamic) use self::scalar::milliseconds;
+pub(in crate::dynamic) use self::scalar::{hex, milliseconds, unhex};
 pub(super) use self::shape::{has_flags, is_runtimes};
 use super::schema::Registry;
 use super::schema::model::Type;

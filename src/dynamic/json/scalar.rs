@@ -155,7 +155,7 @@ pub(super) fn data(json: &Json) -> Result<Vec<u8>, Refused> {
 }
 
 /// Hex digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: [u8; 16] = *b"0123456789abcdef";
     let digit = |value: u8| char::from(DIGITS[usize::from(value & 15)]);
     let digits = bytes
@@ -165,7 +165,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The bytes of hex digits.
-pub(super) fn unhex(digits: &str) -> Result<Vec<u8>, Refused> {
+pub fn unhex(digits: &str) -> Result<Vec<u8>, Refused> {
     let digit = |c: u8| {
         char::from(c)
             .to_digit(16)

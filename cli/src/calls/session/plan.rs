@@ -4,16 +4,19 @@
 //! connection that the call is made on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bitcoin_ipc::Generation;
 use bitcoin_ipc::dynamic::call::Step;
 use bitcoin_ipc::dynamic::core;
-use bitcoin_ipc::dynamic::schema::MethodInfo;
 use bitcoin_ipc::dynamic::schema::model::Type;
+use bitcoin_ipc::dynamic::schema::{MethodInfo, Registry};
 use serde_json::Value as Json;
 
 use crate::calls::values::Words;
+use crate::schema::choice::{NEWEST, Schema, Schemas};
 use crate::schema::methods::{Method, Start};
+use crate::ui::errors::Failure;
 
 /// A call whose words have been read.
 pub(crate) struct Call {
@@ -78,4 +81,27 @@ impl Call {
          Mining.createNewBlock with cooldown=false answers at once",
         )
     }
+}
+
+/// Returns the methods as words name them, each with the schema that has it so: the words are those of the
+/// newest generation, whatever the node's is, for every method that the newest has.
+pub(super) fn named(
+    schemas: &Schemas,
+    schema: &Schema,
+    methods: &[Method],
+) -> Result<(Vec<Method>, Vec<Arc<Registry>>), Failure> {
+    let newest = match schema.generation {
+        Some(generation) if generation < NEWEST => Some(schemas.of(NEWEST)?),
+        _ => None,
+    };
+    let of_newest = |method: &Method| {
+        let newest = newest.as_ref()?;
+        let found = newest.find(method.info.interface.id, method.name()).ok()?;
+        Some((found, newest.registry.clone()))
+    };
+    let own = |method: &Method| (method.clone(), schema.registry.clone());
+    let named = methods
+        .iter()
+        .map(|method| of_newest(method).unwrap_or_else(|| own(method)));
+    Ok(named.unzip())
 }
