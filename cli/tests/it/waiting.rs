@@ -12,7 +12,7 @@ fn a_long_call_and_a_wait_for_a_peer_show_since_when() {
     let peer = Peer::new(&sandbox);
     let mut call = Terminal::start(&sandbox, &["-a", &peer.address, "call", "echo", "block"]);
     call.wait(" 1s Echo.echo");
-    drop(peer);
+    peer.disconnect();
     call.ends(66);
     // The spinner makes way for the error.
     assert!(call.rest().contains("\rerror: ") || call.rest().contains("\nerror: "));
