@@ -16,6 +16,9 @@ pub(crate) const DESCRIBE: &str = "getopenrpcinfo";
 /// RPC_IN_WARMUP of Core's `src/rpc/protocol.h`.
 pub(crate) const IN_WARMUP: i64 = -28;
 
+/// RPC_TYPE_ERROR, with which a node refuses arguments before it runs a method.
+const TYPE_ERROR: i64 = -3;
+
 /// RPC_WALLET_NOT_SPECIFIED.
 const WALLET_NOT_SPECIFIED: i64 = -19;
 
@@ -165,6 +168,14 @@ impl<'a> Forms<'a> {
     }
 }
 
+/// Whether arguments that are read without the node's description, as JSON where they are JSON, may mean
+/// something else to a node without its saying so. It tells a number, a list or a struct from the string that
+/// it expects, but not one string from another, nor null from a string that is left out.
+pub(crate) fn may_be_mistaken(arguments: &[String]) -> bool {
+    let mut values = arguments.iter().map(|text| serde_json::from_str(text));
+    values.any(|value| matches!(value, Ok(Json::String(_) | Json::Null)))
+}
+
 /// Returns the text of a request.
 pub(crate) fn request(method: &str, params: &Json) -> String {
     json!({ "jsonrpc": "2.0", "method": method, "params": params, "id": 1 }).to_string()
@@ -214,6 +225,11 @@ pub(crate) fn read(reply: &str) -> Result<Reply<'_>, Failure> {
 }
 
 impl RpcError {
+    /// Whether it refuses the types of arguments.
+    pub(crate) fn is_about_types(&self) -> bool {
+        self.code() == Some(TYPE_ERROR)
+    }
+
     pub(crate) fn code(&self) -> Option<i64> {
         self.0["code"].as_i64()
     }
@@ -403,6 +419,18 @@ mod tests {
             ("stats", r#"1 ["a=b"]"#, r#"{"args":[1,["a=b"]]}"#),
         ] {
             assert_eq!(named(method, line), params, "{line}");
+        }
+    }
+
+    #[test]
+    fn strings_and_null_are_not_guessed() {
+        for (line, may) in [
+            ("", false),
+            ("0 true [1] {} abc 00ff", false),
+            ("null", true),
+            ("0 \"hi\"", true),
+        ] {
+            assert_eq!(may_be_mistaken(&words(line)), may, "{line}");
         }
     }
 

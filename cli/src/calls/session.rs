@@ -343,7 +343,8 @@ impl Session {
             Start::Made(_, interface) => self.schema.maker(*interface).ok().flatten(),
             _ => None,
         };
-        let mut methods = plan.methods.iter().chain(&maker);
+        // The maker first: it is the one that differs.
+        let mut methods = maker.iter().chain(&plan.methods);
         methods.all(|method| {
             older().all(|generation| {
                 let other = self.schemas.of(generation);

@@ -57,17 +57,28 @@ struct Node<'a> {
 impl Node<'_> {
     /// Makes a call and prints its result or error. Returns the exit status.
     fn call(&self, args: &args::Rpc, method: &str, arguments: &[String]) -> Result<u8> {
-        let described = match arguments.is_empty() {
-            true => None,
-            false => self.described()?,
-        };
-        let forms = Forms::of(described.as_ref(), method);
-        let params = match args.named {
-            true => forms.by_name(arguments)?,
-            false => forms.positional(arguments)?,
-        };
         let endpoint = rpc::endpoint(args.rpcwallet.as_deref());
-        let reply = self.execute(&rpc::request(method, &params), &endpoint)?;
+        // The description is large, and most arguments have one form that the node takes.
+        let guessed = match args.named || rpc::may_be_mistaken(arguments) {
+            true => None,
+            false => Some(Forms::of(None, method).positional(arguments)?),
+        };
+        let mut reply = match &guessed {
+            Some(params) => self.execute(&rpc::request(method, params), &endpoint)?,
+            None => String::new(),
+        };
+        let is_mistaken = || matches!(rpc::read(&reply), Ok(Err(error)) if error.is_about_types());
+        if guessed.is_none() || !arguments.is_empty() && is_mistaken() {
+            let described = self.described()?;
+            let forms = Forms::of(described.as_ref(), method);
+            let params = match args.named {
+                true => forms.by_name(arguments)?,
+                false => forms.positional(arguments)?,
+            };
+            if guessed.as_ref() != Some(&params) {
+                reply = self.execute(&rpc::request(method, &params), &endpoint)?;
+            }
+        }
         let result = match rpc::read(&reply)? {
             Ok(result) => result,
             Err(error) => return Ok(self.fail(&error)),

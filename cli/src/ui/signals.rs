@@ -43,9 +43,10 @@ impl Signals {
     /// Takes the signals over: none of them ends the process by itself any more.
     pub(crate) fn install() -> Result<Self, Error> {
         let failed = |error| Error::io("handle signals", error);
+        let ignored = ignored();
         let heeded: Vec<i32> = [SIGINT, SIGTERM, SIGHUP]
             .into_iter()
-            .filter(|signal| !is_ignored(*signal))
+            .filter(|signal| !ignored.has(*signal))
             .collect();
         let mut incoming = Incoming::new(heeded).map_err(failed)?;
         let this = Self(Arc::default());
@@ -69,7 +70,7 @@ impl Signals {
 
     /// Hears SIGTSTP, which puts the call that runs into the background.
     pub(crate) fn hear_suspend(&self) -> Result<(), Error> {
-        if is_ignored(SIGTSTP) {
+        if ignored().has(SIGTSTP) {
             return Ok(());
         }
         let failed = |error| Error::io("handle signals", error);
@@ -235,22 +236,27 @@ impl Signals {
     }
 }
 
-/// Whether the parent had this process ignore a signal, as `nohup` does with SIGHUP and a shell
-/// with the SIGINT of what it runs in the background: it stays ignored.
+/// The signals that this process ignores, a bit each.
+struct Ignored(u64);
+
+impl Ignored {
+    fn has(&self, signal: i32) -> bool {
+        self.0 & (1 << (signal - 1)) != 0
+    }
+}
+
+/// Returns the signals that the parent had this process ignore, as `nohup` does with SIGHUP and a shell
+/// with the SIGINT of what it runs in the background: they stay ignored.
 #[cfg(target_os = "linux")]
-fn is_ignored(signal: i32) -> bool {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
-        return false;
-    };
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+fn ignored() -> Ignored {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    Ignored(mask.unwrap_or_default())
 }
 
 /// Elsewhere there is no way to ask without unsafe code.
 #[cfg(not(target_os = "linux"))]
-fn is_ignored(_signal: i32) -> bool {
-    false
+fn ignored() -> Ignored {
+    Ignored(0)
 }

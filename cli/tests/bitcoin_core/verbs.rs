@@ -263,6 +263,13 @@ fn rpc_answers_as_bitcoin_cli_does(peer: &Peer) {
         &["getblockhash"],
         &["-named", "getblockhash", "x=1"],
         &["-rpcwallet=a b", "getblockcount"],
+        // Strings that look like JSON, and the other way round.
+        &["help", "\"getblock\""],
+        &["help", "7"],
+        &["help", "null"],
+        &["validateaddress", "1234"],
+        &["getblock", genesis, "\"1\""],
+        &["getblockstats", "\"0\""],
     ] {
         let (ours, theirs) = both(words);
         let parts = |output: &Output| (output.code, output.stdout.clone(), output.stderr.clone());
