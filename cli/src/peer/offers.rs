@@ -69,14 +69,20 @@ impl Peer {
         let init = &**init.ok_or_else(|| Error::Usage("the peer has no Init of Core's".into()))?;
         let (echo, echoer) = Offer::of_made(init.make_echo())?;
         let generation = Generation::of(init)?;
-        let rpc = match knows(generation, "makeRpc")? {
-            true => Offer::of_made(init.make_rpc())?.0,
-            false => Offer::Unknown,
+        let (rpc, made) = match knows(generation, "makeRpc")? {
+            true => Offer::of_made(init.make_rpc())?,
+            false => (Offer::Unknown, None),
+        };
+        // The object tells by its interface: another program may make another one at this ordinal.
+        let is_rpc = match made.as_ref().and_then(|rpc| rpc.remote()) {
+            Some(remote) => remote.implements("executeRpc")?,
+            None => true,
         };
         let mining = match rpc {
             Offer::NotOffered => Offer::of_made(init.make_mining())?.0,
             Offer::Offered | Offer::Unknown => offer_of(init, generation, "makeMining")?,
         };
+        let rpc = if is_rpc { rpc } else { Offer::NotOffered };
         Ok(Self {
             generation,
             offers: [("Echo", echo), ("Mining", mining), ("Rpc", rpc)],

@@ -2,9 +2,7 @@
 //! declaration, and the calls that descriptions tell to try.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value as Json;
 
@@ -13,17 +11,9 @@ use crate::common::mining::Node;
 
 pub const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/foreign");
 
-/// Tells whether the `capnp` tool is here. Prints a notice where it is not, and fails with `CI=true`.
+/// Tells whether the `capnp` tool is here.
 pub fn has_tool() -> bool {
-    let found = Command::new("capnp").arg("--version").output().is_ok();
-    if !found {
-        let line = "SKIPPED: sources of schemas: the capnp tool is not there";
-        // Past the test harness, which shows only what failing tests print.
-        let _ = writeln!(std::io::stderr(), "{line}");
-        let needed = std::env::var("CI").is_ok_and(|ci| ci == "true");
-        assert!(!needed, "{line}");
-    }
-    found
+    crate::common::has_tool("capnp", "sources of schemas")
 }
 
 /// Returns what a command prints, which must succeed and write nothing to stderr.
@@ -431,4 +421,61 @@ fn the_bootstrap_interface_can_be_named() {
     sandbox
         .run(&["--init", "Sums", "list"])
         .expect_error(2, &["--init is for"]);
+}
+
+/// FAULTS H1: a process-separated Core has another maker at the ordinal of `makeRpc`. What it offers is told
+/// by the interface of the object that it makes.
+#[test]
+fn what_is_offered_is_told_by_the_interface_of_the_object() {
+    use std::os::unix::net::UnixListener;
+    use std::sync::Arc;
+
+    use bitcoin_ipc::Limits;
+    use bitcoin_ipc::dynamic::call::Objects;
+    use bitcoin_ipc::dynamic::core;
+    use bitcoin_ipc::dynamic::schema::Registry;
+    use bitcoin_ipc::protocol::capnp::Capnp;
+
+    if !has_tool() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // The id of Core's file, and so of its Init.
+    let schema = sandbox.write(
+        "init.capnp",
+        "@0xf2c5cfa319406aa6;\n\
+         using Proxy = import \"/mp/proxy.capnp\";\n\
+         interface Chain { getHeight @0 (context :Proxy.Context) -> (result :Int32); }\n\
+         interface Init {\n\
+           construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);\n\
+           makeEcho @1 (context :Proxy.Context) -> (result :AnyPointer);\n\
+           makeMiningOld2 @2 () -> ();\n\
+           makeMining @3 (context :Proxy.Context) -> (result :AnyPointer);\n\
+           makeChain @4 (context :Proxy.Context) -> (result :Chain);\n\
+         }\n",
+    );
+    let mut registry = Registry::new();
+    registry.add_path(&schema).unwrap();
+    let objects = Objects::new(Arc::new(registry), core::options());
+    let chain = objects.host("Chain", |_, _, _| Ok(7.into())).unwrap();
+    let root = objects.host("Init", move |_, method, _| {
+        Ok(match method {
+            "makeChain" => chain.clone().into(),
+            _ => serde_json::Value::Null,
+        })
+    });
+    let root = root.unwrap();
+    let socket = sandbox.path("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let served = std::thread::spawn(move || {
+        let capnp = Capnp::new("separated", Limits::default()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        objects.serve(&capnp, stream, &root).unwrap();
+    });
+    let address = format!("unix:{}", socket.display());
+    let output = sandbox.run(&["-a", &address, "status", "-o", "json"]);
+    assert_eq!((output.code, &*output.stderr), (0, ""), "{output:#?}");
+    let status: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(status["interfaces"]["Rpc"], "not offered", "{status}");
+    served.join().unwrap();
 }

@@ -124,7 +124,7 @@ fn fields_lists_of_one_and_enums() {
         enum Colour { red @0; green @1; blue @2; }\n\
         interface Init { construct @0 (threadMap :Proxy.ThreadMap) -> (threadMap :Proxy.ThreadMap);\n\
           paint @1 (context :Proxy.Context, colours :List(Colour), names :List(Text)) -> (); }\n");
-    if !crate::common::has_tool("capnp", "schemas as text") {
+    if !crate::foreign::has_tool() {
         return;
     }
     let schema = format!("--schema={}", schema.display());
@@ -197,7 +197,7 @@ fn words_are_the_same_for_every_generation() {
 /// FAULTS C2: also an error that refuses one does not show it.
 #[test]
 fn a_secret_that_is_refused_is_not_shown() {
-    if !crate::common::has_tool("capnp", "schemas as text") {
+    if !crate::foreign::has_tool() {
         return;
     }
     let sandbox = Sandbox::new();

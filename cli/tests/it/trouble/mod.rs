@@ -463,3 +463,28 @@ fn several_sockets_are_listened_at() {
     running.wait().expect(143, "");
     assert!(!sandbox.path("a").exists() && !sandbox.path("b").exists());
 }
+
+/// FAULTS D1: where a limit of ours ends a connection, the error says so, and which.
+#[test]
+fn a_limit_of_ours_is_told_as_ours() {
+    use std::io::{Read, Write};
+
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("peer.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 8];
+        stream.read_exact(&mut request).unwrap();
+        // The header of a message of 600 segments.
+        stream.write_all(&599_u32.to_le_bytes()).unwrap();
+        stream.write_all(&[0; 600 * 4]).unwrap();
+        // Until the client has ended the connection.
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let address = format!("unix:{}", path.display());
+    let output = sandbox.run(&["-a", &address, "call", "echo", "hi"]);
+    let told = "this process ended the connection because of its peer";
+    output.expect_error(3, &[told, "600 segments (limit 512)"]);
+    server.join().unwrap();
+}
